@@ -1,0 +1,1 @@
+"""The desktop program: a window that never imports TensorFlow, and the engine processes that own it."""

@@ -1,0 +1,37 @@
+"""The figures that a run and a sweep leave behind: plain data in, one file out.
+
+Nothing here knows a model. The functions take dictionaries and NumPy arrays, draw with Matplotlib's object-oriented
+interface (never pyplot, so any thread or process may call them) and write a PNG or one self-contained HTML page.
+Names are imported on first use: `import kvae.figures` loads neither Matplotlib nor NumPy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kvae.figures.records import Limit, SweepRun
+    from kvae.figures.run import draw_run
+    from kvae.figures.sweep import draw_sweep
+    from kvae.figures.tiles import magnify, thumbnail, tile
+
+__all__ = ["Limit", "SweepRun", "draw_run", "draw_sweep", "magnify", "thumbnail", "tile"]
+
+_HOMES = {
+    "Limit": "records",
+    "SweepRun": "records",
+    "draw_run": "run",
+    "draw_sweep": "sweep",
+    "magnify": "tiles",
+    "thumbnail": "tiles",
+    "tile": "tiles",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

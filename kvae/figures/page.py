@@ -1,0 +1,135 @@
+"""A sweep as one HTML file that needs nothing else: no network, no scripts, light and dark."""
+
+import base64
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from PIL import Image
+
+from kvae.figures.panels import draw_multiples, draw_plane, multiples_height, under, with_history
+from kvae.figures.records import SweepRun
+from kvae.figures.sheet import DARK, LIGHT, Sheet, Theme, write
+from kvae.figures.tiles import as_rgb, magnify, shrink
+from kvae.figures.wording import findings, fixed, heading, row
+
+# One sentence for each word, for a reader who has met none of them. The keys are the table's columns.
+GLOSSARY: dict[str, tuple[str, str]] = {
+    "D": ("distortion", "How wrong the copy is: the squared differences of all pixels, added up; less is better."),
+    "R": ("rate", "How much the model notes down about a picture before it paints it again, in nats (1.44 bits each)."),
+    "βR": ("weighted rate", "The rate times the KL weight: what the rate counts for in the loss."),
+    "L": ("loss", "What training makes small: D + β·R. It compares runs of one weight only, as β is part of it."),
+    "β": ("KL weight", "How dear a nat is in units of D: a large weight makes the model note down little."),
+    "PSNR": ("peak signal-to-noise ratio", "The copy's error on a logarithmic scale, in decibels; more is better."),
+    "active": ("active dimensions", "How many of the latent dimensions (the model's sliders) carry anything at all."),
+    "σ": ("decoder noise", "The error per pixel value that a weight takes for granted: σ = √(β/2)."),
+    "β*": ("calibrated weight", "The weight whose σ is the error really made: twice the mean squared error."),
+    "time": ("time", "How long training took on the machine that made this page."),
+}  # fmt: skip
+LIMIT = (
+    "Gaussian limit",
+    "The best that a model without any curved layers can reach on the same pictures, computed and not trained.",
+)
+# CSS pixels: a picture's width at most, and the room for a row of them; then the width of the charts in units.
+_SIDE, _ROW, _WIDTH = 128, 1040, 1216
+
+
+def write_page(
+    path: Path | str,
+    runs: Sequence[SweepRun],
+    *,
+    originals: np.ndarray,
+    collection_summary: str,
+    title: str,
+    limit_rates: np.ndarray | None,
+    limit_distortions: np.ndarray | None,
+    scale: int = 2,
+) -> None:
+    """Write the page; `runs` with the Gaussian limits last, `originals` uint8 (n, h, w, c)."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(files("kvae.figures").joinpath("sweep.html.j2").read_text("utf-8"))
+    charts = {
+        "plane": _themed(
+            lambda theme: _plane(Sheet(_WIDTH, 520, scale=scale, theme=theme), runs, limit_rates, limit_distortions)
+        )
+    }
+    if with_history(runs):
+        height = multiples_height(len(with_history(runs)))
+        charts["curves"] = _themed(lambda theme: _curves(Sheet(_WIDTH, height, scale=scale, theme=theme), runs))
+    pictured = [run for run in runs if run.reconstructions is not None and len(run.reconstructions)]
+    shown = _shown(originals)
+    strips = [_strip("Originals", "", originals, shown)]
+    strips += [_strip(run.name, _note(run), run.reconstructions, shown, run.gaussian_limit) for run in pictured]
+    columns = list(row(runs[0])) if runs else []
+    text = template.render(
+        title=title, heading=heading(runs), findings=findings(runs), summary=collection_summary, strips=strips,
+        shown=shown, side=_css_side(originals), columns=columns[1:], glossary=GLOSSARY,
+        rows=[{"cells": row(run), "apart": run.gaussian_limit, "model": str(run.model or "")} for run in runs],
+        limit=LIMIT, charts=charts, light=LIGHT, dark=DARK, has_limit=any(run.gaussian_limit for run in runs),
+        has_curve=limit_rates is not None and limit_distortions is not None,
+    )  # fmt: skip
+    write(path, text.encode("utf-8"))
+
+
+def _strip(name: str, note: str, images: np.ndarray | None, shown: int, apart: bool = False) -> dict[str, Any]:
+    return {"name": name, "note": note, "apart": apart, "images": _pictures(images, shown)}
+
+
+def _note(run: SweepRun) -> str:
+    rate = "" if run.is_autoencoder else f" · R {fixed(run.rate, 1)}"
+    return f"D {fixed(run.distortion, 1)}{rate}\n{under(run)}"
+
+
+def _themed(draw: Callable[[Theme], bytes]) -> dict[str, str]:
+    """One chart in both appearances, as the addresses of two inlined PNGs."""
+    return {"light": _inline(draw(LIGHT)), "dark": _inline(draw(DARK))}
+
+
+def _plane(
+    sheet: Sheet, runs: Sequence[SweepRun], limit_rates: np.ndarray | None, limit_distortions: np.ndarray | None
+) -> bytes:
+    axes = sheet.axes(72, 12, _WIDTH - 90, 440)
+    draw_plane(axes, runs, limit_rates, limit_distortions, sheet.theme)
+    return sheet.png()
+
+
+def _curves(sheet: Sheet, runs: Sequence[SweepRun]) -> bytes:
+    draw_multiples(sheet, 60, 0, _WIDTH - 80, runs)
+    return sheet.png()
+
+
+def _css_side(images: np.ndarray) -> int:
+    """Width of a picture in CSS pixels: its own times a whole factor, or the largest that the page has room for."""
+    width = images.shape[2]
+    return width * (_SIDE // width) if width <= _SIDE else _SIDE
+
+
+def _shown(images: np.ndarray) -> int:
+    """How many pictures stand in a row."""
+    return min(len(images), 12, _ROW // (_css_side(images) + 2))
+
+
+def _pictures(images: np.ndarray | None, shown: int) -> list[str]:
+    """The first few pictures as inlined PNGs; those smaller than the screen's pixels enlarged without blur."""
+    if images is None:
+        return []
+    pictures = as_rgb(images)[:shown]
+    width = pictures.shape[2]
+    # Twice the CSS size, so that a dense screen needs no smoothing; a large picture is averaged down to about that.
+    small = width <= _SIDE
+    pictures = magnify(pictures, 2 * (_SIDE // width)) if small else shrink(pictures, width // (2 * _SIDE))
+    return [_inline(_png(picture)) for picture in pictures]
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _inline(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,0 +1,60 @@
+"""What the figures are told: the Gaussian limit of a run, and one run of a sweep."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+History: TypeAlias = Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The best linear VAE at the run's KL weight, on the same held-out pictures.
+
+    `distortion` and `loss` are summed squared errors per image, `rate` is in nats.
+    """
+
+    distortion: float
+    rate: float
+    loss: float
+    active: int
+    latent_dim: int
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """One row of a sweep: a trained run, a plain autoencoder, or the Gaussian limit at one weight.
+
+    `kl_weight` is None (or 0) for a plain autoencoder, whose `rate`, `active` and `sigma` then do not count.
+    `reconstructions` is uint8 (n, h, w, c), picture for picture those of the sweep's originals, or None.
+    `history` is empty for a Gaussian limit: nothing was trained. `seconds` is the time that training took.
+    """
+
+    name: str
+    kl_weight: float | None
+    distortion: float
+    rate: float | None
+    loss: float
+    psnr: float
+    active: int | None
+    latent_dim: int
+    sigma: float | None
+    calibrated: float
+    seconds: float | None = None
+    history: History = field(default_factory=dict)
+    reconstructions: np.ndarray | None = None
+    model: Path | str | None = None
+    gaussian_limit: bool = False
+
+    @property
+    def is_autoencoder(self) -> bool:
+        """Whether the KL term is absent: such a run has no rate, no decoder noise and no prior."""
+        return not self.kl_weight
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the run ended in numbers; a run that diverged did not."""
+        return bool(np.isfinite(self.distortion) and np.isfinite(self.loss))

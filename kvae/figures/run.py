@@ -1,0 +1,195 @@
+"""The sheet of one run: how the loss and its parts went, what comes back, what can be drawn from the prior."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kvae.figures.curves import draw_components, draw_weight, has_weight, series
+from kvae.figures.records import History, Limit
+from kvae.figures.sheet import LIGHT, Sheet, Theme, points
+from kvae.figures.tiles import as_rgb, fit, magnify, shrink, tile
+from kvae.figures.wording import AUTOENCODER_SAMPLES, decoder_noise, duration, fixed, number, size
+
+LEFT, WIDEST, NARROWEST, RIGHT = 96, 1440, 1200, 110  # units; all parts start at LEFT and end where the pictures end
+_CURVES = 400
+_LARGEST = 512  # pixels; larger pictures are averaged by a whole factor first
+
+
+def draw_run(
+    path: Path | str,
+    *,
+    title: str,
+    history: History,
+    steps: Mapping[str, Sequence[float]],
+    limit: Limit | None,
+    originals: np.ndarray,
+    reconstructions: np.ndarray,
+    samples: np.ndarray | None,
+    latent_dim: int,
+    subtitle: str = "",
+    active: int | None = None,
+    scale: int = 2,
+    theme: Theme = LIGHT,
+) -> None:
+    """Draw one training run as one PNG.
+
+    Arguments:
+        title, subtitle: Free text; without a subtitle the pictures' size and the length of training are stated.
+        history: One entry per epoch; keys as the training loop writes them, any may be missing.
+        steps: One entry per recorded batch, raw; may be empty.
+        limit: The Gaussian limit at the run's weight, or None.
+        originals, reconstructions: uint8 (n, h, w, c), c 1 or 3, in the same order.
+        samples: uint8 (n, h, w, c) drawn from the prior, or None.
+        latent_dim: Number of latent dimensions.
+        active: How many of them are active, if it was measured.
+        scale: Device pixels to the unit; at 2 the sheet is about 3,200 pixels wide.
+    """
+    originals, reconstructions = prepared(originals), prepared(reconstructions)
+    count = min(len(originals), len(reconstructions))
+    if count == 0 or originals.shape[1:] != reconstructions.shape[1:]:
+        raise ValueError(
+            "draw_run: `originals` and `reconstructions` must hold the same pictures, at least one. "
+            f"Received: shapes {originals.shape} and {reconstructions.shape}."
+        )
+    samples = None if samples is None or len(samples) == 0 else prepared(samples)
+    scale = max(scale, -(-8 * originals.shape[2] // (WIDEST - 64)))  # room for eight columns at their own size
+    layout = _Layout(originals[:count], samples, scale)
+    sheet = Sheet(LEFT + layout.content + RIGHT, layout.height, scale=scale, theme=theme)
+    sheet.text(LEFT, 64, title, 30, weight="bold")
+    sheet.text(LEFT, 94, subtitle or _subtitle(history, originals, latent_dim), 15, color=theme.quiet)
+    _curves(sheet, layout, history, steps, limit)
+    _pictures(sheet, layout, originals[:count], reconstructions[:count])
+    _samples(sheet, layout, samples, autoencoder=not has_weight(history))
+    _caption(sheet, layout, history, int(np.prod(originals.shape[1:])), active, latent_dim)
+    sheet.save(path)
+
+
+def prepared(images: np.ndarray) -> np.ndarray:
+    """Pictures as they are drawn, (n, h, w, c): of a size that eight columns can hold."""
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[..., None]
+    return shrink(images, -(-max(images.shape[1:3]) // _LARGEST))
+
+
+class _Layout:
+    """Where the parts go, in units from the top, once the pictures' size is known."""
+
+    def __init__(self, originals: np.ndarray, samples: np.ndarray | None, scale: int) -> None:
+        count, height, width, _ = originals.shape
+        self.fit = fit(count, width, WIDEST * scale, 3 * scale)
+        self.content = max(NARROWEST, self.fit.width // scale)
+        self.row = height * self.fit.factor / scale
+        self.gap = self.fit.gap / scale
+        self.curves = 172
+        self.pictures = self.curves + _CURVES + 122
+        self.samples = round(self.pictures + 2 * self.row + self.gap + 74)
+        self.sample_rows = 0 if samples is None else max(1, min(2, len(samples) // self.fit.columns))
+        below = self.sample_rows * (self.row + self.gap) if self.sample_rows else 10
+        self.caption = round(self.samples + below + 48)
+        self.height = self.caption + 84
+
+
+def _subtitle(history: History, originals: np.ndarray, latent_dim: int) -> str:
+    epochs = max((len(values) for values in history.values()), default=0)
+    seconds = series(history, "seconds")
+    parts = [
+        size(originals.shape),
+        f"{latent_dim} latent dimensions",
+        f"{epochs} {'epoch' if epochs == 1 else 'epochs'}",
+    ]
+    if seconds.size and math.isfinite(seconds[-1]):
+        # The training loop counts from the start of the run, so the last entry is the whole.
+        parts.append(duration(float(seconds[-1])))
+    return "   ·   ".join(parts)
+
+
+def _curves(
+    sheet: Sheet, layout: _Layout, history: History, steps: Mapping[str, Sequence[float]], limit: Limit | None
+) -> None:
+    top, content = layout.curves, layout.content
+    axes = sheet.axes(LEFT, top, content, _CURVES)
+    handles = draw_components(axes, history, steps, sheet.theme, limit=limit)
+    weight = draw_weight(axes, history, sheet.theme)
+    handles += [weight] if weight is not None else []
+    legend = axes.legend(
+        handles=handles, ncols=len(handles), loc="lower left", bbox_to_anchor=(0, 1.015), frameon=False,
+        fontsize=points(14), labelcolor=sheet.theme.ink, handlelength=2.1, columnspacing=1.6, borderpad=0,
+        borderaxespad=0, handletextpad=0.6,
+    )  # fmt: skip
+    legend.set_zorder(10)
+    layers = ["per image"]
+    if any(np.any(np.isfinite(series(history, key))) for key in ("val_loss", "val_distortion")):
+        layers.append("thick: held-out pictures, thin: training pictures")
+    if steps.get("distortion"):
+        layers.append("faint: single batches")
+    if not has_weight(history):
+        layers.append("β = 0, so L is D and there is no rate")
+    what = "optimizer steps" if "step" in history else "epochs"
+    sheet.text(LEFT, top + _CURVES + 50, f"{what}   ·   " + "; ".join(layers), 14, color=sheet.theme.quiet)
+    if weight is not None:
+        note = "decoder noise σ = √(β/2)"
+        sheet.text(LEFT + content, top + _CURVES + 50, note, 14, ha="right", color=sheet.theme.weight)
+
+
+def _pictures(sheet: Sheet, layout: _Layout, originals: np.ndarray, reconstructions: np.ndarray) -> None:
+    sheet.heading(LEFT, layout.pictures - 16, "Originals", "and below each, its reconstruction")
+    for index, images in enumerate((originals, reconstructions)):
+        y = layout.pictures + index * (layout.row + layout.gap)
+        sheet.picture(LEFT, y, strip(images, layout.fit.columns, layout.fit.factor, layout.fit.gap, sheet.theme))
+
+
+def strip(images: np.ndarray, columns: int, factor: int, gap: int, theme: Theme, rows: int = 1) -> np.ndarray:
+    """Rows of pictures in device pixels, (H, W, 3), each pixel a block of `factor`."""
+    ground = [int(theme.background[place : place + 2], 16) for place in (1, 3, 5)]
+    return tile(magnify(as_rgb(images[: rows * columns]), factor), columns, gap, ground)
+
+
+def _samples(sheet: Sheet, layout: _Layout, samples: np.ndarray | None, *, autoencoder: bool) -> None:
+    if samples is None:
+        note = AUTOENCODER_SAMPLES if autoencoder else "None were drawn for this run."
+        sheet.heading(LEFT, layout.samples - 16, "Samples", note)
+        return
+    sheet.heading(LEFT, layout.samples - 16, "Samples", "decoded from points drawn from the prior, N(0, 1)")
+    choice = layout.fit
+    rows = strip(samples, choice.columns, choice.factor, choice.gap, sheet.theme, rows=layout.sample_rows)
+    sheet.picture(LEFT, layout.samples, rows)
+
+
+def last(history: History, key: str) -> tuple[float, bool]:
+    """The last value on the held-out pictures, or else on the training pictures; and whether it is the former."""
+    for name, held_out in (("val_" + key, True), (key, False)):
+        values = series(history, name)
+        if values.size and math.isfinite(values[-1]):
+            return float(values[-1]), held_out
+    return math.nan, False
+
+
+def _caption(sheet: Sheet, layout: _Layout, history: History, values: int, active: int | None, latent_dim: int) -> None:
+    """The run in numbers: a rule, then each number under its name. `values` is height × width × channels."""
+    distortion, held_out = last(history, "distortion")
+    psnr, _ = last(history, "psnr")
+    if not math.isfinite(psnr) and distortion > 0:
+        psnr = -10 * math.log10(distortion / values)
+    cells = [("D  distortion", fixed(distortion, 1))]
+    if has_weight(history):
+        weight = series(history, "kl_weight")
+        beta = float(weight[-1]) if weight.size else math.nan
+        rate, _ = last(history, "rate")
+        cells += [("R  rate, nats", fixed(rate, 1)), ("L  loss", fixed(last(history, "loss")[0], 1))]
+        cells += [("β  KL weight", number(beta)), ("σ  decoder noise", number(decoder_noise(beta)))]
+    else:
+        cells += [("β  KL weight", "0")]
+    cells += [("β*  calibrated", number(2 * distortion / values)), ("PSNR, dB", fixed(psnr, 1))]
+    if active is not None and has_weight(history):
+        cells.append(("active dimensions", f"{active} of {latent_dim}"))
+    theme, y, content = sheet.theme, layout.caption, layout.content
+    sheet.line(LEFT, y - 26, LEFT + content, y - 26)
+    where = "at the end, on\nheld-out pictures" if held_out else "at the end, on\ntraining pictures"
+    sheet.text(LEFT, y + 27, where, 13, color=theme.quiet, linespacing=1.5)
+    start, width = LEFT + 190, (content - 190) / len(cells)
+    for index, (name, value) in enumerate(cells):
+        sheet.text(start + index * width, y + 7, name, 13, color=theme.quiet)
+        sheet.text(start + index * width, y + 36, value, 23)

@@ -1,0 +1,146 @@
+"""The sheet and the page of a sweep: the same pictures under several KL weights, and what each weight cost."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kvae.figures.page import write_page
+from kvae.figures.panels import draw_multiples, draw_plane, multiples_height, under, with_history
+from kvae.figures.records import SweepRun
+from kvae.figures.run import NARROWEST, prepared, strip
+from kvae.figures.sheet import Sheet
+from kvae.figures.tiles import Fit, fit
+from kvae.figures.wording import clipped, fixed, heading, row
+
+_LEFT, _RIGHT, _LABELS = 96, 64, 236  # units; _LABELS is the column of names beside the pictures
+_STRIPS = 1240
+_PLANE, _TABLE_COLUMNS = 460, ("D", "R", "L", "PSNR", "active", "σ", "β*")
+
+
+def draw_sweep(
+    path_png: Path | str,
+    path_html: Path | str,
+    runs: Sequence[SweepRun],
+    *,
+    originals: np.ndarray,
+    collection_summary: str,
+    title: str = "What scaling the KL term does",
+    limit_rates: np.ndarray | None = None,
+    limit_distortions: np.ndarray | None = None,
+    scale: int = 2,
+) -> None:
+    """Draw a sweep as one PNG and as one self-contained HTML page.
+
+    Arguments:
+        runs: In the order in which they are shown; Gaussian limits are set apart whatever their place.
+        originals: uint8 (n, h, w, c); every run's reconstructions are of these, in the same order.
+        collection_summary: What the pictures are, in a sentence.
+        limit_rates, limit_distortions: The Gaussian limit as a curve, nats against summed squared error; or None.
+    """
+    originals = prepared(originals)
+    for run in runs:
+        if run.reconstructions is not None and prepared(run.reconstructions).shape[1:] != originals.shape[1:]:
+            raise ValueError(
+                f"draw_sweep: the reconstructions of {run.name!r} must be of the size of `originals`. "
+                f"Received: shapes {run.reconstructions.shape} and {originals.shape}."
+            )
+    ordered = [run for run in runs if not run.gaussian_limit] + [run for run in runs if run.gaussian_limit]
+    scale = max(scale, -(-8 * originals.shape[2] // (_STRIPS - 64)))
+    choice = fit(len(originals), originals.shape[2], _STRIPS * scale, 3 * scale)
+    content = max(NARROWEST, _LABELS + choice.width // scale)
+    pitch = max(choice.factor * originals.shape[1] / scale + 3, 72.0)
+    pictures = 178
+    curves = round(pictures + pitch * (1 + len(_pictured(ordered))) + _apart(ordered) + 68)
+    plane = curves + multiples_height(len(with_history(ordered))) + 78
+    sheet = Sheet(_LEFT + content + _RIGHT, plane + _PLANE + 110, scale=scale)
+    sheet.text(_LEFT, 64, title, 30, weight="bold")
+    sheet.text(_LEFT, 96, heading(ordered) + ".", 17)
+    sheet.text(_LEFT, 122, collection_summary, 15, color=sheet.theme.quiet)
+    _draw_pictures(sheet, pictures, pitch, originals, ordered, choice)
+    if with_history(ordered):
+        sheet.heading(
+            _LEFT, curves - 14, "How training went", "per image; the axes are shared; time in optimizer steps"
+        )
+        draw_multiples(sheet, _LEFT, curves, content, ordered)
+    _draw_end(sheet, plane, content, ordered, limit_rates, limit_distortions)
+    sheet.save(path_png)
+    write_page(
+        path_html, ordered, originals=originals, collection_summary=collection_summary, title=title,
+        limit_rates=limit_rates, limit_distortions=limit_distortions, scale=min(scale, 2),
+    )  # fmt: skip
+
+
+def _pictured(runs: Sequence[SweepRun]) -> list[SweepRun]:
+    return [run for run in runs if run.reconstructions is not None and len(run.reconstructions)]
+
+
+def _apart(runs: Sequence[SweepRun]) -> int:
+    """Extra room before the first Gaussian limit, in units."""
+    return 18 if any(run.gaussian_limit for run in _pictured(runs)) else 0
+
+
+def _draw_pictures(
+    sheet: Sheet, top: float, pitch: float, originals: np.ndarray, runs: Sequence[SweepRun], choice: Fit
+) -> None:
+    """Originals, then one row for each run, its name and numbers on the left."""
+    sheet.heading(_LEFT, top - 16, "The same pictures under each weight")
+    theme = sheet.theme
+    rows: list[tuple[SweepRun | None, np.ndarray]] = [(None, originals)]
+    rows += [(run, prepared(np.asarray(run.reconstructions))) for run in _pictured(runs)]
+    y, apart = float(top), _apart(runs)
+    for run, images in rows:
+        if run is not None and run.gaussian_limit and apart:
+            sheet.line(_LEFT, y + apart / 2 - 2, _LEFT + _LABELS + choice.width / sheet.scale, y + apart / 2 - 2)
+            y, apart = y + apart, 0
+        middle = y + pitch / 2
+        if run is None:
+            sheet.text(_LEFT, middle + 4, "Originals", 15, weight="bold")
+        else:
+            rate = "" if run.is_autoencoder else f"   R {fixed(run.rate, 1)}"
+            color = theme.quiet if run.gaussian_limit else theme.ink
+            sheet.text(_LEFT, middle - 17, clipped(run.name, 22), 15, weight="bold", color=color)
+            sheet.text(_LEFT, middle + 5, f"D {fixed(run.distortion, 1)}{rate}", 14, color=color)
+            sheet.text(_LEFT, middle + 26, under(run), 13, color=theme.quiet)
+        sheet.picture(_LEFT + _LABELS, y, strip(images, choice.columns, choice.factor, choice.gap, theme))
+        y += pitch
+
+
+def _draw_end(
+    sheet: Sheet,
+    top: float,
+    content: float,
+    runs: Sequence[SweepRun],
+    limit_rates: np.ndarray | None,
+    limit_distortions: np.ndarray | None,
+) -> None:
+    """The rate–distortion plane on the left, the numbers on the right."""
+    wide = 0.46 * content
+    marks = ["thin line"] if limit_rates is not None else []
+    marks += ["circles"] if any(run.gaussian_limit for run in runs) else []
+    curve = f"; {' and '.join(marks)}: Gaussian limit (best linear model)" if marks else ""
+    sheet.heading(_LEFT, top - 18, "What each weight paid", f"green: slope −β{curve}")
+    draw_plane(sheet.axes(_LEFT, top, wide, _PLANE), runs, limit_rates, limit_distortions, sheet.theme)
+    _draw_table(sheet, _LEFT + wide + 56, top, content - wide - 56, runs)
+
+
+def _draw_table(sheet: Sheet, x: float, top: float, width: float, runs: Sequence[SweepRun]) -> None:
+    theme, step = sheet.theme, min(34.0, (_PLANE - 60) / max(len(runs), 1))
+    weights = np.array([1.0, 1.0, 1.0, 0.9, 1.5, 0.9, 1.1])
+    ends = x + 176 + (width - 176) * np.cumsum(weights) / weights.sum()  # right edges of the columns
+    for name, end in zip(_TABLE_COLUMNS, ends, strict=True):
+        sheet.text(end, top + 14, name, 13.5, ha="right", color=theme.quiet)
+    sheet.line(x, top + 26, x + width, top + 26)
+    y, apart = top + 28 + 0.7 * step, True
+    for run in runs:
+        if run.gaussian_limit and apart:
+            sheet.line(x, y - 0.7 * step + 8, x + width, y - 0.7 * step + 8)
+            y, apart = y + 14, False
+        color = theme.quiet if run.gaussian_limit else theme.ink
+        cells = row(run)
+        sheet.text(x, y, clipped(run.name, 24), 13.5, color=color)
+        for name, end in zip(_TABLE_COLUMNS, ends, strict=True):
+            sheet.text(end, y, cells[name], 13.5, ha="right", color=color)
+        y += step
+    note = "L compares runs of one weight only. β* = 2·MSE is the weight that a run's own errors call for."
+    sheet.text(x, y + 10, note, 12.5, color=theme.quiet)

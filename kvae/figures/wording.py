@@ -1,0 +1,196 @@
+"""Numbers, and what a sweep's numbers say, as text. Every sentence is true of the numbers it is made from."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from kvae.figures.records import SweepRun
+
+NONE = "–"
+AUTOENCODER_SAMPLES = (
+    "A plain autoencoder (β = 0) has none: nothing ties its codes to a distribution that one could draw from."
+)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number to `digits` significant digits, written out: 0.00471, 28.9, 12,345. A dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if magnitude < -6:
+        return f"{value:.{digits - 1}e}"
+    text = f"{value:,.{max(0, digits - 1 - magnitude)}f}"
+    # 0.100 reads as measured to three digits; a weight of 0.1 is meant exactly, and shorter is calmer.
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def fixed(value: float | None, digits: int) -> str:
+    """A number with `digits` decimals, so that a column of them lines up."""
+    return NONE if value is None or not math.isfinite(value) else f"{value:,.{digits}f}"
+
+
+def clipped(text: str, letters: int) -> str:
+    """Text that has room for `letters` letters only; the page shows it whole."""
+    return text if len(text) <= letters else text[: letters - 1] + "…"
+
+
+def decoder_noise(kl_weight: float) -> float:
+    """σ = √(β/2), the standard deviation of the Gaussian decoder that a KL weight implies, in pixel values."""
+    return math.sqrt(max(kl_weight, 0.0) / 2)
+
+
+def duration(seconds: float | None) -> str:
+    """A time in its two largest units: 48 s, 12 min 5 s, 3 h 2 min."""
+    if seconds is None or not math.isfinite(seconds):
+        return NONE
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(images: Sequence[int]) -> str:
+    """The shape (n, h, w, c) of pictures in words: 64 × 64, colour."""
+    _, height, width, *channels = images
+    return f"{width} × {height} pixels, {'grey' if (channels or [1])[0] == 1 else 'colour'}"
+
+
+def row(run: SweepRun) -> dict[str, str]:
+    """One run as a row of the table, one string per column."""
+    weighted = None if run.is_autoencoder or run.rate is None else (run.kl_weight or 0.0) * run.rate
+    return {
+        "name": run.name,
+        "D": fixed(run.distortion, 1),
+        "R": NONE if run.is_autoencoder else fixed(run.rate, 1),
+        "βR": fixed(weighted, 1),
+        "L": fixed(run.loss, 1),
+        "PSNR": fixed(run.psnr, 1),
+        "active": NONE if run.is_autoencoder or run.active is None else f"{run.active} of {run.latent_dim}",
+        "σ": NONE if run.is_autoencoder else number(run.sigma),
+        "β*": number(run.calibrated),
+        "time": duration(run.seconds),
+    }
+
+
+def trained(runs: Sequence[SweepRun]) -> list[SweepRun]:
+    """The runs that were trained with a KL weight and ended in numbers, from the largest weight to the smallest."""
+    kept = [run for run in runs if not run.gaussian_limit and not run.is_autoencoder and run.is_finite]
+    return sorted(kept, key=lambda run: -(run.kl_weight or 0.0))
+
+
+def heading(runs: Sequence[SweepRun]) -> str:
+    """The answer in one line: which weight rebuilds the pictures best, and what it pays for that in nats."""
+    kept = trained(runs)
+    if not kept:
+        return "No run with a KL weight ended in numbers"
+    best = min(kept, key=lambda run: run.distortion)
+    if len(kept) == 1:
+        return f"KL weight {number(best.kl_weight)}: D {number(best.distortion)} at R {number(best.rate)} nats"
+    most = max(kept, key=lambda run: run.distortion)
+    if best.rate is None or most.rate is None or most.distortion <= best.distortion:
+        return f"The {len(kept)} KL weights rebuild the pictures equally well: D {number(best.distortion)}"
+    change = best.rate - most.rate
+    price = f"{number(abs(change))} nats {'more' if change > 0 else 'less'}"
+    return (
+        f"KL weight {number(best.kl_weight)} rebuilds the pictures best: {_less(best, most)} less distortion "
+        f"than weight {number(most.kl_weight)}, for {price} per picture"
+    )
+
+
+def findings(runs: Sequence[SweepRun]) -> list[str]:
+    """What else the numbers say, a sentence or two each, the most asked first."""
+    kept = trained(runs)
+    said = [_trade(kept), _noise(kept), _calibration(kept), _autoencoder(runs, kept), _limit(runs, kept), _lost(runs)]
+    return [sentence for sentence in said if sentence]
+
+
+def _less(low: SweepRun, high: SweepRun) -> str:
+    share = 100 * (1 - low.distortion / high.distortion)
+    return f"{share:.0f}%" if share >= 1 else "under 1%"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _trade(kept: Sequence[SweepRun]) -> str:
+    """Whether D fell and R rose at every step to a smaller weight, as they do along any optimal curve."""
+    if len(kept) < 2 or any(run.rate is None for run in kept):
+        return ""
+    path = _listed([f"D {number(run.distortion)} and R {number(run.rate)} at {number(run.kl_weight)}" for run in kept])
+    pairs = list(pairwise(kept))
+    orderly = all(b.distortion <= a.distortion and (b.rate or 0) >= (a.rate or 0) for a, b in pairs)
+    law = (
+        "Each smaller weight buys less error with more information, which is the trade that the weight sets"
+        if orderly
+        else "A smaller weight did not always lower D and raise R, so some of these runs stopped short of their best"
+    )
+    return f"{law}: {path}."
+
+
+def _noise(kept: Sequence[SweepRun]) -> str:
+    if not kept:
+        return ""
+    noises = _listed(
+        [f"β = {number(run.kl_weight)} is σ = {number(decoder_noise(run.kl_weight or 0))}" for run in kept]
+    )
+    return (
+        f"Scaling the KL term by β is choosing the decoder's noise, σ = √(β/2): {noises}. "
+        "Each is a proper evidence bound, of a different decoder; so L compares runs of one weight only."
+    )
+
+
+def _calibration(kept: Sequence[SweepRun]) -> str:
+    """How the weights compare with the ones that the errors themselves call for."""
+    if not kept:
+        return ""
+    above = [run for run in kept if (run.kl_weight or 0) > 1.5 * run.calibrated]
+    below = [run for run in kept if (run.kl_weight or 0) * 1.5 < run.calibrated]
+    low, high = min(run.calibrated for run in kept), max(run.calibrated for run in kept)
+    span = number(low) if number(low) == number(high) else f"{number(low)} to {number(high)}"
+    parts = [f"The errors that these runs make call for a weight β* of {span}"]
+    for group, claim in ((above, "more noise than there is"), (below, "less noise than there is")):
+        if group:
+            weights = _listed([number(run.kl_weight) for run in group])
+            parts.append(f"{'weight' if len(group) == 1 else 'weights'} {weights} assumed {claim}")
+    return "; ".join(parts) + "."
+
+
+def _autoencoder(runs: Sequence[SweepRun], kept: Sequence[SweepRun]) -> str:
+    plain = [run for run in runs if run.is_autoencoder and not run.gaussian_limit and run.is_finite]
+    if not plain:
+        return ""
+    run = min(plain, key=lambda run: run.distortion)
+    text = f"The plain autoencoder reaches D {number(run.distortion)}"
+    if kept:
+        best = min(kept, key=lambda run: run.distortion)
+        difference = run.distortion - best.distortion
+        side = "below" if difference < 0 else "above"
+        if number(run.distortion) != number(best.distortion):
+            text += f", {number(abs(difference))} {side} that of KL weight {number(best.kl_weight)}"
+    return text + ". It pays no rate, and in return it has no prior: it cannot be sampled."
+
+
+def _limit(runs: Sequence[SweepRun], kept: Sequence[SweepRun]) -> str:
+    """Each trained run against the best linear model of the same weight."""
+    limits = {run.kl_weight: run for run in runs if run.gaussian_limit and run.is_finite and run.loss > 0}
+    parts = []
+    for run in kept:
+        if run.kl_weight in limits:
+            change = 100 * (run.loss / limits[run.kl_weight].loss - 1)
+            where = f"{abs(change):.0f}% {'below' if change < 0 else 'above'}" if abs(change) >= 0.5 else "level with"
+            parts.append(f"{where} it at β = {number(run.kl_weight)}")
+    if not parts:
+        return ""
+    return f"Against the best linear model of the same pictures (lower L is better), training ended {_listed(parts)}."
+
+
+def _lost(runs: Sequence[SweepRun]) -> str:
+    lost = [run.name for run in runs if not run.is_finite]
+    return f"Without a finite result, and left out of every comparison: {_listed(lost)}." if lost else ""

@@ -1,0 +1,1 @@
+"""Safe containers and atomic writing. Nothing here knows what a model is."""

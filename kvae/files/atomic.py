@@ -1,0 +1,81 @@
+"""Write a file so that it is either the complete new one or the untouched old one, whatever happens."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+TEMPORARY_SUFFIX = ".part"  # what a killed writer leaves behind ends so; see `remove_leftovers`
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; move it to `path` when the block ends without an error.
+
+    If the block raises, the temporary file is removed and `path` is as it was.
+    """
+    target = Path(path)
+    with temporary_file(target.parent, target.name) as temporary:
+        yield temporary
+        move_into_place(temporary, target)
+
+
+@contextlib.contextmanager
+def temporary_file(folder: str | os.PathLike[str], hint: str = "file") -> Iterator[Path]:
+    """Yield an empty file in `folder` that is gone after the block, unless it was moved into place there.
+
+    For a file whose name follows from its content; otherwise use `atomic_path`.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{hint}.", suffix=TEMPORARY_SUFFIX, dir=folder)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def move_into_place(temporary: Path, target: Path) -> None:
+    """Move a finished file to `target`, in the same folder, replacing what is there.
+
+    The same folder, because `os.replace` is atomic within one file system only. The file is fsync'd before the move
+    and the folder after it, so that a power cut leaves the old file or the new one and never half of either.
+    """
+    _take_usual_mode(temporary)
+    _flush_to_disk(temporary)
+    os.replace(temporary, target)
+    _flush_to_disk(target.parent)
+
+
+def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
+    """Replace the content of `path` with `data` (text is stored as UTF-8), completely or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def remove_leftovers(folder: str | os.PathLike[str], older_than: float) -> None:
+    """Remove temporary files that killed writers left in `folder` before `older_than` (seconds since the epoch)."""
+    for leftover in Path(folder).glob(f".*{TEMPORARY_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            if leftover.stat().st_mtime < older_than:
+                leftover.unlink()
+
+
+def _take_usual_mode(path: Path) -> None:
+    """Give `path` the mode a plain `open` would have given it; `mkstemp` makes files private."""
+    if os.name == "posix":
+        mask = os.umask(0)
+        os.umask(mask)
+        path.chmod(0o666 & ~mask)
+
+
+def _flush_to_disk(path: Path) -> None:
+    """fsync a file, or a folder where the platform can (Windows cannot, and orders renames itself)."""
+    if path.is_dir() and os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,165 @@
+"""Many picture files decoded by several processes, in order, whatever happens to one of the processes."""
+
+import collections
+import concurrent.futures
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+
+from kvae.images.worker import HEADER, MAX_SECONDS, READY, UNREAD, Outcome, decode_file
+
+CHUNK = 16  # files handed to a worker at once
+WINDOW = 4  # chunks per worker that may be ahead of the one being consumed: bounds memory, hides slow files
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from kvae.images.worker import main; main({size}, {crop!r})"
+
+
+def decode_files(paths: Sequence[str], *, size: int, crop: str, workers: int | None = None) -> Iterator[Outcome]:
+    """Yield the Outcome of every path, in the order of `paths`, decoding on all cores.
+
+    Processes, not threads: Pillow opens, parses and allocates under the GIL, and on 227-pixel JPEGs two threads are
+    no faster than one. A process that dies takes only the picture it was on with it.
+    """
+    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    count = min(workers or _cores(), len(chunks))
+    if not count:
+        return
+    team = _Team(size, crop)
+    pool = concurrent.futures.ThreadPoolExecutor(count, thread_name_prefix="kvae-decode")
+    try:
+        pending: collections.deque[concurrent.futures.Future] = collections.deque()
+        for chunk in chunks:
+            pending.append(pool.submit(team.decode, chunk))
+            if len(pending) >= count * WINDOW:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+    finally:
+        team.stop()
+        pool.shutdown(wait=True, cancel_futures=True)
+        team.release()
+
+
+class _Team:
+    """One worker process for each thread that asks, replaced when it dies."""
+
+    def __init__(self, size: int, crop: str) -> None:
+        self._size, self._crop = size, crop
+        self._mine = threading.local()
+        self._all: list[_Worker] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def decode(self, paths: Sequence[str]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        while len(outcomes) < len(paths) and not self._closed:
+            rest = paths[len(outcomes) :]
+            worker = self._worker()
+            if worker is None:  # a frozen program, or no more processes to be had: slower and less safe, but it works
+                return outcomes + [decode_file(path, self._size, self._crop) for path in rest]
+            done = worker.decode(rest)
+            outcomes += done
+            if len(done) < len(rest) and not self._closed:
+                outcomes.append(Outcome(UNREAD, worker.epitaph(), (), b""))
+                self._mine.worker = None
+        return outcomes
+
+    def stop(self) -> None:
+        with self._lock:
+            self._closed = True
+            for worker in self._all:
+                worker.kill()
+
+    def release(self) -> None:
+        """Close the pipes; only after every thread has left them."""
+        for worker in self._all:
+            worker.release()
+
+    def _worker(self) -> "_Worker | None":
+        worker = getattr(self._mine, "worker", None)
+        if worker is None and not getattr(sys, "frozen", False):
+            try:
+                worker = _Worker(self._size, self._crop)
+            except OSError:
+                return None
+            with self._lock:
+                self._all.append(worker)
+                if self._closed:
+                    worker.kill()
+            self._mine.worker = worker
+        return worker
+
+
+class _Worker:
+    """One process of `worker.py` and its two pipes."""
+
+    def __init__(self, size: int, crop: str) -> None:
+        path = [os.path.abspath(entry or ".") for entry in sys.path]
+        program = _PROGRAM.format(path=path, size=size, crop=crop)
+        # -S and -E: the parent's sys.path is handed over, so nothing has to be searched for again.
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-E", "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._asks, self._answers = self._process.stdin, self._process.stdout
+        if self._answers.read(len(READY)) != READY:
+            self.kill()
+            self.release()
+            raise OSError("the decoding process did not start")
+
+    def decode(self, paths: Sequence[str]) -> list[Outcome]:
+        """Return the outcomes of `paths`, or fewer if the process died on the way."""
+        outcomes: list[Outcome] = []
+        try:
+            for index, path in enumerate(paths):
+                self._ask(path)
+                if index:  # stay one ahead: the worker never waits, and the pipe cannot fill up
+                    outcomes.append(self._receive())
+            outcomes.append(self._receive())
+        except (OSError, EOFError, ValueError):
+            self.kill()
+        return outcomes
+
+    def epitaph(self) -> str:
+        """Say what the picture that was being decoded did to the process."""
+        import signal
+
+        if self._process.wait() == -getattr(signal, "SIGALRM", 0):
+            return f"took more than {MAX_SECONDS} s to decode"
+        return "made its decoder crash"
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    def release(self) -> None:
+        for pipe in (self._asks, self._answers):
+            with contextlib.suppress(OSError):  # unsent bytes of a broken pipe
+                pipe.close()
+
+    def _ask(self, path: str) -> None:
+        self._asks.write(json.dumps(path).encode("ascii") + b"\n")
+        self._asks.flush()
+
+    def _receive(self) -> Outcome:
+        digest, text, pixels = HEADER.unpack(self._exactly(HEADER.size))
+        said = json.loads(self._exactly(text))
+        return Outcome(digest, said["reason"], tuple(said["notes"]), self._exactly(pixels))
+
+    def _exactly(self, count: int) -> bytes:
+        data = self._answers.read(count)
+        if len(data) < count:
+            raise EOFError
+        return data
+
+
+def _cores() -> int:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, 16)

@@ -1,0 +1,124 @@
+"""The program of one decoding process: paths come in on stdin, pictures go out on stdout.
+
+A process of its own survives what no `except` does: a decoder that crashes, is killed for memory, or never returns.
+It is started as a plain interpreter rather than through `multiprocessing`, which would import the user's main
+script, and with it TensorFlow, into every worker; this way a worker is ready in 50 ms.
+
+Asked: one JSON string per line, a path. Answered, in the same order: HEADER, then that many bytes of JSON and pixels.
+"""
+
+import hashlib
+import json
+import os
+import stat
+import struct
+import sys
+from typing import BinaryIO, NamedTuple
+
+from kvae.images.decoding import BadPicture, decode
+
+HEADER = struct.Struct("<32sII")  # SHA-256 of the file (zeros if unread), bytes of JSON, bytes of pixels
+READY = b"kvae"  # sent once, when the imports have worked
+MAX_BYTES = 1 << 30  # of one picture file
+MAX_SECONDS = 60  # for one picture; a 64-megapixel PNG takes 2
+MAX_MEMORY = 6 << 30  # bytes of address space; 64 megapixels in four channels, copied three times, take 1 GB
+UNREAD = bytes(32)
+
+
+class Outcome(NamedTuple):
+    """What became of one file. `reason` is None for a usable picture, `pixels` empty for any other.
+
+    `digest` is the SHA-256 of the bytes, or UNREAD if they could not be read: then the reason may be gone tomorrow.
+    """
+
+    digest: bytes
+    reason: str | None
+    notes: tuple[str, ...]
+    pixels: bytes
+
+
+def decode_file(path: str, size: int, crop: str) -> Outcome:
+    """Read `path` once: hash it and decode it to size*size*3 bytes. Never raises for a bad file."""
+    digest = UNREAD
+    try:
+        data = _read(path)
+        digest = hashlib.sha256(data).digest()
+        pixels, notes = decode(data, size=size, crop=crop)
+        return Outcome(digest, None, notes, pixels)
+    except BadPicture as error:
+        return Outcome(digest, str(error), (), b"")
+    except MemoryError:
+        return Outcome(UNREAD, "needs more memory than is free", (), b"")
+    except OSError as error:
+        return Outcome(UNREAD, _why_unread(error), (), b"")
+
+
+def _read(path: str) -> bytes:
+    # Without O_NONBLOCK, opening a named pipe waits for a writer, for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
+    handle = os.open(path, flags)
+    with open(handle, "rb", buffering=0) as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise BadPicture("is not a regular file (a pipe, a device or a folder)")
+        if about.st_size > MAX_BYTES:
+            raise BadPicture(f"is {about.st_size / 2**30:.1f} GB; the limit is {MAX_BYTES // 2**30} GB")
+        return file.read()
+
+
+def _why_unread(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "is gone, or a link that leads nowhere"
+    if isinstance(error, PermissionError):
+        return "may not be read (no permission)"
+    return f"could not be read ({error.strerror or type(error).__name__})"
+
+
+def main(size: int, crop: str) -> None:
+    """Answer until stdin closes, which it also does when the parent is killed."""
+    answers = _private_stdout()
+    _limit()
+    answers.write(READY)
+    answers.flush()
+    for line in sys.stdin.buffer:
+        _watch(MAX_SECONDS)
+        outcome = decode_file(json.loads(line), size, crop)
+        _watch(0)
+        text = json.dumps({"reason": outcome.reason, "notes": outcome.notes}).encode("ascii")
+        header = HEADER.pack(outcome.digest, len(text), len(outcome.pixels))
+        answers.write(header + text + outcome.pixels)
+        answers.flush()
+
+
+def _private_stdout() -> BinaryIO:
+    """Keep the pipe for answers and send whatever a C library prints to nowhere."""
+    pipe = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return os.fdopen(pipe, "wb", buffering=1 << 16)
+
+
+def _limit() -> None:
+    """Leave Ctrl-C to the parent, and meet a decoder's hunger with MemoryError rather than with the kernel's killer."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    except (ImportError, ValueError, OSError):  # Windows has none; a tighter limit may be set already
+        pass
+
+
+def _watch(seconds: int) -> None:
+    """End this process by SIGALRM after `seconds`; a Python handler would wait for the C decoder to return."""
+    import signal
+
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])

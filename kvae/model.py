@@ -1,0 +1,410 @@
+"""The variational autoencoder: D and beta·R, with a weight that can be moved while training runs."""
+
+import json
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from kvae.images.pca import PCA, fit_pca
+from kvae.networks import NETWORKS
+from kvae.networks.blocks import Networks, Plan, check_widths, default_widths
+from kvae.objectives.likelihoods import squared_error
+from kvae.objectives.rates import diagonal_kl, soft_bound
+from kvae.settings import check
+
+Tensor = Any
+
+# evaluation draws its noise from this seed, so that two evaluations of one model agree and those of two models compare
+EVALUATION_SEED = 20140214
+CARD = "card.json"
+TRUSTED: ContextVar[bool] = ContextVar("kvae_trusted", default=False)
+
+
+@keras.saving.register_keras_serializable("kvae")
+class VAE(keras.Model):
+    """A variational autoencoder with loss L = D + β·R.
+
+    D, the distortion, is the squared error summed over one image's height, width and channels, pixels in [0, 1]. R, the
+    rate, is KL(q(z given x) ‖ N(0, 1)) of one image in nats. β is `kl_weight`, a non-trainable scalar variable: assign
+    to it between any two batches and the next batch uses it. β·R enters through `add_loss`. `fit`, `evaluate` and the
+    history report `loss`, `distortion`, `rate` and `kl_weight`.
+
+    Either name a network, or bring two Keras models: `encoder`, from images to features of any shape (the VAE adds the
+    posterior's heads and the sampling), and `decoder`, from latents (batch, latent_dim) to images.
+
+    Args:
+        encoder, decoder: Keras models of your own; then `network`, `widths` and `depth` do not count.
+        image_shape: (height, width, channels); taken from `encoder` where there is one.
+        network: one of `kvae.networks.NETWORKS`.
+        latent_dim: number of latent dimensions.
+        widths: channels of each level, each of which halves the picture; None chooses.
+        depth: residual blocks of a level.
+        kl_weight: β = 2σ², the decoder noise in squared pixel values.
+        autoencoder: the same layers without sampling and without the KL term; β is then 0.
+        seed: of the initial weights and of the sampling noise.
+        dtype: policy of the networks' inner layers; heads, sampling and losses are float32 always.
+
+    Raises:
+        ValueError: a setting outside its bounds, or networks whose shapes do not fit, in one sentence.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.Model | None = None,
+        decoder: keras.Model | None = None,
+        *,
+        image_shape: tuple[int, int, int] = (64, 64, 3),
+        network: str = "hybrid",
+        latent_dim: int = 128,
+        widths: tuple[int, ...] | None = None,
+        depth: int = 1,
+        kl_weight: float = 0.1,
+        autoencoder: bool = False,
+        seed: int = 0,
+        dtype: Any = None,
+        name: str = "vae",
+    ) -> None:
+        # the model itself is float32, so that Keras does not cast the images before the distortion is measured
+        super().__init__(name=name, dtype="float32")
+        self.network = check("network", network, "VAE")
+        self.latent_dim = check("latent_dim", latent_dim, "VAE")
+        self.depth = check("depth", depth, "VAE")
+        self.autoencoder = bool(autoencoder)
+        self.seed = check("seed", seed, "VAE")
+        self.precision = keras.dtype_policies.get(dtype or keras.config.dtype_policy()).name
+        self.foreign = encoder is not None or decoder is not None
+        self.card: dict[str, Any] | None = None  # what a saved model tells about itself
+        weight = 0.0 if autoencoder else check("kl_weight", kl_weight, "VAE")
+
+        if self.foreign:
+            parts = _brought(encoder, decoder, self.latent_dim)
+            self.image_shape = tuple(parts.encoder.input_shape[1:])
+            self.widths: tuple[int, ...] = ()
+        else:
+            self.image_shape = _image_shape(image_shape)
+            convolutional = self.network != "linear"
+            self.widths = () if not convolutional else widths or default_widths(self.image_shape)
+            self.widths = tuple(check("widths", one, "VAE")[0] for one in self.widths)
+            check_widths(self.widths, self.image_shape)
+            plan = Plan(self.image_shape, self.latent_dim, self.widths, self.depth, self.precision, self.seed)
+            parts = NETWORKS[self.network](plan)
+        self.encoder, self.decoder, self.linear_path = parts.encoder, parts.decoder, parts.path
+        self._add_heads()
+        self.kl_weight = self.add_weight(
+            name="kl_weight", shape=(), dtype="float32", trainable=False, initializer=keras.initializers.Constant(weight)
+        )
+        self._noise = keras.random.SeedGenerator(self.seed)
+        self._terms = [keras.metrics.Mean("distortion")]
+        if not self.autoencoder:
+            self._terms += [keras.metrics.Mean("rate"), keras.metrics.Mean("kl_weight")]
+        self._rates: Tensor = None
+        # a model that was never called is never built, and then saves without its optimizer's state
+        self.built = True
+
+    def _add_heads(self) -> None:
+        features = self.encoder.output_shape[1:]
+        self._flatten = layers.Flatten(dtype="float32")
+        units = int(np.prod(features))
+
+        def head(name: str, number: int) -> layers.Dense:
+            # beside the linear path, the heads are corrections that start at zero
+            kernel = "zeros" if self.linear_path is not None else keras.initializers.GlorotUniform(seed=self.seed * 1009 - number)
+            layer = layers.Dense(self.latent_dim, kernel_initializer=kernel, dtype="float32", name=name)
+            layer.build((None, units))
+            return layer
+
+        self.mean_head = head("mean", 1)
+        self.log_var_head = None if self.autoencoder else head("log_var", 2)
+
+    # ------------------------------------------------------------------ what a VAE does
+
+    def posterior(self, images: Tensor, training: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Mean and log-variance of q(z given x), each (batch, latent), of images (batch, height, width, channels).
+
+        An autoencoder has no variance: its second part is None.
+        """
+        features = self._flatten(self.encoder(images, training=training))
+        mean = self.mean_head(features)
+        log_var = None if self.log_var_head is None else self.log_var_head(features)
+        if self.linear_path is not None:
+            path_mean, path_log_var = self.linear_path.encode(images, self._weight())
+            mean = mean + path_mean
+            log_var = None if log_var is None else log_var + path_log_var
+        return mean, None if log_var is None else soft_bound(log_var)
+
+    def generate(self, latents: Tensor, training: bool = False) -> Tensor:
+        """The decoder's mean image of `latents`, shape (batch, latent), as a float32 tensor; not clipped."""
+        if self.linear_path is None:
+            return ops.cast(self.decoder(latents, training=training), "float32")
+        base = self.linear_path.decode(latents, self._weight())
+        # centred like the residual encoder's input would be around mid-grey; keeps first-layer activations small
+        return base + ops.cast(self.decoder([latents, base - 0.5], training=training), "float32")
+
+    def _weight(self) -> Tensor:
+        # the path reads the weight but is no way to lower the loss by moving it: dL/dβ stays R
+        return ops.stop_gradient(ops.convert_to_tensor(self.kl_weight))
+
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
+        """Images (batch, height, width, channels) → their reconstructions, from one sample of the posterior each."""
+        images = ops.cast(images, "float32")
+        mean, log_var = self.posterior(images, training=training)
+        if log_var is None:
+            return self.generate(mean, training=training)
+        self._rates = ops.sum(diagonal_kl(mean, log_var), axis=-1)  # (batch,)
+        self.add_loss(self.kl_weight * ops.mean(self._rates))
+        noise = keras.random.normal(ops.shape(mean), seed=self._noise if training else EVALUATION_SEED)
+        return self.generate(mean + ops.exp(0.5 * log_var) * noise, training=training)
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
+        """L = D + β·R of a batch, a scalar. `y` and `sample_weight` are not used."""
+        distortions = squared_error(x, y_pred)
+        observed = [distortions] if self.autoencoder else [distortions, self._rates, self.kl_weight]
+        for metric, value in zip(self._terms, observed, strict=True):
+            metric.update_state(value)
+        return ops.mean(distortions) + sum(self.losses)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """`loss` and the terms it is made of; each starts anew with an epoch."""
+        known = super().metrics
+        return known + [metric for metric in self._terms if all(metric is not other for other in known)]
+
+    def compile(self, optimizer: Any = None, *, jit_compile: bool | str = "auto", **options: Any) -> None:
+        """As `keras.Model.compile`, without a loss. Adam by default; XLA only where it pays.
+
+        On TensorFlow without a GPU, XLA halves the speed of the convolutions, so `"auto"` then means no XLA.
+        """
+        optimizer = keras.optimizers.get(keras.optimizers.Adam(1e-3) if optimizer is None else optimizer)
+        if self.precision == "mixed_float16" and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        if jit_compile == "auto" and keras.backend.backend() == "tensorflow":
+            jit_compile = bool(keras.distribution.list_devices("gpu"))
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **options)
+        self.optimizer.build(self.trainable_variables)
+
+    # ------------------------------------------------------------------ NumPy in, NumPy out
+
+    def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior mean and log-variance, each float32 (count, latent), of images (count, height, width, channels).
+
+        uint8 images are divided by 255, float images must lie in [0, 1]. The log-variance of an autoencoder is -inf.
+        """
+        means, log_vars = [], []
+        for batch in _batches(_as_float(images, self.image_shape)):
+            mean, log_var = self.posterior(batch)
+            means.append(ops.convert_to_numpy(mean))
+            log_vars.append(np.full_like(means[-1], -np.inf) if log_var is None else ops.convert_to_numpy(log_var))
+        return np.concatenate(means), np.concatenate(log_vars)
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """The images, float32 (count, height, width, channels) in [0, 1], of `latents`, shape (count, latent)."""
+        latents = np.asarray(latents, "float32")
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise ValueError(
+                f"VAE.decode: `latents` must have shape (count, {self.latent_dim}). Received: shape {latents.shape}."
+            )
+        images = [ops.convert_to_numpy(self.generate(ops.convert_to_tensor(batch))) for batch in _batches(latents)]
+        return np.clip(np.concatenate(images), 0.0, 1.0)
+
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
+        """The images, float32 in [0, 1], that the posterior means of `images` decode to. Nothing is drawn at random."""
+        return self.decode(self.encode(images)[0])
+
+    def sample(self, count: int = 1, *, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
+        """`count` images, float32 (count, height, width, channels), decoded from N(0, temperature²)."""
+        noise = np.random.default_rng(seed).standard_normal((count, self.latent_dim))
+        return self.decode(temperature * noise.astype("float32"))
+
+    def interpolate(self, start: np.ndarray, end: np.ndarray, steps: int = 8, *, spherical: bool = False) -> np.ndarray:
+        """The images, float32 (steps, height, width, channels), on the way from one image to another, both included.
+
+        `start` and `end` have shape (height, width, channels). The way leads through the posterior means, in a straight
+        line or along the great circle, whose points keep the length that a high-dimensional Gaussian has.
+        """
+        means = self.encode(np.stack([start, end]))[0]
+        share = np.linspace(0.0, 1.0, steps, dtype="float32")[:, None]
+        return self.decode(_between(means[0], means[1], share, spherical))
+
+    # ------------------------------------------------------------------ the linear solution
+
+    def adapt(self, images: Any, *, most: int = 8192) -> None:
+        """Start the linear path from the PCA of `images`: an array (count, height, width, channels) or batches of such.
+
+        At most `most` pictures are looked at. `fit` does this by itself where nobody did before.
+        """
+        if not isinstance(images, np.ndarray):
+            batches = (batch[0] if isinstance(batch, (tuple, list)) else batch for batch in images)
+            rows: list[np.ndarray] = []
+            while sum(map(len, rows)) < most and (batch := next(batches, None)) is not None:
+                rows.append(ops.convert_to_numpy(batch))
+            images = np.concatenate(rows)
+        blocks = _batches(images[:most], 256)
+        self.fit_linear(fit_pca(lambda: blocks, self.latent_dim))
+
+    def fit(self, x: Any = None, *args: Any, **options: Any) -> Any:
+        """As `keras.Model.fit`, from the closed-form linear solution where the network has a linear path."""
+        path = self.linear_path
+        if path is not None and x is not None and not np.any(ops.convert_to_numpy(path.eigenvalues)):
+            self.adapt(x)
+        return super().fit(x, *args, **options)
+
+    def fit_linear(self, pca: PCA) -> None:
+        """Set the linear part to the closed form for these pictures: of the hybrid network's path, or of `linear`.
+
+        The path is then right at every weight, `linear` at the present one.
+
+        Raises:
+            ValueError: a network that has no linear part.
+        """
+        if self.linear_path is not None:
+            self.linear_path.assign_pca(pca.mean, pca.eigenvalues, pca.eigenvectors)
+            return
+        if self.foreign or self.network != "linear":
+            raise ValueError(f"VAE.fit_linear: the network {self.network!r} has no linear part. Use `hybrid` or `linear`.")
+        path = NETWORKS["hybrid"](Plan(self.image_shape, self.latent_dim, (1,), 0, "float32", 0)).path
+        assert path is not None
+        path.assign_pca(pca.mean, pca.eigenvalues, pca.eigenvectors)
+        # an affine map is known from what it does to nothing and to the axes
+        weight, axes = self._weight(), np.eye(self.latent_dim, dtype="float32")
+        origin = ops.convert_to_numpy(path.decode(0.0 * axes[:1], weight)).reshape(-1)
+        kernel = ops.convert_to_numpy(path.decode(axes, weight)).reshape(self.latent_dim, -1) - origin
+        offset, log_var = path.encode(np.zeros((1, *self.image_shape), "float32"), weight)
+        variance = np.maximum(ops.convert_to_numpy(path.eigenvalues), 1e-12)
+        synthesis = next(layer for layer in self.decoder.layers if isinstance(layer, layers.Dense))
+        synthesis.set_weights([kernel, origin])
+        self.mean_head.set_weights([kernel.T / variance, ops.convert_to_numpy(offset)[0]])
+        if self.log_var_head is not None:
+            self.log_var_head.set_weights([0.0 * kernel.T, ops.convert_to_numpy(log_var)[0]])
+
+    # ------------------------------------------------------------------ saving
+
+    def get_config(self) -> dict[str, Any]:
+        """kvae's own settings, and nothing else; a model of foreign networks adds their configs."""
+        config: dict[str, Any] = {
+            "image_shape": list(self.image_shape),
+            "latent_dim": self.latent_dim,
+            "kl_weight": float(ops.convert_to_numpy(self.kl_weight)),
+            "autoencoder": self.autoencoder,
+            "seed": self.seed,
+            "dtype": self.precision,
+            "name": self.name,
+        }
+        if self.foreign:
+            config["encoder"] = keras.saving.serialize_keras_object(self.encoder)
+            config["decoder"] = keras.saving.serialize_keras_object(self.decoder)
+            del config["image_shape"]
+        else:
+            config.update(network=self.network, widths=list(self.widths) or None, depth=self.depth)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "VAE":
+        """The model of `config`. Foreign networks are built inside `kvae.load(path, trust=True)` only.
+
+        Raises:
+            ValueError: foreign networks, without that trust.
+        """
+        config = dict(config)
+        for part in ("encoder", "decoder"):
+            if part in config:
+                if not TRUSTED.get():
+                    raise ValueError(
+                        "this model holds layers that are not kvae's own, which can run any code. "
+                        "If you know where it comes from, open it with kvae.load(path, trust=True)."
+                    )
+                config[part] = keras.saving.deserialize_keras_object(config[part], custom_objects)
+        if config.get("widths"):
+            config["widths"] = tuple(config["widths"])
+        return cls(**config)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """The optimizer; the rest of how a VAE is compiled follows from the model and the machine."""
+        if not self.compiled or self.optimizer is None:
+            return None
+        return {"optimizer": keras.optimizers.serialize(self.optimizer)}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile with the optimizer that was saved, ready to take its state."""
+        self.compile(keras.optimizers.deserialize(config["optimizer"]))
+
+    def save_assets(self, folder: str) -> None:
+        """Write the model card, `card.json`, when the model is saved."""
+        if self.card is not None:
+            Path(folder, CARD).write_text(json.dumps(self.card, allow_nan=False), encoding="utf-8")
+
+    def load_assets(self, folder: str) -> None:
+        """Read the model card back."""
+        path = Path(folder, CARD)
+        if path.is_file():
+            self.card = json.loads(path.read_text(encoding="utf-8"))
+
+
+def _image_shape(shape: Any) -> tuple[int, int, int]:
+    sides = tuple(shape)
+    if len(sides) != 3 or any(not isinstance(side, int) or side < 1 for side in sides) or sides[2] not in (1, 3, 4):
+        raise ValueError(
+            f"VAE: `image_shape` must be (height, width, channels) with 1, 3 or 4 channels. Received: {shape!r}."
+        )
+    return sides
+
+
+def _brought(encoder: Any, decoder: Any, latent_dim: int) -> Networks:
+    """Two models that someone brings, once their shapes are known to fit."""
+    for name, part in (("encoder", encoder), ("decoder", decoder)):
+        if not isinstance(part, keras.Model):
+            raise ValueError(f"VAE: `{name}` must be a Keras model; bring both networks or none. Received: {part!r}.")
+        if not part.built or not hasattr(part, "input_shape"):
+            raise ValueError(
+                f"VAE: `{name}` has no known input shape yet. Begin it with keras.Input(shape), "
+                "so that its shapes can be checked."
+            )
+    image_shape = tuple(encoder.input_shape[1:])
+    if len(image_shape) != 3 or None in image_shape:
+        raise ValueError(
+            f"VAE: `encoder` must take images of a fixed shape (height, width, channels). Received: {image_shape}."
+        )
+    if None in encoder.output_shape[1:]:
+        raise ValueError(f"VAE: `encoder` must give features of a fixed shape. Received: {encoder.output_shape[1:]}.")
+    if tuple(decoder.input_shape[1:]) != (latent_dim,):
+        raise ValueError(
+            f"VAE: `decoder` must take latents of shape ({latent_dim},), which is `latent_dim`. "
+            f"Received: {tuple(decoder.input_shape[1:])}."
+        )
+    if tuple(decoder.output_shape[1:]) != image_shape:
+        raise ValueError(
+            f"VAE: `decoder` must give images of the shape that `encoder` takes, {image_shape}. "
+            f"Received: {tuple(decoder.output_shape[1:])}."
+        )
+    return Networks(encoder, decoder)
+
+
+def _as_float(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    images = np.asarray(images)
+    if images.shape[1:] != tuple(shape):
+        raise ValueError(f"VAE: images must have shape (count, {', '.join(map(str, shape))}). Received: {images.shape}.")
+    return images.astype("float32") / (255.0 if images.dtype == np.uint8 else 1.0)
+
+
+def _batches(values: np.ndarray, rows: int = 64) -> list[np.ndarray]:
+    return [values[start : start + rows] for start in range(0, len(values), rows)] or [values]
+
+
+def _between(start: np.ndarray, end: np.ndarray, share: np.ndarray, spherical: bool) -> np.ndarray:
+    if not spherical:
+        return start + (end - start) * share
+    cosine = np.dot(start, end) / max(float(np.linalg.norm(start) * np.linalg.norm(end)), 1e-12)
+    angle = float(np.arccos(np.clip(cosine, -1.0, 1.0)))
+    if np.sin(angle) < 1e-6:
+        return start + (end - start) * share
+    return (np.sin((1.0 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)

@@ -1,0 +1,119 @@
+"""What the convolutional networks are made of."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras import layers
+
+if TYPE_CHECKING:
+    from kvae.networks.linear import LinearPath
+
+Tensor = Any
+
+SMALLEST = 4  # pixels; halving stops here
+STILL_SMALL = 8  # pixels; a picture that cannot be halved to this would make the dense layers huge
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The parts of a VAE that differ from network to network.
+
+    `encoder` maps images to features of any shape. `decoder` maps latents (batch, latent) to images, or, where there
+    is a linear `path`, latents and the path's image to a correction of that image.
+    """
+
+    encoder: keras.Model
+    decoder: keras.Model | None
+    path: "LinearPath | None" = None
+
+
+@dataclass
+class Plan:
+    """What a network is built from. `image_shape` is (height, width, channels); `widths` the channels of each level."""
+
+    image_shape: tuple[int, int, int]
+    latent_dim: int
+    widths: tuple[int, ...]
+    depth: int
+    dtype: str
+    seed: int
+    _made: int = field(default=0, init=False)
+
+    def initializer(self) -> keras.initializers.Initializer:
+        """A Glorot initializer with a seed of its own: the weights are a pure function of `seed`."""
+        self._made += 1
+        return keras.initializers.GlorotUniform(seed=self.seed * 1009 + self._made)
+
+    @property
+    def bottom(self) -> tuple[int, int, int]:
+        """Shape of the smallest feature map: (height, width, channels)."""
+        halvings = 2 ** len(self.widths)
+        height, width, _ = self.image_shape
+        return height // halvings, width // halvings, self.widths[-1]
+
+
+def default_widths(image_shape: tuple[int, int, int]) -> tuple[int, ...]:
+    """32, 64, 128, 256, 256 ... channels: one level for each halving until the picture is 4 pixels small.
+
+    Raises:
+        ValueError: a picture that cannot be halved down to 8 pixels.
+    """
+    height, width = image_shape[:2]
+    widths: list[int] = []
+    while height % 2 == 0 and width % 2 == 0 and min(height, width) > SMALLEST:
+        height, width = height // 2, width // 2
+        widths.append(min(32 * 2 ** len(widths), 256))
+    if not widths or max(height, width) > STILL_SMALL:
+        good = max(16, round(max(image_shape[:2]) / 16) * 16)
+        raise ValueError(
+            f"VAE: a picture of {image_shape[0]}x{image_shape[1]} cannot be halved down to {STILL_SMALL} pixels or less. "
+            f"Choose a size that is a multiple of a power of two, such as {good}."
+        )
+    return tuple(widths)
+
+
+def check_widths(widths: tuple[int, ...], image_shape: tuple[int, int, int]) -> None:
+    """Refuse a picture that `widths` cannot halve.
+
+    Raises:
+        ValueError: height or width is no multiple of 2 to the number of levels.
+    """
+    step = 2 ** len(widths)
+    height, width = image_shape[:2]
+    if height % step or width % step:
+        raise ValueError(
+            f"VAE: {len(widths)} levels halve the picture {len(widths)} times, so height and width must be multiples "
+            f"of {step}. Received: {height}x{width}. Choose such a size, or fewer `widths`."
+        )
+
+
+def dense(plan: Plan, units: int, **options: Any) -> layers.Dense:
+    """A dense layer with the plan's next seed and dtype."""
+    options.setdefault("kernel_initializer", plan.initializer())
+    options.setdefault("dtype", plan.dtype)
+    return layers.Dense(units, **options)
+
+
+def halve(plan: Plan, x: Tensor, width: int, activation: str | None) -> Tensor:
+    """(batch, h, w, c) → (batch, h/2, w/2, width) by a convolution of stride 2."""
+    return layers.Conv2D(
+        width, 4, 2, "same", activation=activation, kernel_initializer=plan.initializer(), dtype=plan.dtype
+    )(x)
+
+
+def double(plan: Plan, x: Tensor, width: int, activation: str | None, **options: Any) -> Tensor:
+    """(batch, h, w, c) → (batch, 2h, 2w, width) by a transposed convolution of stride 2."""
+    options.setdefault("kernel_initializer", plan.initializer())
+    options.setdefault("dtype", plan.dtype)
+    return layers.Conv2DTranspose(width, 4, 2, "same", activation=activation, **options)(x)
+
+
+def residual_block(plan: Plan, x: Tensor) -> Tensor:
+    """x plus two 3x3 convolutions of it; the second starts at zero, so that a deep network starts as a plain one."""
+    width = x.shape[-1]
+    y = layers.Conv2D(
+        width, 3, padding="same", activation="silu", kernel_initializer=plan.initializer(), dtype=plan.dtype
+    )(x)
+    y = layers.Conv2D(width, 3, padding="same", kernel_initializer="zeros", dtype=plan.dtype)(y)
+    return layers.Add(dtype=plan.dtype)([x, y])

@@ -1,0 +1,142 @@
+"""Every setting, declared once: its default, bound, unit and one sentence.
+
+Command-line flags, the checks in constructors, the model card and the explorer's forms all read this table.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Value = bool | int | float | str | tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. `low` and `high` are inclusive; `default=None` means that a sensible value is worked out."""
+
+    default: Value
+    help: str
+    kind: type = str  # of one value
+    group: str = "training"
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    many: bool = False  # holds a tuple of values
+
+
+SETTINGS: dict[str, Setting] = {
+    # pictures
+    "data": Setting(
+        "paintings",
+        "what to train on: a folder of pictures, an HDF5 file with `images`, a .npy or .npz file, "
+        "or `paintings`, the built-in ones",
+        group="pictures",
+    ),
+    "size": Setting(64, "height and width of a picture", int, "pictures", 16, 512, "pixels"),
+    "crop": Setting(
+        "square",
+        "how a picture becomes square: cut the centre out, pad the short side, or stretch",
+        group="pictures",
+        choices=("square", "pad", "stretch"),
+    ),
+    "augment": Setting(True, "show flipped, cropped and gently recoloured variants of the pictures", bool, "pictures"),
+    "validation": Setting(0.1, "share of the pictures that is held out to measure on", float, "pictures", 0.01, 0.5),
+    # model
+    "kl_weight": Setting(
+        0.1,
+        "the weight beta in L = D + beta R: how strongly to smooth the latent space. "
+        "It is the decoder's noise: beta = 2 sigma squared",
+        float,
+        "model",
+        0.0,
+        1e6,
+        "squared error per nat",
+    ),
+    "latent_dim": Setting(128, "number of latent dimensions", int, "model", 1, 4096),
+    "network": Setting(
+        "hybrid",
+        "hybrid: the closed-form linear VAE corrected by a convolutional network, right from the first step; "
+        "conv: plain stride-2 convolutions; residual: the same with residual blocks; linear: the closed form alone",
+        group="model",
+        choices=("hybrid", "conv", "residual", "linear"),
+    ),
+    "widths": Setting(
+        None,
+        "channels of each level; each level halves the picture. By default 32 64 128 256 ... until it is 4 pixels small",
+        int,
+        "model",
+        1,
+        2048,
+        many=True,
+    ),
+    "depth": Setting(1, "residual blocks a level (residual and hybrid networks)", int, "model", 0, 8),
+    "autoencoder": Setting(
+        False, "the control of the question: the same layers as a plain autoencoder, no sampling and no KL", bool, "model"
+    ),
+    # training
+    "epochs": Setting(None, "passes over the pictures; by default as many as make about 2000 steps", int, "training", 1, 10**6),
+    "minutes": Setting(None, "train for this long instead of for a number of epochs", float, "training", 0.01, 1e5, "minutes"),
+    "batch_size": Setting(64, "pictures in one step", int, "training", 1, 4096),
+    "learning_rate": Setting(1e-3, "Adam's peak step size; it warms up and falls to zero along a cosine", float, "training", 1e-8, 1.0),
+    "seed": Setting(0, "makes a run repeatable", int, "training", 0, 2**31 - 1),
+    "device": Setting("auto", "where to compute", group="training", choices=("auto", "cpu", "gpu")),
+    "precision": Setting(
+        "float32",
+        "arithmetic inside the networks; heads, sampling and losses are float32 always",
+        group="training",
+        choices=("float32", "mixed_float16", "mixed_bfloat16"),
+    ),
+}
+
+
+def check(name: str, value: Any, owner: str = "kvae") -> Any:
+    """`value` of the setting `name`, made its kind and held to its bounds.
+
+    Raises:
+        ValueError: one sentence that names the owner, the rule and what was received.
+    """
+    setting = SETTINGS[name]
+    if value is None and setting.default is None:
+        return None
+    if setting.many:
+        values = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+        if not values:
+            raise ValueError(f"{owner}: `{name}` needs at least one value. Received: {name}={value!r}.")
+        return tuple(_check_one(name, setting, one, owner) for one in values)
+    return _check_one(name, setting, value, owner)
+
+
+def _check_one(name: str, setting: Setting, value: Any, owner: str) -> Any:
+    if setting.choices and value not in setting.choices:
+        raise ValueError(f"{owner}: `{name}` must be one of {', '.join(setting.choices)}. Received: {name}={value!r}.")
+    if setting.kind is str or setting.kind is bool:
+        return bool(value) if setting.kind is bool else value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    low, high = setting.low, setting.high
+    inside = math.isfinite(number) and (low is None or number >= low) and (high is None or number <= high)
+    if isinstance(value, bool) or not inside or (setting.kind is int and number != int(number)):
+        what = "a whole number" if setting.kind is int else "a number"
+        unit = f" {setting.unit}" if setting.unit else ""
+        raise ValueError(
+            f"{owner}: `{name}` must be {what} from {low:g} to {high:g}{unit}. Received: {name}={value!r}."
+        )
+    return setting.kind(number)
+
+
+def checked(values: Mapping[str, Any], owner: str = "kvae", groups: Iterable[str] = ()) -> dict[str, Any]:
+    """Every setting (of `groups`, or all), from `values` where given and from its default elsewhere.
+
+    Raises:
+        ValueError: an unknown name, or a value outside its bounds.
+    """
+    wanted = set(groups)
+    names = [name for name, setting in SETTINGS.items() if not wanted or setting.group in wanted]
+    unknown = sorted(set(values) - set(names))
+    if unknown:
+        raise ValueError(f"{owner}: no setting is called `{unknown[0]}`. Known: {', '.join(names)}.")
+    return {name: check(name, values.get(name, SETTINGS[name].default), owner) for name in names}

@@ -1,0 +1,1 @@
+"""The KL weight: what it means, and how other tools' weights convert into it."""

@@ -1,0 +1,71 @@
+"""Numbers as text, and sentences that are true of their numbers."""
+
+import math
+
+import pytest
+
+from kvae.figures.records import SweepRun
+from kvae.figures.wording import duration, findings, heading, number, row
+
+
+def made(kl_weight, distortion, rate, *, calibrated=0.02, limit=False, name=None):
+    return SweepRun(
+        name=name or f"KL weight {kl_weight}", kl_weight=kl_weight, distortion=distortion, rate=rate,
+        loss=distortion + (kl_weight or 0) * (rate or 0), psnr=20.0, active=3, latent_dim=8,
+        sigma=math.sqrt((kl_weight or 0) / 2), calibrated=calibrated, gaussian_limit=limit,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.1, "0.1"), (1, "1"), (0.2236, "0.224"), (0.004714, "0.00471"), (12345.6, "12,346"), (100.0, "100"),
+     (0, "0"), (math.nan, "–"), (None, "–"), (9.999, "10"), (1e-9, "1.00e-09")],
+)  # fmt: skip
+def test_number_is_short_and_true(value, text):
+    assert number(value) == text
+
+
+def test_duration_names_two_units():
+    assert [duration(s) for s in (3.5, 48, 725, 10_920, None)] == ["3.5 s", "48 s", "12 min 5 s", "3 h 2 min", "–"]
+
+
+def test_heading_names_the_weight_of_least_distortion_and_its_price():
+    text = heading([made(1, 200, 10), made(0.1, 100, 60), made(1e9, 1, 1, limit=True), made(None, 5, None)])
+    assert (
+        text
+        == "KL weight 0.1 rebuilds the pictures best: 50% less distortion than weight 1, for 50 nats more per picture"
+    )
+
+
+def test_heading_says_so_when_a_larger_weight_won():
+    text = heading([made(1, 100, 60), made(0.1, 200, 90)])
+    assert text.startswith("KL weight 1 rebuilds") and "30 nats less" in text
+
+
+def test_a_run_without_numbers_is_named_and_left_out():
+    runs = [made(1, 200, 10), made(0.1, math.nan, math.nan, name="burst"), made(0.01, 150, 80)]
+    assert "weight 0.01 rebuilds" in heading(runs)
+    assert any("left out" in text and "burst" in text for text in findings(runs))
+    assert heading(runs[1:2]) == "No run with a KL weight ended in numbers"
+    assert heading([]) and findings([]) == []
+
+
+def test_findings_call_a_weight_too_large_only_where_it_is():
+    told = " ".join(findings([made(1, 200, 10), made(0.02, 100, 60), made(0.001, 90, 90)]))
+    assert "weight 1 assumed more noise" in told and "weight 0.001 assumed less noise" in told
+    assert "σ = 0.707" in told and "β* of 0.02" in told
+
+
+def test_findings_say_whether_the_trade_was_orderly():
+    assert "buys less error" in findings([made(1, 200, 10), made(0.1, 100, 60)])[0]
+    assert "stopped short" in findings([made(1, 100, 10), made(0.1, 120, 60)])[0]
+
+
+def test_findings_compare_with_the_gaussian_limit_of_the_same_weight_only():
+    told = " ".join(findings([made(1, 90, 10), made(1, 190, 10, limit=True), made(0.5, 1, 1, limit=True)]))
+    assert "50% below it at β = 1" in told and "0.5" not in told.split("linear model")[1]
+
+
+def test_an_autoencoder_has_no_rate_noise_or_active_dimensions():
+    cells = row(made(None, 62.8, 0.0))
+    assert cells["D"] == "62.8" and {cells[key] for key in ("R", "βR", "active", "σ")} == {"–"}
