@@ -3,10 +3,9 @@
 The public names are imported on first use, so that `import kvae` costs nothing.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-import wrapt
 
 if TYPE_CHECKING:
     from kvae.images.collection import Collection, open_collection
@@ -47,7 +46,29 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-@wrapt.when_imported("keras")
-def _register(_: Any) -> None:
-    # keras.models.load_model finds the class by its registered name, so it must know it once both are imported
+class _RegisterWithKeras:
+    """An import hook: `keras.models.load_model` finds classes by registered name, so once both kvae and keras are
+    imported, in either order, keras must know `kvae.VAE`; and importing kvae must not import keras."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "keras":
+            return None
+        sys.meta_path.remove(self)
+        from importlib.util import find_spec
+
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_register(module: Any) -> None:
+                execute(module)
+                import_module("kvae.model")
+
+            spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
+        return spec
+
+
+if "keras" in sys.modules:
     import_module("kvae.model")
+else:
+    sys.meta_path.insert(0, _RegisterWithKeras())

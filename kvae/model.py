@@ -95,13 +95,17 @@ class VAE(keras.Model):
         self.encoder, self.decoder, self.linear_path = parts.encoder, parts.decoder, parts.path
         self._add_heads()
         self.kl_weight = self.add_weight(
-            name="kl_weight", shape=(), dtype="float32", trainable=False, initializer=keras.initializers.Constant(weight)
+            name="kl_weight",
+            shape=(),
+            dtype="float32",
+            trainable=False,
+            initializer=keras.initializers.Constant(weight),
         )
         self._noise = keras.random.SeedGenerator(self.seed)
         self._terms = [keras.metrics.Mean("distortion")]
         if not self.autoencoder:
             self._terms += [keras.metrics.Mean("rate"), keras.metrics.Mean("kl_weight")]
-        self._rates: Tensor = None
+        self.rates: Tensor = None
         # a model that was never called is never built, and then saves without its optimizer's state
         self.built = True
 
@@ -112,7 +116,11 @@ class VAE(keras.Model):
 
         def head(name: str, number: int) -> layers.Dense:
             # beside the linear path, the heads are corrections that start at zero
-            kernel = "zeros" if self.linear_path is not None else keras.initializers.GlorotUniform(seed=self.seed * 1009 - number)
+            kernel = (
+                "zeros"
+                if self.linear_path is not None
+                else keras.initializers.GlorotUniform(seed=self.seed * 1009 - number)
+            )
             layer = layers.Dense(self.latent_dim, kernel_initializer=kernel, dtype="float32", name=name)
             layer.build((None, units))
             return layer
@@ -154,8 +162,8 @@ class VAE(keras.Model):
         mean, log_var = self.posterior(images, training=training)
         if log_var is None:
             return self.generate(mean, training=training)
-        self._rates = ops.sum(diagonal_kl(mean, log_var), axis=-1)  # (batch,)
-        self.add_loss(self.kl_weight * ops.mean(self._rates))
+        self.rates = ops.sum(diagonal_kl(mean, log_var), axis=-1)  # (batch,)
+        self.add_loss(self.kl_weight * ops.mean(self.rates))
         noise = keras.random.normal(ops.shape(mean), seed=self._noise if training else EVALUATION_SEED)
         return self.generate(mean + ops.exp(0.5 * log_var) * noise, training=training)
 
@@ -169,7 +177,7 @@ class VAE(keras.Model):
     ) -> Tensor:
         """L = D + β·R of a batch, a scalar. `y` and `sample_weight` are not used."""
         distortions = squared_error(x, y_pred)
-        observed = [distortions] if self.autoencoder else [distortions, self._rates, self.kl_weight]
+        observed = [distortions] if self.autoencoder else [distortions, self.rates, self.kl_weight]
         for metric, value in zip(self._terms, observed, strict=True):
             metric.update_state(value)
         return ops.mean(distortions) + sum(self.losses)
@@ -192,6 +200,15 @@ class VAE(keras.Model):
             jit_compile = bool(keras.distribution.list_devices("gpu"))
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **options)
         self.optimizer.build(self.trainable_variables)
+
+    @property
+    def beta(self) -> float:
+        """The present KL weight as a Python number, as it was assigned: 0.1, not 0.10000000149."""
+        return float(str(np.float32(ops.convert_to_numpy(self.kl_weight))))
+
+    def seed_noise(self, seed: int, step: int) -> None:
+        """Draw the sampling noise from here on as a run with `seed` does after `step` steps."""
+        self._noise.state.assign(np.random.SeedSequence([seed, step]).generate_state(2, np.uint32))
 
     # ------------------------------------------------------------------ NumPy in, NumPy out
 
@@ -271,7 +288,9 @@ class VAE(keras.Model):
             self.linear_path.assign_pca(pca.mean, pca.eigenvalues, pca.eigenvectors)
             return
         if self.foreign or self.network != "linear":
-            raise ValueError(f"VAE.fit_linear: the network {self.network!r} has no linear part. Use `hybrid` or `linear`.")
+            raise ValueError(
+                f"VAE.fit_linear: the network {self.network!r} has no linear part. Use `hybrid` or `linear`."
+            )
         path = NETWORKS["hybrid"](Plan(self.image_shape, self.latent_dim, (1,), 0, "float32", 0)).path
         assert path is not None
         path.assign_pca(pca.mean, pca.eigenvalues, pca.eigenvectors)
@@ -294,7 +313,7 @@ class VAE(keras.Model):
         config: dict[str, Any] = {
             "image_shape": list(self.image_shape),
             "latent_dim": self.latent_dim,
-            "kl_weight": float(ops.convert_to_numpy(self.kl_weight)),
+            "kl_weight": self.beta,
             "autoencoder": self.autoencoder,
             "seed": self.seed,
             "dtype": self.precision,
@@ -392,7 +411,9 @@ def _brought(encoder: Any, decoder: Any, latent_dim: int) -> Networks:
 def _as_float(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     images = np.asarray(images)
     if images.shape[1:] != tuple(shape):
-        raise ValueError(f"VAE: images must have shape (count, {', '.join(map(str, shape))}). Received: {images.shape}.")
+        raise ValueError(
+            f"VAE: images must have shape (count, {', '.join(map(str, shape))}). Received: {images.shape}."
+        )
     return images.astype("float32") / (255.0 if images.dtype == np.uint8 else 1.0)
 
 

@@ -73,13 +73,22 @@ SETTINGS: dict[str, Setting] = {
     ),
     "depth": Setting(1, "residual blocks a level (residual and hybrid networks)", int, "model", 0, 8),
     "autoencoder": Setting(
-        False, "the control of the question: the same layers as a plain autoencoder, no sampling and no KL", bool, "model"
+        False,
+        "the control of the question: the same layers as a plain autoencoder, no sampling and no KL",
+        bool,
+        "model",
     ),
     # training
-    "epochs": Setting(None, "passes over the pictures; by default as many as make about 2000 steps", int, "training", 1, 10**6),
-    "minutes": Setting(None, "train for this long instead of for a number of epochs", float, "training", 0.01, 1e5, "minutes"),
+    "epochs": Setting(
+        None, "passes over the pictures; by default as many as make about 2000 steps", int, "training", 1, 10**6
+    ),
+    "minutes": Setting(
+        None, "train for this long instead of for a number of epochs", float, "training", 0.01, 1e5, "minutes"
+    ),
     "batch_size": Setting(64, "pictures in one step", int, "training", 1, 4096),
-    "learning_rate": Setting(1e-3, "Adam's peak step size; it warms up and falls to zero along a cosine", float, "training", 1e-8, 1.0),
+    "learning_rate": Setting(
+        1e-3, "Adam's peak step size; it warms up and falls to zero along a cosine", float, "training", 1e-8, 1.0
+    ),
     "seed": Setting(0, "makes a run repeatable", int, "training", 0, 2**31 - 1),
     "device": Setting("auto", "where to compute", group="training", choices=("auto", "cpu", "gpu")),
     "precision": Setting(

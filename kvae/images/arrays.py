@@ -83,6 +83,8 @@ def decoded(pictures: Pictures, *, size: int, crop: str, progress=None) -> Itera
 
 def _checked(pictures: Pictures) -> Pictures:
     owner, shape, dtype = pictures.owner, pictures.shape, pictures.dtype
+    if len(shape) == 3 and shape[2] in _MODES:
+        raise ValueError(f"{owner} has the shape of one picture. Give several, or x[None]. Received: shape={shape}.")
     if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in _MODES:
         raise ValueError(f"{owner} has its channels first. Use numpy.moveaxis(x, 1, -1). Received: shape={shape}.")
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in _MODES) or not all(shape):
@@ -230,9 +232,7 @@ def _hdf5(path: Path) -> Pictures:
 def _check_dataset(owner: str, data) -> None:
     """Refuse what reaches outside the file, needs foreign code, or declares more than the file can hold."""
     if not isinstance(data, h5py.Dataset):
-        raise ValueError(  # noqa: TRY004 - of the file, not of an argument
-            f"{owner} must hold its pictures as a dataset called {' or '.join(NAMES)}."
-        )
+        raise ValueError(f"{owner} must hold its pictures as a dataset called {' or '.join(NAMES)}.")
     if data.is_virtual or data.external:
         raise ValueError(f"{owner} keeps its pictures in other files. Copy them into it (h5repack) and try again.")
     plist = data.id.get_create_plist()

@@ -70,7 +70,7 @@ class Stored:
         freely and memory does not grow with the cache.
         """
         out = np.empty((len(indices), *self.shape), np.uint8)
-        flat = out.reshape(len(indices), -1)
+        flat = out.reshape(len(indices), int(np.prod(self.shape)))
         edges = np.flatnonzero(np.diff(indices) != 1) + 1
         bounds = [0, *edges.tolist(), len(indices)] if len(indices) else [0]
         for start, stop in itertools.pairwise(bounds):
@@ -153,7 +153,7 @@ def open_cache(path: Path) -> Stored | None:
     try:
         if stat.S_ISREG(os.fstat(handle).st_mode):
             stored = _checked(path, handle)
-    except Exception:  # noqa: BLE001 - whatever HDF5 makes of a damaged file; a cache costs only the time to rebuild
+    except Exception:
         stored = None
     finally:
         os.close(handle)
@@ -176,7 +176,7 @@ class _Columns:
     def add(self, block: Block) -> None:
         self.names += block.names
         self.digests.append(block.digests)
-        self.checks += [zlib.crc32(row) for row in block.pixels]
+        self.checks += [zlib.crc32(row) for row in np.ascontiguousarray(block.pixels)]
         for name, column in block.factors.items():
             self.factors.setdefault(name, []).append(column)
 

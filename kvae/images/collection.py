@@ -65,7 +65,7 @@ class Collection:
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """The pictures at `indices`, uint8 (n, height, width, channels). Safe to call from several threads."""
         wanted = np.asarray(indices, np.int64).reshape(-1)
-        if len(wanted) and not (0 <= wanted.min() and wanted.max() < self.count):
+        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < self.count):
             raise IndexError(
                 f"Collection {self.name}: indices must be from 0 to {self.count - 1}. "
                 f"Received: {wanted.min()} to {wanted.max()}."
@@ -121,7 +121,8 @@ def open_collection(
     """
     if not isinstance(size, int | np.integer) or not MIN_SIZE <= size <= MAX_SIZE:
         raise ValueError(
-            f"open_collection: `size` must be a whole number of pixels from {MIN_SIZE} to {MAX_SIZE}. Received: {size!r}."
+            f"open_collection: `size` must be a whole number of pixels from {MIN_SIZE} to {MAX_SIZE}. "
+            f"Received: size={size!r}."
         )
     if crop not in CROPS:
         raise ValueError(f"open_collection: `crop` must be one of {', '.join(CROPS)}. Received: {crop!r}.")
@@ -156,7 +157,7 @@ def load_picture(path: str | os.PathLike[str], *, size: int, crop: str = "square
 
 def _open_folder(root: Path, size: int, crop: str, progress: Progress) -> Collection:
     stored, listing, report = open_folder(root, size=size, crop=crop, progress=progress)
-    return _collection(
+    return collection_of(
         root.resolve().name or str(root),
         stored,
         skipped=listing.skipped,
@@ -175,7 +176,7 @@ def _open_file(path: Path, size: int, crop: str, progress: Progress) -> Collecti
     if stored is None:
         stored = _store(arrays.from_file(path), size, crop, progress)
         _remember(place, stored.manifest_hash)
-    return _collection(path.stem, stored)
+    return collection_of(path.stem, stored)
 
 
 def _open_array(array: np.ndarray, size: int, crop: str, progress: Progress) -> Collection:
@@ -189,7 +190,7 @@ def _open_array(array: np.ndarray, size: int, crop: str, progress: Progress) -> 
     if stored is None:
         stored = _store(pictures, size, crop, progress)
         _remember(place, stored.manifest_hash)
-    return _collection("array", stored)
+    return collection_of("array", stored)
 
 
 def _open_paintings(count: int, size: int, seed: int, progress: Progress) -> Collection:
@@ -203,7 +204,7 @@ def _open_paintings(count: int, size: int, seed: int, progress: Progress) -> Col
         blocks = _painted(int(count), size, int(seed), progress)
         stored = _written(cache.write_cache(blocks, capacity=int(count), size=size, crop=PAINTINGS, channels=3))
         _remember(place, stored.manifest_hash)
-    return _collection(PAINTINGS, stored)
+    return collection_of(PAINTINGS, stored)
 
 
 def _painted(count: int, size: int, seed: int, progress: Progress, step: int = 64) -> Iterator[Block]:
@@ -245,7 +246,8 @@ def _written(path: Path | None) -> Stored:
     return stored
 
 
-def _collection(name: str, stored: Stored, **listing) -> Collection:
+def collection_of(name: str, stored: Stored, **listing) -> Collection:
+    """The Collection of an opened cache file; `listing` is what a folder adds."""
     folders = tuple(one.rpartition("/")[0] for one in stored.names)
     return Collection(
         path=stored.path,

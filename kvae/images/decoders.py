@@ -54,18 +54,16 @@ class _Team:
         self._closed = False
 
     def decode(self, paths: Sequence[str]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        while len(outcomes) < len(paths) and not self._closed:
-            rest = paths[len(outcomes) :]
-            worker = self._worker()
-            if worker is None:  # a frozen program, or no more processes to be had: slower and less safe, but it works
-                return outcomes + [decode_file(path, self._size, self._crop) for path in rest]
-            done = worker.decode(rest)
-            outcomes += done
-            if len(done) < len(rest) and not self._closed:
-                outcomes.append(Outcome(UNREAD, worker.epitaph(), (), b""))
-                self._mine.worker = None
-        return outcomes
+        worker = self._worker()
+        if worker is None:  # a frozen program, or no more processes to be had: slower and less safe, but it works
+            return [decode_file(path, self._size, self._crop) for path in paths]
+        outcomes = worker.decode(paths)
+        if outcomes is not None or self._closed:
+            return outcomes or []
+        self._mine.worker = None
+        if len(paths) == 1:
+            return [Outcome(UNREAD, worker.epitaph(), (), b"")]
+        return [outcome for path in paths for outcome in self.decode([path])]  # to learn which of them it was
 
     def stop(self) -> None:
         with self._lock:
@@ -97,6 +95,7 @@ class _Worker:
     """One process of `worker.py` and its two pipes."""
 
     def __init__(self, size: int, crop: str) -> None:
+        self._bytes = size * size * 3  # of one picture
         path = [os.path.abspath(entry or ".") for entry in sys.path]
         program = _PROGRAM.format(path=path, size=size, crop=crop)
         # -S and -E: the parent's sys.path is handed over, so nothing has to be searched for again.
@@ -113,18 +112,16 @@ class _Worker:
             self.release()
             raise OSError("the decoding process did not start")
 
-    def decode(self, paths: Sequence[str]) -> list[Outcome]:
-        """Return the outcomes of `paths`, or fewer if the process died on the way."""
-        outcomes: list[Outcome] = []
+    def decode(self, paths: Sequence[str]) -> list[Outcome] | None:
+        """Return the outcomes of `paths`, or None if the process died on the way."""
         try:
-            for index, path in enumerate(paths):
-                self._ask(path)
-                if index:  # stay one ahead: the worker never waits, and the pipe cannot fill up
-                    outcomes.append(self._receive())
-            outcomes.append(self._receive())
+            self._asks.write(json.dumps(paths).encode("ascii") + b"\n")
+            self._asks.flush()
+            text, pixels = HEADER.unpack(self._exactly(HEADER.size))
+            return self._outcomes(json.loads(self._exactly(text)), self._exactly(pixels))
         except (OSError, EOFError, ValueError):
             self.kill()
-        return outcomes
+            return None
 
     def epitaph(self) -> str:
         """Say what the picture that was being decoded did to the process."""
@@ -144,14 +141,13 @@ class _Worker:
             with contextlib.suppress(OSError):  # unsent bytes of a broken pipe
                 pipe.close()
 
-    def _ask(self, path: str) -> None:
-        self._asks.write(json.dumps(path).encode("ascii") + b"\n")
-        self._asks.flush()
-
-    def _receive(self) -> Outcome:
-        digest, text, pixels = HEADER.unpack(self._exactly(HEADER.size))
-        said = json.loads(self._exactly(text))
-        return Outcome(digest, said["reason"], tuple(said["notes"]), self._exactly(pixels))
+    def _outcomes(self, said: list, pixels: bytes) -> list[Outcome]:
+        outcomes, start = [], 0
+        for digest, reason, notes in said:
+            stop = start + self._bytes if reason is None else start
+            outcomes.append(Outcome(bytes.fromhex(digest), reason, tuple(notes), pixels[start:stop]))
+            start = stop
+        return outcomes
 
     def _exactly(self, count: int) -> bytes:
         data = self._answers.read(count)

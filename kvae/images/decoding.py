@@ -8,7 +8,6 @@ the resize (exactly or to within a level), and at 64x64 they cost nothing.
 
 import functools
 import io
-import warnings
 
 from PIL import Image, ImageFile
 
@@ -42,9 +41,7 @@ def decode(data: bytes, *, size: int, crop: str = "square", background: tuple[in
     `background`. Raises BadPicture with the reason, whatever the decoder raised.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd EXIF; both are dealt with here
-            return _decode(data, size, crop, background)
+        return _decode(data, size, crop, background)
     except BadPicture:
         raise
     except MemoryError:
@@ -53,7 +50,7 @@ def decode(data: bytes, *, size: int, crop: str = "square", background: tuple[in
         raise BadPicture(f"has far more pixels than the limit of {MAX_PIXELS // 10**6} megapixels") from None
     except Image.UnidentifiedImageError:
         raise BadPicture("its header is damaged") from None
-    except Exception as error:  # noqa: BLE001 - decoders raise nearly anything; one file ends no run
+    except Exception as error:
         raise BadPicture(f"damaged or cut off ({_short(error)})") from None
 
 
@@ -70,7 +67,7 @@ def fit(picture: Image.Image, size: int, crop: str, extent: tuple[float, float] 
         box = (left, top, left + side, top + side)
     elif crop == "pad":
         target = _padded_size(width, height, size)
-    return picture.resize(target, Image.Resampling.LANCZOS, box=box, reducing_gap=2.0)
+    return picture.resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
 
 
 def letterbox(picture: Image.Image, size: int) -> Image.Image:
@@ -99,7 +96,9 @@ def _decode(data: bytes, size: int, crop: str, background: tuple[int, int, int])
     if turn is not None:
         small = small.transpose(turn)
     alpha = small.getchannel("A") if small.mode in ("RGBA", "LA") else None
-    small = _as_srgb(small.convert({"RGBA": "RGB", "LA": "L"}.get(small.mode, small.mode)), profile, notes)
+    if alpha is not None:
+        small = small.convert("RGB" if small.mode == "RGBA" else "L")
+    small = _as_srgb(small, profile, notes)
     if alpha is not None:
         small.putalpha(alpha)
         small = flatten(small, background)
@@ -155,7 +154,7 @@ def _read(picture: ImageFile.ImageFile, size: int, crop: str, notes: list[str]) 
 def _turn(picture: Image.Image) -> Image.Transpose | None:
     try:
         return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - damaged EXIF says nothing about the pixels
+    except Exception:
         return None
 
 
@@ -183,9 +182,9 @@ def _as_srgb(picture: Image.Image, profile: bytes | None, notes: list[str]) -> I
             converted = ImageCms.applyTransform(picture, _transform(profile, picture.mode))
             if converted is not None:
                 return converted
-        except Exception:  # noqa: BLE001 - PyCMSError, OSError, and whatever a crafted profile leads to
+        except Exception:
             notes.append("its colour profile is damaged; used without it")
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 @functools.lru_cache(maxsize=16)

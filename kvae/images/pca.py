@@ -28,7 +28,11 @@ class PCA:
 
 
 def fit_pca(
-    blocks: Callable[[], Iterable[np.ndarray]], count: int, *, passes: int = 3, progress: Callable[[], None] | None = None
+    blocks: Callable[[], Iterable[np.ndarray]],
+    count: int,
+    *,
+    passes: int = 3,
+    progress: Callable[[], None] | None = None,
 ) -> PCA:
     """The `count` leading principal components of pictures that come in blocks.
 

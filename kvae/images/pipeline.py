@@ -27,7 +27,7 @@ class Augmentation:
     """
 
     flip: bool = True
-    min_area: float = 0.65
+    min_area: float = 0.5
     colour: float = 0.06
 
     def __post_init__(self) -> None:
@@ -91,6 +91,8 @@ class Order:
     """Which pictures each step shows: for every epoch another shuffle of `indices`, drawn from (seed, epoch)."""
 
     def __init__(self, indices: np.ndarray, *, batch_size: int, seed: int) -> None:
+        if seed < 0:
+            raise ValueError(f"Order: `seed` must be at least 0. Received: seed={seed!r}.")
         self._indices, self._batch_size, self._seed = np.asarray(indices, np.int64), batch_size, seed
         self._steps = steps_per_epoch(len(self._indices), batch_size)
         self._epochs: dict[int, np.ndarray] = {}  # the last two, for steps are read ahead over the edge of an epoch
@@ -100,11 +102,11 @@ class Order:
         """The indices of step `step`, counted from the start of the run."""
         epoch, position = divmod(step, self._steps)
         with self._lock:
-            if epoch not in self._epochs:
-                self._epochs[epoch] = self.epoch(epoch)
-                for old in sorted(self._epochs)[:-2]:
-                    del self._epochs[old]
-            order = self._epochs[epoch]
+            order = self._epochs.get(epoch)
+            if order is None:
+                while len(self._epochs) > 1:
+                    del self._epochs[next(iter(self._epochs))]
+                order = self._epochs[epoch] = self.epoch(epoch)
         return order[position * self._batch_size : (position + 1) * self._batch_size]
 
     def epoch(self, epoch: int) -> np.ndarray:

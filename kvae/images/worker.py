@@ -4,7 +4,8 @@ A process of its own survives what no `except` does: a decoder that crashes, is 
 It is started as a plain interpreter rather than through `multiprocessing`, which would import the user's main
 script, and with it TensorFlow, into every worker; this way a worker is ready in 50 ms.
 
-Asked: one JSON string per line, a path. Answered, in the same order: HEADER, then that many bytes of JSON and pixels.
+Asked: one line for some files, a JSON list of paths. Answered: HEADER, then that many bytes of JSON, a list of
+[digest, reason, notes] in the same order, and of pixels, those of the usable pictures one after the other.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 from kvae.images.decoding import BadPicture, decode
 
-HEADER = struct.Struct("<32sII")  # SHA-256 of the file (zeros if unread), bytes of JSON, bytes of pixels
+HEADER = struct.Struct("<II")  # bytes of JSON, bytes of pixels
 READY = b"kvae"  # sent once, when the imports have worked
 MAX_BYTES = 1 << 30  # of one picture file
 MAX_SECONDS = 60  # for one picture; a 64-megapixel PNG takes 2
@@ -81,12 +82,16 @@ def main(size: int, crop: str) -> None:
     answers.write(READY)
     answers.flush()
     for line in sys.stdin.buffer:
-        _watch(MAX_SECONDS)
-        outcome = decode_file(json.loads(line), size, crop)
+        outcomes = []
+        for path in json.loads(line):
+            _watch(MAX_SECONDS)
+            outcomes.append(decode_file(path, size, crop))
         _watch(0)
-        text = json.dumps({"reason": outcome.reason, "notes": outcome.notes}).encode("ascii")
-        header = HEADER.pack(outcome.digest, len(text), len(outcome.pixels))
-        answers.write(header + text + outcome.pixels)
+        said = [[outcome.digest.hex(), outcome.reason, outcome.notes] for outcome in outcomes]
+        text = json.dumps(said).encode("ascii")
+        pixels = b"".join(outcome.pixels for outcome in outcomes)
+        answers.write(HEADER.pack(len(text), len(pixels)) + text)
+        answers.write(pixels)
         answers.flush()
 
 
@@ -102,7 +107,9 @@ def _private_stdout() -> BinaryIO:
 def _limit() -> None:
     """Leave Ctrl-C to the parent, and meet a decoder's hunger with MemoryError rather than with the kernel's killer."""
     import signal
+    import warnings
 
+    warnings.simplefilter("ignore")  # Pillow's, of large pictures and odd EXIF: both are dealt with
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         import resource

@@ -67,7 +67,10 @@ class HeldOut:
     total: float
 
     def at(self, kl_weight: float, latent_dim: int) -> RatePoint:
-        """Exact mean D and R at `kl_weight`: both are quadratic in the coefficients, so their moments suffice."""
+        """Exact mean D and R at `kl_weight`: both are quadratic in the coefficients, so their moments suffice.
+
+        At weight 0 this is the linear autoencoder; without noise the rate of its code is infinite.
+        """
         level = kl_weight / 2.0
         usable = self.eigenvalues[:latent_dim]
         is_active = usable > level
@@ -76,6 +79,8 @@ class HeldOut:
         shrinkage = level / variance
         kept = moment * shrinkage**2 + (variance - level) * shrinkage
         distortion = self.total - float(np.sum(moment)) + float(np.sum(kept))
+        if kl_weight == 0:
+            return RatePoint(max(distortion, 0.0), np.inf, 0.0, int(np.sum(is_active)))
         rate = 0.5 * float(np.sum(moment * (variance - level) / variance**2 + shrinkage - 1.0 - np.log(shrinkage)))
         return RatePoint(max(distortion, 0.0), rate, kl_weight, int(np.sum(is_active)))
 

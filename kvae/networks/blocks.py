@@ -24,7 +24,7 @@ class Networks:
     """
 
     encoder: keras.Model
-    decoder: keras.Model | None
+    decoder: keras.Model
     path: "LinearPath | None" = None
 
 

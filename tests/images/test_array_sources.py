@@ -23,7 +23,9 @@ WRITERS = {
     "npz": lambda path, data: np.savez(path, images=data, labels=np.arange(len(data))),
     "compressed.npz": lambda path, data: np.savez_compressed(path, imgs=data),
     "h5": lambda path, data: hdf5(path, data=data),
-    "gzip.hdf5": lambda path, data: hdf5(path, data=data, compression="gzip", shuffle=True, chunks=(3, *data.shape[1:])),
+    "gzip.hdf5": lambda path, data: hdf5(
+        path, data=data, compression="gzip", shuffle=True, chunks=(3, *data.shape[1:])
+    ),
 }
 
 

@@ -216,7 +216,9 @@ def test_enlarging_and_extreme_shapes_work():
         assert close(pixels(encoded(Image.new("RGB", (1, 3000), RED)), crop=crop), RED, within=0)
 
 
-@pytest.mark.parametrize("error", [MemoryError, ZeroDivisionError, Image.DecompressionBombError, RecursionError, KeyError])
+@pytest.mark.parametrize(
+    "error", [MemoryError, ZeroDivisionError, Image.DecompressionBombError, RecursionError, KeyError]
+)
 def test_whatever_a_decoder_raises_becomes_a_reason(error, monkeypatch):
     def broken(*_, **__):
         raise error("odd")

@@ -54,7 +54,11 @@ BAD = {
     "another format": ("a.jpg", lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n"), "not a picture"),
     "900 megapixels of 1 bit": ("a.png", lambda path: path.write_bytes(png_header(30000, 30000, 1, 0)), "megapixels"),
     "2^31 pixels": ("a.png", lambda path: path.write_bytes(png_header(2**31 - 1, 1, 8, 2)), "megapixels"),
-    "88 megapixels": ("a.png", lambda path: path.write_bytes(png_header(11000, 8000, 8, 2)), "88 megapixels; the limit"),
+    "88 megapixels": (
+        "a.png",
+        lambda path: path.write_bytes(png_header(11000, 8000, 8, 2)),
+        "88 megapixels; the limit",
+    ),
     "dangling link": ("a.jpg", lambda path: path.symlink_to("nowhere.jpg"), "link that leads nowhere"),
     "link to itself": ("a.jpg", lambda path: path.symlink_to(path), "nowhere|could not be read"),
     "named pipe": ("a.jpg", lambda path: os.mkfifo(path), "pipe"),
@@ -265,7 +269,9 @@ def test_a_file_of_another_kind_is_one_sentence(tmp_path):
         open_collection(tmp_path / "model.pkl")
 
 
-@pytest.mark.parametrize(("settings", "match"), [({"size": 4}, "size"), ({"size": 1.5}, "size"), ({"crop": "x"}, "crop")])
+@pytest.mark.parametrize(
+    ("settings", "match"), [({"size": 4}, "size"), ({"size": 1.5}, "size"), ({"crop": "x"}, "crop")]
+)
 def test_a_bad_setting_names_itself(settings, match, pictures):
     with pytest.raises(ValueError, match=match):
         open_collection(pictures, **settings)

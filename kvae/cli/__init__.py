@@ -1,0 +1,1 @@
+"""The command lines: parse, call, print; nothing else."""

@@ -1,0 +1,175 @@
+"""How a run looks while it goes on: a live table on a terminal, plain lines elsewhere, JSON for programs."""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from kvae.training.listener import Listener, Step
+from kvae.weighting.conversions import decoder_noise
+
+
+class Silent(Listener):
+    """Prints nothing; ends the run softly when asked to."""
+
+    stop = False
+    began = False
+
+    def stepped(self, step: Step) -> None:
+        self.began = True
+
+    def wants_stop(self) -> bool:
+        return self.stop
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+class Json(Silent):
+    """A line of JSON per epoch on standard output; sentences go to standard error."""
+
+    KEYS = (
+        "epoch", "step", "distortion", "rate", "kl_weight", "loss", "val_distortion", "val_rate", "val_loss", "val_psnr",
+        "images_per_second", "seconds",
+    )  # fmt: skip
+
+    def __init__(self, **constants: Any) -> None:
+        self._constants = constants
+
+    def said(self, sentence: str) -> None:
+        print(sentence, file=sys.stderr, flush=True)
+
+    def epoch_ended(self, record: dict[str, Any]) -> None:
+        print(json.dumps({**self._constants, **{key: record[key] for key in self.KEYS}}), flush=True)
+
+
+class Plain(Silent):
+    """A line per epoch, for files and pipes."""
+
+    def said(self, sentence: str) -> None:
+        print(sentence, flush=True)
+
+    def epoch_ended(self, record: dict[str, Any]) -> None:
+        print(epoch_line(record), flush=True)
+
+
+class Live(Silent):
+    """A progress bar with the terms of the loss, and a line per epoch above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[terms]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=Console(highlight=False),
+            refresh_per_second=8,
+            transient=True,
+        )
+        self._progress.start()
+        self._preparing: dict[str, Any] = {}
+        self._training: Any = None
+
+    def said(self, sentence: str) -> None:
+        self._progress.console.print(sentence, markup=False)
+
+    def working(self, done: int, total: int, what: str) -> None:
+        if what not in self._preparing:
+            self._preparing[what] = self._progress.add_task(what, total=total, terms="")
+        self._progress.update(self._preparing[what], completed=done, total=total)
+        if done >= total:
+            self._progress.remove_task(self._preparing.pop(what))
+
+    def stepped(self, step: Step) -> None:
+        super().stepped(step)
+        if self._training is None:
+            for task in self._preparing.values():
+                self._progress.remove_task(task)
+            self._preparing = {}
+            self._training = self._progress.add_task("training", total=1.0, terms="")
+        self._progress.update(self._training, completed=step.progress, terms=terms(step))
+
+    def epoch_ended(self, record: dict[str, Any]) -> None:
+        self.said(epoch_line(record))
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+def terms(step: Step) -> str:
+    """D, R, βR, L, β, σ and speed of one batch, in a line."""
+    parts = [f"step {step.step}", f"D {step.distortion:.1f}"]
+    if step.rate is not None:
+        parts += [f"R {step.rate:.1f}", f"βR {step.kl_weight * step.rate:.1f}", f"L {step.loss:.1f}"]
+        parts += [f"β {step.kl_weight:.3g}", f"σ {decoder_noise(step.kl_weight):.3g}"]
+    return "  ".join([*parts, f"{step.images_per_second:.0f} images/s"])
+
+
+def epoch_line(record: dict[str, Any]) -> str:
+    """An epoch in a line: the terms on the training pictures, and on those held out."""
+    parts = [f"epoch {record['epoch']:>3}", f"D {record['distortion']:.1f}"]
+    if record["rate"] is not None:
+        weight = record["kl_weight"]
+        parts += [f"R {record['rate']:.1f}", f"βR {weight * record['rate']:.1f}", f"L {record['loss']:.1f}"]
+        parts += [f"β {weight:.3g}", f"σ {decoder_noise(weight):.3g}", f"held out: D {record['val_distortion']:.1f}"]
+        parts += [f"R {record['val_rate']:.1f}", f"L {record['val_loss']:.1f}"]
+    else:
+        parts += [f"held out: D {record['val_distortion']:.1f}"]
+    parts += [f"PSNR {record['val_psnr']:.2f} dB", f"{record['images_per_second']:.0f} images/s"]
+    return "  ".join([*parts, f"{record['seconds']:.0f} s"])
+
+
+def display(*, as_json: bool, quiet: bool, **constants: Any) -> Silent:
+    """The display that fits the flags and where standard output leads; `constants` enter every JSON line."""
+    if as_json:
+        return Json(**constants)
+    if quiet:
+        return Silent()
+    return Live() if sys.stdout.isatty() else Plain()
+
+
+@contextlib.contextmanager
+def soft_stop(listener: Silent) -> Iterator[None]:
+    """While training, the first Ctrl-C ends the run after its batch and the second at once; before it, the first."""
+
+    def interrupted(number: int, frame: Any) -> None:
+        if listener.stop or not listener.began:
+            raise KeyboardInterrupt
+        listener.stop = True
+        listener.said("stopping after this batch; the model is saved. Press Ctrl-C again to stop at once.")
+
+    earlier = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+        listener.close()
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Hold back what native libraries write to standard error while they start; show it if that fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with tempfile.TemporaryFile() as kept:
+        sys.stderr.flush()
+        stderr = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)

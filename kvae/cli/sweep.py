@@ -1,0 +1,94 @@
+"""`kvae-sweep`: the same pictures under several KL weights, on one page."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from kvae.cli.flags import add_output, parser
+from kvae.settings import check
+
+DESCRIPTION = """Train on the same pictures with several KL weights and show them side by side.
+
+  kvae-sweep --kl-weight 1 0.1 0.01 --with-autoencoder
+  kvae-sweep --data ~/paintings --kl-weight 1 0.1 --minutes 5
+
+Writes one HTML page and one PNG: the loss components of each run, originals over the reconstructions of each, a table
+of D, R, PSNR, active dimensions, sigma and beta*, and where each run lies against the Gaussian limit."""
+EPILOG = "Ctrl-C ends the present run softly and draws the page from the runs so far."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the result is its exit code."""
+    made = parser("kvae-sweep", DESCRIPTION, EPILOG, leave_out=("kl_weight", "autoencoder"))
+    what = made.add_argument_group("weights")
+    what.add_argument(
+        "--kl-weight",
+        type=_weight,
+        nargs="+",
+        default=[1.0, 0.1, 0.01],
+        metavar="X",
+        help="the weights (default: 1 0.1 0.01)",
+    )
+    what.add_argument(
+        "--with-autoencoder", action="store_true", default=False, help="also the same layers as a plain autoencoder"
+    )
+    add_output(made, "models/sweep.html", "the page; models and PNG lie beside it, nothing is overwritten")
+    flags = vars(made.parse_args(arguments))
+    as_json, quiet, output = (flags.pop(name) for name in ("json", "quiet", "output"))
+
+    from kvae.cli.display import display, hushed, soft_stop
+
+    listener = display(as_json=as_json, quiet=quiet)
+    try:
+        with soft_stop(listener):
+            with hushed():
+                from kvae.training.device import choose_device
+                from kvae.training.sweep import sweep
+
+                choose_device(flags.get("device", "auto"))
+            data, weights = flags.pop("data", "paintings"), flags.pop("kl_weight")
+            result = sweep(data, weights, output=output, listener=listener, **flags)
+    except KeyboardInterrupt:
+        print("kvae-sweep: interrupted before training began; nothing was written.", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, MemoryError) as error:
+        print(f"kvae-sweep: error: {error}", file=sys.stderr)
+        return 2
+    _report(result, as_json=as_json, quiet=quiet)
+    return 130 if result.stopped else 0
+
+
+def _weight(text: str) -> float:
+    try:
+        return check("kl_weight", text, "--kl-weight")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _report(result: Any, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        models = [str(run.path) for run in result.runs]
+        print(json.dumps({"page": str(result.page), "figure": str(result.figure), "models": models}), flush=True)
+    if as_json or quiet:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "D", "R", "L", "PSNR", "active", "σ", "β*"):
+        table.add_column(column, justify="left" if not column else "right")
+    for row in result.rows:
+        rate, sigma = ("-" if value is None else f"{value:.3g}" for value in (row.rate, row.sigma))
+        table.add_row(
+            row.name, f"{row.distortion:.1f}", rate, f"{row.loss:.1f}", f"{row.psnr:.2f}",
+            f"{row.active} of {row.latent_dim}", sigma, f"{row.calibrated:.3g}",
+        )  # fmt: skip
+    console = Console()
+    console.print(table)
+    console.print(f"page {result.page}\nfigure {result.figure}", highlight=False, markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

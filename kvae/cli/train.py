@@ -1,0 +1,75 @@
+"""`kvae-train`: train a VAE on pictures."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from kvae.cli.flags import add_output, parser
+
+DESCRIPTION = """Train a variational autoencoder on pictures, with the KL term scaled by a weight of your choice.
+
+  kvae-train --kl-weight 0.1                         on the built-in paintings
+  kvae-train --data ~/paintings --kl-weight 0.1      on a folder of pictures
+  kvae-train --data ~/paintings --autoencoder        the same layers as a plain autoencoder
+"""
+EPILOG = """The loss is L = D + beta R. D is the squared error of a picture, summed over its height, width and channels;
+R is the KL term in nats. Leaves a model, models/art.keras, and beside it art.png: the curves, originals over their
+reconstructions, and samples. Ctrl-C stops softly: the model is saved all the same, and --resume goes on from it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the result is its exit code."""
+    made = parser("kvae-train", DESCRIPTION, EPILOG)
+    output = add_output(made, "models/art.keras", "the model; an existing one is never overwritten")
+    output.add_argument(
+        "--resume", metavar="MODEL", help="go on from this model, with its settings unless a flag says else"
+    )
+    flags = vars(made.parse_args(arguments))
+    options = {name: flags.pop(name, None) for name in ("output", "json", "quiet", "resume")}
+
+    from kvae.cli.display import display, hushed, soft_stop
+
+    listener = display(as_json=options["json"], quiet=options["quiet"])
+    try:
+        with soft_stop(listener):
+            with hushed():
+                from kvae.saving import load
+                from kvae.training.device import choose_device
+                from kvae.training.run import resumed, train
+
+                choose_device(flags.get("device", "auto"))
+            model = None
+            if options["resume"]:
+                model = load(options["resume"])
+                flags = resumed(model, flags)
+            run = train(
+                flags.pop("data", "paintings"), output=options["output"], listener=listener, resume=model, **flags
+            )
+    except KeyboardInterrupt:
+        print("kvae-train: interrupted before training began; nothing was written.", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, MemoryError) as error:
+        print(f"kvae-train: error: {error}", file=sys.stderr)
+        return 2
+    _report(run, as_json=options["json"], quiet=options["quiet"])
+    return 130 if run.stopped else 0
+
+
+def _report(run: Any, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        print(
+            json.dumps({"model": str(run.path), "figure": str(run.figure), "device": run.prepared.device}), flush=True
+        )
+    if as_json or quiet:
+        return
+    held = run.evaluated
+    rate = "" if held.rate is None else f", R {held.rate:.1f}, L {held.loss:.1f}"
+    print(f"held out: D {held.distortion:.1f}{rate}, PSNR {held.psnr:.2f} dB; Gaussian limit L {run.limit.loss:.1f}")
+    if run.stopped:
+        print(f"stopped early; to go on: kvae-train --resume {run.path}")
+    print(f"model {run.path}\nfigure {run.figure}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""What a run tells while it goes on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One batch: its own D, R, β and L, not a running mean. `rate` is None for an autoencoder."""
+
+    step: int
+    distortion: float
+    rate: float | None
+    kl_weight: float
+    loss: float
+    progress: float  # share of the run that is done, 0 to 1
+    images_per_second: float
+    seconds: float  # since training started
+
+
+class Listener:
+    """Hears of a run's events; override what matters. Called in the thread that trains, so be quick."""
+
+    def said(self, sentence: str) -> None:
+        """Something worth reading once: the pictures found, the device, the Gaussian limit."""
+
+    def working(self, done: int, total: int, what: str) -> None:
+        """Preparation: `done` of `total` parts of `what`."""
+
+    def stepped(self, step: Step) -> None:
+        """A batch was trained."""
+
+    def epoch_ended(self, record: dict[str, Any]) -> None:
+        """An epoch was measured; `record` has the keys of the history."""
+
+    def wants_stop(self) -> bool:
+        """Whether to end the run after this batch; a model is delivered all the same."""
+        return False

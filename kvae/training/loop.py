@@ -1,0 +1,184 @@
+"""What happens between two batches of `fit`: the step size, the run's own measurements, and its end."""
+
+import math
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kvae.model import VAE
+from kvae.training.evaluation import Evaluation
+from kvae.training.listener import Listener, Step
+
+WARM_UP_STEPS = 100
+WARM_UP_SHARE = 0.05  # of a short run
+KEPT_STEPS = 2000  # points of the curves that are kept
+HISTORY = (
+    "epoch",
+    "step",
+    "distortion",
+    "rate",
+    "kl_weight",
+    "loss",
+    "val_distortion",
+    "val_rate",
+    "val_loss",
+    "val_psnr",
+    "learning_rate",
+    "images_per_second",
+    "seconds",
+)
+
+
+class Diverged(ValueError):
+    """Training left the finite numbers; the message says at which step."""
+
+
+class BatchTerms:
+    """The terms of single batches, out of Keras's logs, which are running means since the epoch began."""
+
+    def __init__(self) -> None:
+        self._count, self._sums = 0, np.zeros(4)
+
+    def of(self, logs: dict[str, Any], pictures: int) -> tuple[float, float, float, float]:
+        """D, R, β, L of the batch of `pictures` images after which Keras logs `logs`; an epoch's first batch resets."""
+        weights = self._count + pictures
+        batches = np.array([weights, weights, 0.0, weights])  # β is averaged over batches, the terms over images
+        batches[2] = self._batch_number = getattr(self, "_batch_number", 0) + 1
+        sums = np.array([float(logs.get(key, 0.0)) for key in ("distortion", "rate", "kl_weight", "loss")]) * batches
+        distortion, rate, weight, loss = sums - self._sums
+        self._count, self._sums = weights, sums
+        return distortion / pictures, rate / pictures, weight, loss / pictures
+
+    def reset(self) -> None:
+        """Begin an epoch."""
+        self._count, self._sums, self._batch_number = 0, np.zeros(4), 0
+
+
+class Loop(keras.callbacks.Callback):
+    """Schedules the step size, records every batch and epoch, and stops when told or when time is up.
+
+    `history` has an entry per epoch and `steps` one per recorded batch; `first_step` and both continue an earlier run.
+    """
+
+    def __init__(
+        self,
+        model: VAE,
+        validation: tf.data.Dataset,
+        listener: Listener,
+        *,
+        pictures: int,
+        batch_size: int,
+        learning_rate: float,
+        total_steps: int | None,
+        minutes: float | None,
+        first_step: int = 0,
+        history: dict[str, list] | None = None,
+        steps: dict[str, list] | None = None,
+    ) -> None:
+        super().__init__()
+        self.history: dict[str, list] = history or {key: [] for key in HISTORY}
+        self.steps: dict[str, list] = steps or {key: [] for key in ("step", "distortion", "rate", "kl_weight", "loss")}
+        self.step = first_step
+        self.stopped = False
+        self._vae, self._validation, self._listener = model, validation, listener
+        self.evaluation = Evaluation(model)
+        self._pictures, self._batch_size = pictures, batch_size
+        self._peak, self._total, self._minutes, self._first = learning_rate, total_steps, minutes, first_step
+        self._every = 1
+        self._earlier = float(self.history["seconds"][-1]) if self.history["seconds"] else 0.0
+        self._terms = BatchTerms()
+        self._started = self._epoch_started = time.perf_counter()
+        self._measuring = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, measurements included."""
+        return self._earlier + time.perf_counter() - self._started
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        if self._minutes is not None:
+            return min((time.perf_counter() - self._started) / (60.0 * self._minutes), 1.0)
+        assert self._total is not None
+        return min(self.step / self._total, 1.0)
+
+    def scheduled_rate(self) -> float:
+        """Linear warm-up to the peak, then a cosine to zero at the end of the run."""
+        warm_up = WARM_UP_STEPS if self._total is None else max(1, min(WARM_UP_STEPS, self._total * WARM_UP_SHARE))
+        rise = min(1.0, (self.step + 1) / warm_up)
+        return self._peak * rise * 0.5 * (1.0 + math.cos(math.pi * self.progress))
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._started = time.perf_counter()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._terms.reset()
+        self._epoch_started, self._epoch_step = time.perf_counter(), self.step
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._vae.optimizer.learning_rate = self.scheduled_rate()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.step += 1
+        per_epoch = -(-self._pictures // self._batch_size)
+        last = self._pictures - (per_epoch - 1) * self._batch_size
+        position = (self.step - 1) % per_epoch
+        shown = last if position == per_epoch - 1 else self._batch_size
+        distortion, rate, weight, loss = self._terms.of(logs or {}, shown)
+        if not math.isfinite(loss):
+            term = "distortion" if not math.isfinite(distortion) else "rate"
+            raise Diverged(
+                f"training: the {term} was no finite number at step {self.step}. "
+                "Try a smaller --learning-rate; nothing was saved over an earlier model."
+            )
+        autoencoder = self._vae.autoencoder
+        elapsed = max(time.perf_counter() - self._epoch_started, 1e-9)
+        speed = ((self.step - self._epoch_step - 1) * self._batch_size + shown) / elapsed
+        step = Step(
+            self.step, distortion, None if autoencoder else rate, weight, loss, self.progress, speed, self.seconds
+        )
+        self._keep(step)
+        self._listener.stepped(step)
+        if self._listener.wants_stop():
+            self.stopped = True
+        if self.stopped or self.progress >= 1.0:
+            self._vae.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        shown = min((self.step - self._epoch_step) * self._batch_size, self._pictures)
+        speed = shown / max(time.perf_counter() - self._epoch_started, 1e-9)
+        held = self.evaluation(self._validation)
+        autoencoder = self._vae.autoencoder
+        logs = logs or {}
+        record = {
+            "epoch": epoch + 1,
+            "step": self.step,
+            "distortion": float(logs["distortion"]),
+            "rate": None if autoencoder else float(logs["rate"]),
+            "kl_weight": self._vae.beta,
+            "loss": float(logs["loss"]),
+            "val_distortion": held.distortion,
+            "val_rate": held.rate,
+            "val_loss": held.loss,
+            "val_psnr": held.psnr,
+            "learning_rate": float(keras.ops.convert_to_numpy(self._vae.optimizer.learning_rate)),
+            "images_per_second": speed,
+            "seconds": self.seconds,
+        }
+        for key, value in record.items():
+            self.history[key].append(value)
+        self._listener.epoch_ended(record)
+
+    def _keep(self, step: Step) -> None:
+        """Record every batch, and thin the record out by two whenever it grows too long."""
+        if (step.step - self._first) % self._every:
+            return
+        for key, values in self.steps.items():
+            values.append(getattr(step, key))
+        if len(self.steps["step"]) > KEPT_STEPS:
+            self.steps = {key: values[1::2] for key, values in self.steps.items()}
+            self._every *= 2

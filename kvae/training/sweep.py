@@ -1,0 +1,157 @@
+"""The question, answered: several weights on the same pictures and seed, side by side."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kvae.figures import SweepRun, draw_sweep
+from kvae.measures.quality import psnr
+from kvae.model import VAE
+from kvae.saving import SUFFIX, free_path
+from kvae.settings import check, checked
+from kvae.training.evaluation import MOST_PICTURES
+from kvae.training.listener import Listener
+from kvae.training.run import Prepared, Run, as_bytes, numbers, prepare, train, writable_path
+from kvae.weighting.conversions import calibrated_weight, decoder_noise
+
+CURVE_POINTS = 160
+CURVE_REACH = 30.0  # the limit's curve goes this far below the smallest and above the largest weight
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep delivers: the runs, a row for each and for the Gaussian limit at each weight, and two figures."""
+
+    runs: list[Run]
+    rows: list[SweepRun]
+    page: Path
+    figure: Path
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended before all weights were trained."""
+        return any(run.stopped for run in self.runs)
+
+
+def sweep(
+    data: str | os.PathLike[str] | np.ndarray = "paintings",
+    kl_weights: Sequence[float] = (1.0, 0.1, 0.01),
+    *,
+    with_autoencoder: bool = False,
+    output: str | os.PathLike[str] = "models/sweep.html",
+    listener: Listener | None = None,
+    encoder: keras.Model | None = None,
+    decoder: keras.Model | None = None,
+    **settings: Any,
+) -> Sweep:
+    """Train once with each of `kl_weights`, and once as a plain autoencoder, on the same pictures and seed.
+
+    Writes one HTML page at `output`, one PNG beside it, and each run's model and figure. The other arguments are those
+    of `kvae.train`.
+
+    Raises:
+        ValueError, OSError: before training starts, one sentence about what is missing or wrong.
+    """
+    listener = listener or Listener()
+    weights = [check("kl_weight", weight, "sweep") for weight in dict.fromkeys(kl_weights)]
+    if not weights:
+        raise ValueError("sweep: `kl_weights` needs at least one weight. Received: none.")
+    page = _page_path(output)
+    named = data if isinstance(data, (str, os.PathLike)) else "array"
+    prepared = prepare(data, checked({**settings, "data": str(named)}, "sweep"), listener, encoder)
+    runs: list[Run] = []
+    jobs: list[tuple[str, dict[str, Any]]] = [(f"{weight:g}", {"kl_weight": weight}) for weight in weights]
+    jobs += [("autoencoder", {"autoencoder": True})] if with_autoencoder else []
+    for number, (name, change) in enumerate(jobs):
+        if runs and runs[-1].stopped:
+            break
+        what = "plain autoencoder" if name == "autoencoder" else f"KL weight {name}"
+        listener.said(f"[{number + 1} of {len(jobs)}] {what}")
+        path = page.with_name(f"{page.stem}-{name}{SUFFIX}")
+        options = {**settings, **change}
+        runs.append(
+            train(data, output=path, listener=listener, encoder=encoder, decoder=decoder, prepared=prepared, **options)
+        )
+    rows = [_row(run) for run in runs] + [_limit_row(prepared, weight) for weight in weights]
+    figure = page.with_suffix(".png")
+    positive = [weight for weight in weights if weight > 0] or [1.0]
+    reach = np.geomspace(min(positive) / CURVE_REACH, max(positive) * CURVE_REACH, CURVE_POINTS)
+    curve = prepared.held.curve(prepared.settings["latent_dim"], reach)
+    draw_sweep(
+        figure,
+        page,
+        rows,
+        originals=prepared.shown,
+        collection_summary=_summary(prepared),
+        limit_rates=np.array([point.rate for point in curve]),
+        limit_distortions=np.array([point.distortion for point in curve]),
+    )
+    return Sweep(runs, rows, page, figure)
+
+
+def _page_path(output: str | os.PathLike[str]) -> Path:
+    path = Path(output).expanduser()
+    if path.suffix not in ("", ".html"):
+        raise ValueError(f"output: a sweep's page ends in .html. Received: --output {output}.")
+    writable_path(path.with_suffix(SUFFIX))
+    return free_path(path.with_suffix(".html"))
+
+
+def _summary(prepared: Prepared) -> str:
+    size = "x".join(map(str, prepared.collection.shape[:2]))
+    return (
+        f"{prepared.collection.name}: {prepared.collection.count:,} pictures at {size}; "
+        f"{len(prepared.training):,} for training, {len(prepared.validation):,} held out."
+    )
+
+
+def _row(run: Run) -> SweepRun:
+    weight = run.model.beta
+    held, autoencoder = run.evaluated, run.model.autoencoder
+    return SweepRun(
+        "plain autoencoder" if autoencoder else f"KL weight {weight:g}",
+        None if autoencoder else weight,
+        held.distortion,
+        held.rate,
+        held.loss,
+        held.psnr,
+        run.posterior.active,
+        run.model.latent_dim,
+        None if autoencoder else decoder_noise(weight),
+        calibrated_weight(held.distortion, int(np.prod(run.model.image_shape))),
+        seconds=run.seconds,
+        history=numbers(run.history),
+        reconstructions=as_bytes(run.model.reconstruct(run.prepared.shown)),
+        model=run.path,
+    )
+
+
+def _limit_row(prepared: Prepared, weight: float) -> SweepRun:
+    """The closed-form linear VAE at `weight`, measured on the held-out pictures like any run."""
+    latent_dim = prepared.settings["latent_dim"]
+    model = VAE(
+        image_shape=prepared.collection.shape, network="linear", latent_dim=latent_dim, kl_weight=weight, seed=0
+    )
+    model.fit_linear(prepared.pca)
+    point = prepared.held.at(weight, latent_dim)
+    blocks = prepared.collection.blocks(prepared.validation[:MOST_PICTURES])
+    decibels = float(np.mean(np.concatenate([psnr(block / 255.0, model.reconstruct(block)) for block in blocks])))
+    return SweepRun(
+        f"Gaussian limit, β={weight:g}",
+        weight,
+        point.distortion,
+        point.rate,
+        point.loss,
+        decibels,
+        point.active,
+        latent_dim,
+        decoder_noise(weight),
+        calibrated_weight(point.distortion, int(np.prod(prepared.collection.shape))),
+        reconstructions=as_bytes(model.reconstruct(prepared.shown)),
+        gaussian_limit=True,
+    )
