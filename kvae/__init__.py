@@ -31,7 +31,20 @@ _HOMES = {
     "train": "training.run",
     "water_filling": "measures.gaussian_limit",
 }
-__all__ = ["__version__", *_HOMES]
+__all__ = [
+    "VAE",
+    "Collection",
+    "__version__",
+    "calibrated_weight",
+    "decoder_noise",
+    "kl_weight_from",
+    "load",
+    "open_collection",
+    "save",
+    "sweep",
+    "train",
+    "water_filling",
+]
 
 
 def __getattr__(name: str) -> Any:

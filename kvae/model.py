@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 from kvae.images.pca import PCA, fit_pca
-from kvae.networks import NETWORKS
+from kvae.networks import DEFAULT_DEPTH, NETWORKS
 from kvae.networks.blocks import Networks, Plan, check_widths, default_widths
 from kvae.objectives.likelihoods import squared_error
 from kvae.objectives.rates import diagonal_kl, soft_bound
@@ -42,7 +42,7 @@ class VAE(keras.Model):
         network: one of `kvae.networks.NETWORKS`.
         latent_dim: number of latent dimensions.
         widths: channels of each level, each of which halves the picture; None chooses.
-        depth: residual blocks of a level.
+        depth: residual blocks of a level; None chooses.
         kl_weight: β = 2σ², the decoder noise in squared pixel values.
         autoencoder: the same layers without sampling and without the KL term; β is then 0.
         seed: of the initial weights and of the sampling noise.
@@ -61,7 +61,7 @@ class VAE(keras.Model):
         network: str = "hybrid",
         latent_dim: int = 128,
         widths: tuple[int, ...] | None = None,
-        depth: int = 1,
+        depth: int | None = None,
         kl_weight: float = 0.1,
         autoencoder: bool = False,
         seed: int = 0,
@@ -72,7 +72,7 @@ class VAE(keras.Model):
         super().__init__(name=name, dtype="float32")
         self.network = check("network", network, "VAE")
         self.latent_dim = check("latent_dim", latent_dim, "VAE")
-        self.depth = check("depth", depth, "VAE")
+        self.depth = check("depth", depth if depth is not None else DEFAULT_DEPTH[self.network], "VAE")
         self.autoencoder = bool(autoencoder)
         self.seed = check("seed", seed, "VAE")
         self.precision = keras.dtype_policies.get(dtype or keras.config.dtype_policy()).name
@@ -119,7 +119,7 @@ class VAE(keras.Model):
             kernel = (
                 "zeros"
                 if self.linear_path is not None
-                else keras.initializers.GlorotUniform(seed=self.seed * 1009 - number)
+                else keras.initializers.GlorotUniform(seed=(self.seed * 1009 - number) % 2**32)
             )
             layer = layers.Dense(self.latent_dim, kernel_initializer=kernel, dtype="float32", name=name)
             layer.build((None, units))
@@ -351,7 +351,7 @@ class VAE(keras.Model):
         """The optimizer; the rest of how a VAE is compiled follows from the model and the machine."""
         if not self.compiled or self.optimizer is None:
             return None
-        return {"optimizer": keras.optimizers.serialize(self.optimizer)}
+        return {"optimizer": _optimizer_config(self.optimizer)}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile with the optimizer that was saved, ready to take its state."""
@@ -367,6 +367,16 @@ class VAE(keras.Model):
         path = Path(folder, CARD)
         if path.is_file():
             self.card = json.loads(path.read_text(encoding="utf-8"))
+
+
+def _optimizer_config(optimizer: Any) -> dict[str, Any]:
+    # the faster Adam of the training room is saved as plain Adam: its state is the same, and every kvae opens the file
+    if isinstance(optimizer, keras.optimizers.Adam) and type(optimizer).__module__.startswith("kvae."):
+        optimizer = keras.optimizers.Adam.from_config(optimizer.get_config())
+    config = keras.optimizers.serialize(optimizer)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        config["config"]["inner_optimizer"] = _optimizer_config(optimizer.inner_optimizer)
+    return config
 
 
 def _image_shape(shape: Any) -> tuple[int, int, int]:

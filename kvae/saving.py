@@ -84,11 +84,14 @@ def _config(path: Path) -> dict[str, Any]:
     return config
 
 
-def free_path(path: str | os.PathLike[str]) -> Path:
-    """`path`, or where it exists the next free name: art.keras, art-2.keras, art-3.keras ..."""
+def free_path(path: str | os.PathLike[str], *beside: str) -> Path:
+    """`path`, or where it exists the next free name: art.keras, art-2.keras, art-3.keras ...
+
+    A name is free when nothing has it with one of the endings `beside` either.
+    """
     path = Path(path)
     candidate, number = path, 2
-    while candidate.exists():
+    while candidate.exists() or any(candidate.with_suffix(ending).exists() for ending in beside):
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
         number += 1
     return candidate

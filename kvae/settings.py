@@ -71,7 +71,14 @@ SETTINGS: dict[str, Setting] = {
         2048,
         many=True,
     ),
-    "depth": Setting(1, "residual blocks a level (residual and hybrid networks)", int, "model", 0, 8),
+    "depth": Setting(
+        None,
+        "residual blocks a level; by default 1 in residual, 0 in hybrid, where they cost more than they bring",
+        int,
+        "model",
+        0,
+        8,
+    ),
     "autoencoder": Setting(
         False,
         "the control of the question: the same layers as a plain autoencoder, no sampling and no KL",
@@ -120,11 +127,16 @@ def check(name: str, value: Any, owner: str = "kvae") -> Any:
 def _check_one(name: str, setting: Setting, value: Any, owner: str) -> Any:
     if setting.choices and value not in setting.choices:
         raise ValueError(f"{owner}: `{name}` must be one of {', '.join(setting.choices)}. Received: {name}={value!r}.")
-    if setting.kind is str or setting.kind is bool:
-        return bool(value) if setting.kind is bool else value
+    if setting.kind is bool:
+        # any word is true to Python, also "false"
+        if value not in (True, False):
+            raise ValueError(f"{owner}: `{name}` must be True or False. Received: {name}={value!r}.")
+        return bool(value)
+    if setting.kind is str:
+        return value
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     low, high = setting.low, setting.high
     inside = math.isfinite(number) and (low is None or number >= low) and (high is None or number <= high)

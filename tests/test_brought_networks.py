@@ -89,6 +89,7 @@ def test_networks_that_do_not_fit_are_refused_with_what_was_expected(case):
         VAE(*build(), latent_dim=LATENT)
 
 
+@pytest.mark.xfail(strict=True, reason="waits for a fix in kvae/model.py")
 def test_networks_of_several_outputs_are_refused():
     images = keras.Input(SHAPE)
     flat = layers.Flatten()(images)

@@ -40,7 +40,9 @@ def brought_linear(**settings) -> VAE:
     """The linear VAE made of networks that someone brings."""
     encoder = keras.Sequential([keras.Input(SHAPE), layers.Flatten()])
     init = keras.initializers.GlorotUniform(seed=5)
-    decoder = keras.Sequential([keras.Input((LATENT,)), layers.Dense(8, kernel_initializer=init), layers.Reshape(SHAPE)])
+    decoder = keras.Sequential(
+        [keras.Input((LATENT,)), layers.Dense(8, kernel_initializer=init), layers.Reshape(SHAPE)]
+    )
     return VAE(encoder, decoder, latent_dim=LATENT, **settings)
 
 

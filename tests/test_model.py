@@ -11,7 +11,9 @@ SIZE, LATENT = 16, 5
 
 
 def small(network: str = "conv", **settings) -> VAE:
-    return VAE(**{"image_shape": (SIZE, SIZE, 3), "network": network, "latent_dim": LATENT, "widths": (8, 8), **settings})
+    return VAE(
+        **{"image_shape": (SIZE, SIZE, 3), "network": network, "latent_dim": LATENT, "widths": (8, 8), **settings}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +136,9 @@ def test_an_autoencoder_has_no_sampling_no_rate_and_no_weight(pictures, network)
 
 
 def test_an_autoencoder_has_the_layers_of_its_vae_but_for_one_head():
-    with_head, without = ([tuple(weight.shape) for weight in small(autoencoder=plain).trainable_weights] for plain in (False, True))
+    with_head, without = (
+        [tuple(weight.shape) for weight in small(autoencoder=plain).trainable_weights] for plain in (False, True)
+    )
     for shape in without:
         with_head.remove(shape)
     assert with_head == [(4 * 4 * 8, LATENT), (LATENT,)]
@@ -180,15 +184,19 @@ def test_heads_sampling_and_losses_are_float32_under_any_policy(pictures, networ
 
 
 @pytest.mark.parametrize(("network", "precision"), [("hybrid", "mixed_float16"), ("conv", "mixed_bfloat16")])
-def test_mixed_precision_trains_to_finite_numbers(pictures, network, precision):
-    model = small(network, dtype=precision)
-    model.compile()
-    scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-    assert scaled == (precision == "mixed_float16")
-    history = model.fit(pictures, batch_size=4, epochs=2, verbose=0).history
-    assert np.all(np.isfinite([*history.values()]))
-    assert all(np.all(np.isfinite(weight)) for weight in model.get_weights())
-    assert history["loss"][1] < history["loss"][0]
+def test_mixed_precision_trains_as_float32_does(pictures, network, precision):
+    losses = {}
+    for dtype in (precision, "float32"):
+        model = small(network, dtype=dtype)
+        start = [weight.numpy() for weight in model.trainable_weights]
+        model.compile(keras.optimizers.Adam(0.01))
+        assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) == (dtype == "mixed_float16")
+        history = model.fit(pictures, batch_size=4, epochs=2, shuffle=False, verbose=0).history
+        assert np.all(np.isfinite([*history.values()]))
+        moved = [np.abs(weight.numpy() - old).max() for weight, old in zip(model.trainable_weights, start, strict=True)]
+        assert np.isfinite(moved).all() and min(moved[1:]) > 1e-4
+        losses[dtype] = history["loss"]
+    assert losses[precision] == pytest.approx(losses["float32"], rel=0.02)
 
 
 def test_float16_keeps_a_loss_scale_optimizer_that_is_there_already():
@@ -321,9 +329,62 @@ def test_an_image_shape_that_is_none_is_refused(shape):
 
 
 @pytest.mark.parametrize(
-    "setting", [{"kl_weight": -0.1}, {"latent_dim": 0}, {"network": "transformer"}, {"widths": (8, 0)}, {"depth": 9}, {"seed": -1}]
+    "setting",
+    [
+        {"kl_weight": -0.1},
+        {"latent_dim": 0},
+        {"network": "transformer"},
+        {"widths": (8, 0)},
+        {"depth": 9},
+        {"seed": -1},
+    ],
 )
 def test_a_setting_out_of_its_bounds_is_refused_by_name(setting):
     (name,) = setting
     with pytest.raises(ValueError, match=rf"VAE: `{name}` must be .* Received: {name}="):
         small(**setting)
+
+
+@pytest.mark.xfail(strict=True, reason="waits for a fix in kvae/model.py")
+@pytest.mark.parametrize("setting", [{"widths": "many"}, {"widths": ()}, {"image_shape": 16}])
+def test_a_shape_or_widths_that_are_no_row_of_numbers_are_refused_by_name(setting):
+    (name,) = setting
+    with pytest.raises(ValueError, match=rf"VAE: `{name}` .*Received: "):
+        small(**setting)
+
+
+@pytest.mark.xfail(strict=True, reason="waits for a fix in kvae/model.py")
+def test_one_width_stands_for_one_level():
+    assert small(widths=8).widths == small(widths=np.array([8])).widths == (8,)
+
+
+# ---------------------------------------------------------------------- what fit takes
+
+
+@pytest.mark.xfail(strict=True, reason="waits for a fix in kvae/model.py")
+@pytest.mark.parametrize("network", ["conv", "hybrid"])
+def test_fit_and_evaluate_take_uint8_pictures_for_what_they_are(pictures, network):
+    bytes_ = np.round(255 * pictures).astype("uint8")
+    terms = []
+    for images in (bytes_, (bytes_ / 255.0).astype("float32")):
+        model = small(network)
+        model.compile(keras.optimizers.SGD(0.0))
+        model.fit(images, batch_size=12, shuffle=False, verbose=0)
+        terms.append(model.evaluate(images, batch_size=12, verbose=0, return_dict=True))
+    assert terms[0] == pytest.approx(terms[1], rel=1e-4)
+
+
+@pytest.mark.xfail(strict=True, reason="waits for a fix in kvae/model.py")
+def test_a_linear_path_starts_from_a_tensor_as_from_an_array(pictures):
+    arrays, tensors = small("hybrid"), small("hybrid")
+    arrays.adapt(pictures)
+    tensors.adapt(ops.convert_to_tensor(pictures))
+    for one, other in zip(arrays.get_weights(), tensors.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.xfail(strict=True, reason="waits for a fix in kvae/model.py")
+def test_interpolation_leads_from_bytes_to_floats(model, pictures):
+    bytes_ = np.round(255 * pictures[0]).astype("uint8")
+    way = model.interpolate(bytes_, pictures[1], 3)
+    np.testing.assert_allclose(way[0], model.reconstruct(bytes_[None])[0], atol=1e-5)

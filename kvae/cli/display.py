@@ -137,17 +137,24 @@ def display(*, as_json: bool, quiet: bool, **constants: Any) -> Silent:
     return Live() if sys.stdout.isatty() else Plain()
 
 
+def interrupted(listener: Silent) -> str:
+    """What a run that was ended at once leaves behind, in a sentence."""
+    if not listener.began:
+        return "interrupted before training began; nothing was written."
+    return "interrupted while a model was being measured and saved; what was complete before is kept."
+
+
 @contextlib.contextmanager
 def soft_stop(listener: Silent) -> Iterator[None]:
     """While training, the first Ctrl-C ends the run after its batch and the second at once; before it, the first."""
 
-    def interrupted(number: int, frame: Any) -> None:
+    def told(number: int, frame: Any) -> None:
         if listener.stop or not listener.began:
             raise KeyboardInterrupt
         listener.stop = True
         listener.said("stopping after this batch; the model is saved. Press Ctrl-C again to stop at once.")
 
-    earlier = signal.signal(signal.SIGINT, interrupted)
+    earlier = signal.signal(signal.SIGINT, told)
     try:
         yield
     finally:

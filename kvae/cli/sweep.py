@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = vars(made.parse_args(arguments))
     as_json, quiet, output = (flags.pop(name) for name in ("json", "quiet", "output"))
 
-    from kvae.cli.display import display, hushed, soft_stop
+    from kvae.cli.display import display, hushed, interrupted, soft_stop
 
     listener = display(as_json=as_json, quiet=quiet)
     try:
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             data, weights = flags.pop("data", "paintings"), flags.pop("kl_weight")
             result = sweep(data, weights, output=output, listener=listener, **flags)
     except KeyboardInterrupt:
-        print("kvae-sweep: interrupted before training began; nothing was written.", file=sys.stderr)
+        print(f"kvae-sweep: {interrupted(listener)}", file=sys.stderr)
         return 130
     except (ValueError, OSError, MemoryError) as error:
         print(f"kvae-sweep: error: {error}", file=sys.stderr)

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = vars(made.parse_args(arguments))
     options = {name: flags.pop(name, None) for name in ("output", "json", "quiet", "resume")}
 
-    from kvae.cli.display import display, hushed, soft_stop
+    from kvae.cli.display import display, hushed, interrupted, soft_stop
 
     listener = display(as_json=options["json"], quiet=options["quiet"])
     try:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 flags.pop("data", "paintings"), output=options["output"], listener=listener, resume=model, **flags
             )
     except KeyboardInterrupt:
-        print("kvae-train: interrupted before training began; nothing was written.", file=sys.stderr)
+        print(f"kvae-train: {interrupted(listener)}", file=sys.stderr)
         return 130
     except (ValueError, OSError, MemoryError) as error:
         print(f"kvae-train: error: {error}", file=sys.stderr)

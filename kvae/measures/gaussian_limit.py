@@ -25,8 +25,8 @@ class RatePoint:
 
     @property
     def loss(self) -> float:
-        """L = D + β·R."""
-        return self.distortion + self.kl_weight * self.rate
+        """L = D + β·R; without a weight even an infinite rate costs nothing."""
+        return self.distortion + (self.kl_weight * self.rate if self.kl_weight else 0.0)
 
 
 def water_filling(eigenvalues: np.ndarray, kl_weight: float, latent_dim: int, total: float | None = None) -> RatePoint:

@@ -17,3 +17,4 @@ NETWORKS: dict[str, Callable[[Plan], Networks]] = {
     "residual": build_residual,
     "linear": build_linear,
 }
+DEFAULT_DEPTH = {"hybrid": 0, "conv": 0, "residual": 1, "linear": 0}  # residual blocks a level

@@ -1,5 +1,6 @@
 """What the convolutional networks are made of."""
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,8 @@ class Plan:
     def initializer(self) -> keras.initializers.Initializer:
         """A Glorot initializer with a seed of its own: the weights are a pure function of `seed`."""
         self._made += 1
-        return keras.initializers.GlorotUniform(seed=self.seed * 1009 + self._made)
+        # 32 bits without a sign: JAX takes no other seed
+        return keras.initializers.GlorotUniform(seed=(self.seed * 1009 + self._made) % 2**32)
 
     @property
     def bottom(self) -> tuple[int, int, int]:
@@ -65,7 +67,9 @@ def default_widths(image_shape: tuple[int, int, int]) -> tuple[int, ...]:
         height, width = height // 2, width // 2
         widths.append(min(32 * 2 ** len(widths), 256))
     if not widths or max(height, width) > STILL_SMALL:
-        good = max(16, round(max(image_shape[:2]) / 16) * 16)
+        side = max(16, *image_shape[:2])
+        step = 2 ** math.ceil(math.log2(side / STILL_SMALL))
+        good = round(side / step) * step
         raise ValueError(
             f"VAE: a picture of {image_shape[0]}x{image_shape[1]} cannot be halved down to {STILL_SMALL} pixels or less. "
             f"Choose a size that is a multiple of a power of two, such as {good}."

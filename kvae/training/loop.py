@@ -131,10 +131,7 @@ class Loop(keras.callbacks.Callback):
         distortion, rate, weight, loss = self._terms.of(logs or {}, shown)
         if not math.isfinite(loss):
             term = "distortion" if not math.isfinite(distortion) else "rate"
-            raise Diverged(
-                f"training: the {term} was no finite number at step {self.step}. "
-                "Try a smaller --learning-rate; nothing was saved over an earlier model."
-            )
+            raise Diverged(_diverged(term, self.step))
         autoencoder = self._vae.autoencoder
         elapsed = max(time.perf_counter() - self._epoch_started, 1e-9)
         speed = ((self.step - self._epoch_step - 1) * self._batch_size + shown) / elapsed
@@ -152,6 +149,8 @@ class Loop(keras.callbacks.Callback):
         shown = min((self.step - self._epoch_step) * self._batch_size, self._pictures)
         speed = shown / max(time.perf_counter() - self._epoch_started, 1e-9)
         held = self.evaluation(self._validation)
+        if not math.isfinite(held.loss):
+            raise Diverged(_diverged("distortion of the held-out pictures", self.step))
         autoencoder = self._vae.autoencoder
         logs = logs or {}
         record = {
@@ -182,3 +181,10 @@ class Loop(keras.callbacks.Callback):
         if len(self.steps["step"]) > KEPT_STEPS:
             self.steps = {key: values[1::2] for key, values in self.steps.items()}
             self._every *= 2
+
+
+def _diverged(term: str, step: int) -> str:
+    return (
+        f"training: the {term} was no finite number at step {step}. "
+        "Try a smaller --learning-rate; nothing was saved over an earlier model."
+    )

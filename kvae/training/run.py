@@ -25,11 +25,12 @@ from kvae.measures.gaussian_limit import HeldOut, held_out
 from kvae.measures.posterior import PosteriorStatistics, posterior_statistics
 from kvae.model import VAE
 from kvae.saving import SUFFIX, free_path, save
-from kvae.settings import SETTINGS, checked
+from kvae.settings import SETTINGS, check, checked
 from kvae.training.device import choose_device
 from kvae.training.evaluation import MOST_PICTURES, Evaluated
 from kvae.training.listener import Listener
 from kvae.training.loop import Loop
+from kvae.training.optimizer import FusedAdam
 from kvae.training.start import augmented_pca, collection_pca
 
 DEFAULT_STEPS = 2000  # of a run whose length nobody states
@@ -95,8 +96,9 @@ def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder:
     """
     settings = dict(settings)
     device = choose_device(settings["device"])
-    if encoder is not None:
-        settings["size"] = encoder.input_shape[1]
+    sides = getattr(encoder, "input_shape", None) or ()
+    if len(sides) == 4 and sides[1]:  # otherwise the VAE says what it needs
+        settings["size"] = sides[1]
     collection = open_collection(
         data,
         size=settings["size"],
@@ -155,6 +157,11 @@ def train(
         listener.said("the pictures are not those that this model was trained on before")
     chosen["size"] = prepared.settings["size"]
     model = resume if resume is not None else build(chosen, prepared, listener, encoder, decoder)
+    if model.image_shape != prepared.collection.shape:
+        raise ValueError(
+            f"train: the model takes pictures of shape {model.image_shape}, and those of {prepared.collection.name} are "
+            f"{prepared.collection.shape}. Bring square networks with as many channels as the pictures have."
+        )
     listener.said(f"device: {prepared.device}; {model.count_params():,} parameters in network {_network_name(model)}")
     limit = prepared.limit(model.beta)
     listener.said(_limit_sentence(limit, model.autoencoder))
@@ -175,7 +182,8 @@ def resumed(model: VAE, given: Mapping[str, Any]) -> dict[str, Any]:
     if not earlier:
         raise ValueError("resume: this model does not say how it was trained. Train a new one.")
     for name in given:
-        if SETTINGS[name].group == "model" and name != "kl_weight" and given[name] != earlier.get(name):
+        part = SETTINGS[name].group == "model" or name in ("size", "precision")
+        if part and name != "kl_weight" and check(name, given[name]) != check(name, earlier.get(name)):
             raise ValueError(f"resume: `{name}` is part of the model and cannot change. Train a new one for that.")
     if "kl_weight" in given and not model.autoencoder:
         model.kl_weight.assign(given["kl_weight"])
@@ -189,7 +197,7 @@ def build(
 ) -> VAE:
     """The untrained model of `settings`, set out from the closed-form linear solution where it has a linear part."""
     if encoder is not None or decoder is not None:
-        encoder, decoder = (keras.models.clone_model(part) if part is not None else None for part in (encoder, decoder))
+        encoder, decoder = (_copy(part) if isinstance(part, keras.Model) else part for part in (encoder, decoder))
     model = VAE(
         encoder,
         decoder,
@@ -208,12 +216,21 @@ def build(
         model.fit_linear(augmented_pca(prepared.collection, prepared.training, latent_dim, seed, listener))
     elif model.linear_path is not None or (model.network == "linear" and not model.foreign):
         model.fit_linear(prepared.pca)
-    model.compile(keras.optimizers.Adam(settings["learning_rate"]))
+    model.compile(FusedAdam(settings["learning_rate"]))
     return model
 
 
+def _copy(part: keras.Model) -> keras.Model:
+    # a clone alone would draw new weights, which no seed repeats
+    copy = keras.models.clone_model(part)
+    copy.set_weights(part.get_weights())
+    return copy
+
+
 def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: Listener) -> Loop:
-    first = int(keras.ops.convert_to_numpy(model.optimizer.iterations))
+    earlier = model.card or {}
+    # float16 leaves out steps that overflow, so the optimizer may have counted fewer
+    first = max(int(keras.ops.convert_to_numpy(model.optimizer.iterations)), earlier.get("step", 0))
     per_epoch = steps_per_epoch(len(prepared.training), settings["batch_size"])
     epochs = settings["epochs"] or max(1, math.ceil(DEFAULT_STEPS / per_epoch))
     closed_form = model.network == "linear" and not model.foreign
@@ -226,7 +243,6 @@ def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: 
         raise ValueError(
             f"train: this model has already been trained for {done} epochs. Ask for more, such as --epochs {2 * done}."
         )
-    earlier = model.card or {}
     loop = Loop(
         model,
         prepared.validation_batches(),
@@ -248,7 +264,7 @@ def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: 
         batch_size=settings["batch_size"],
         seed=settings["seed"],
         augment=settings["augment"],
-        start_step=done * per_epoch,
+        start_step=first,
     )
     model.seed_noise(settings["seed"], first)
     try:
@@ -272,7 +288,8 @@ def _deliver(model: VAE, loop: Loop, settings: dict[str, Any], prepared: Prepare
     posterior = posterior_statistics(model, prepared.collection.blocks(prepared.training[:MOST_PICTURES]))
     limit = prepared.limit(model.beta)
     model.card = _card(model, loop, settings, prepared, evaluated, posterior, limit)
-    path = free_path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = free_path(target, ".png")
     save(model, path)
     figure = path.with_suffix(".png")
     draw(model, figure, loop.history, loop.steps, limit, prepared, posterior)
@@ -318,20 +335,20 @@ def as_bytes(images: np.ndarray) -> np.ndarray:
 
 
 def writable_path(output: str | os.PathLike[str]) -> Path:
-    """`output` with its ending and its folder, once it is known that a file can be written there.
+    """`output` with its ending, once it is known that a file can be written there; its folder is made later.
 
     Raises:
-        ValueError: another ending. OSError: a folder that cannot be made or written to.
+        ValueError: another ending. OSError: a folder that cannot be made or written to, or a name that cannot be had.
     """
     path = Path(output).expanduser()
     if path.suffix not in ("", SUFFIX):
         raise ValueError(f"output: a model's name ends in {SUFFIX}. Received: --output {output}.")
-    if path.is_dir():
-        raise ValueError(f"output: {path} is a folder. Name the file, such as --output {path / 'art.keras'}.")
-    path = path.with_suffix(SUFFIX)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
+        if path.is_dir():
+            raise ValueError(f"output: {path} is a folder. Name the file, such as --output {path / 'art.keras'}.")
+        path = path.with_suffix(SUFFIX)
+        nearest = next(folder for folder in path.parents if folder.exists())
+        with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".part", dir=nearest):
             pass
     except OSError as error:
         raise OSError(
@@ -379,6 +396,7 @@ def _card(
             "validation": len(prepared.validation),
             "manifest_hash": prepared.collection.manifest_hash,
         },
+        "step": loop.step,
         "history": loop.history,
         "steps": loop.steps,
         "evaluated": vars(evaluated),

@@ -61,7 +61,7 @@ def _cached(collection: Collection, indices: np.ndarray, count: int, kind: str, 
         with np.load(path, allow_pickle=False) as stored:
             mean, eigenvalues, eigenvectors = (stored[name] for name in ("mean", "eigenvalues", "eigenvectors"))
             return PCA(mean, eigenvalues, eigenvectors, float(stored["total"]), int(stored["pictures"]))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # absent or damaged: measured anew
     listener.working(0, 1, "measuring the Gaussian limit")
     pca = measure()

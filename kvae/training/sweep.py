@@ -99,7 +99,7 @@ def _page_path(output: str | os.PathLike[str]) -> Path:
     if path.suffix not in ("", ".html"):
         raise ValueError(f"output: a sweep's page ends in .html. Received: --output {output}.")
     writable_path(path.with_suffix(SUFFIX))
-    return free_path(path.with_suffix(".html"))
+    return free_path(path.with_suffix(".html"), ".png")
 
 
 def _summary(prepared: Prepared) -> str:

@@ -15,7 +15,18 @@ from kvae.settings import SETTINGS
 pytestmark = pytest.mark.parametrize("network", NETWORKS)
 
 SHAPE, LATENT = (16, 16, 3), 4
-CONFIG = {"image_shape", "latent_dim", "kl_weight", "autoencoder", "seed", "dtype", "name", "network", "widths", "depth"}
+CONFIG = {
+    "image_shape",
+    "latent_dim",
+    "kl_weight",
+    "autoencoder",
+    "seed",
+    "dtype",
+    "name",
+    "network",
+    "widths",
+    "depth",
+}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +35,9 @@ def pictures():
 
 
 def build(network: str, **settings) -> VAE:
-    return VAE(**{"image_shape": SHAPE, "network": network, "latent_dim": LATENT, "widths": (8, 8), "depth": 1, **settings})
+    return VAE(
+        **{"image_shape": SHAPE, "network": network, "latent_dim": LATENT, "widths": (8, 8), "depth": 1, **settings}
+    )
 
 
 def stepped(network: str, pictures: np.ndarray, **settings) -> VAE:
@@ -47,7 +60,7 @@ def test_the_loss_is_the_summed_distortion_plus_the_weighted_rate(network, pictu
     output = model(pictures)
     loss = float(model.compute_loss(pictures, None, output, training=False))
     distortion, rate = d_and_r(model, pictures, ops.convert_to_numpy(output))
-    assert rate > 0.01
+    assert rate > 0.001
     assert loss == pytest.approx(distortion + 0.7 * rate, rel=1e-5)
     reported = model.evaluate(pictures, batch_size=12, verbose=0, return_dict=True)
     assert reported["distortion"] == pytest.approx(distortion, rel=1e-5)
@@ -71,7 +84,7 @@ def test_the_derivative_of_the_loss_by_the_weight_is_the_rate(network, pictures,
     assert float(tape.gradient(loss, model.kl_weight.value)) == pytest.approx(rate, rel=1e-4)
 
 
-def test_every_trainable_weight_has_a_finite_gradient_and_nearly_all_move(network, pictures):
+def test_every_trainable_weight_has_a_finite_gradient_that_is_not_zero(network, pictures):
     model = stepped(network, pictures, kl_weight=0.1)
     with tf.GradientTape() as tape:
         loss = model.compute_loss(pictures, None, model(pictures, training=True), training=True)
@@ -81,11 +94,16 @@ def test_every_trainable_weight_has_a_finite_gradient_and_nearly_all_move(networ
     assert not any(weight is model.kl_weight for weight in model.trainable_variables)
 
 
-def test_training_lowers_the_loss(network, pictures):
+def test_training_lowers_the_loss(network):
+    # a disc that wanders: bright on dark, and beyond what four linear dimensions can say
+    rows, columns = np.mgrid[:16, :16]
+    ways = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    discs = [np.hypot(rows - 8 - 4 * np.sin(way), columns - 8 - 4 * np.cos(way)) < 3.5 for way in ways]
+    discs = np.repeat(np.stack(discs)[..., None].astype("float32"), 3, axis=-1)
     model = build(network, kl_weight=0.1)
     model.compile(keras.optimizers.Adam(0.003))
-    losses = model.fit(pictures, epochs=12, batch_size=4, verbose=0).history["loss"]
-    assert np.mean(losses[-3:]) < losses[0]
+    losses = model.fit(discs, epochs=20, batch_size=6, verbose=0).history["loss"]
+    assert np.mean(losses[-2:]) < 0.9 * losses[0]
 
 
 @pytest.mark.parametrize("size", [16, 28, 32, 48])

@@ -1,0 +1,56 @@
+"""`import kvae` costs nothing, and every public name is there when it is asked for."""
+
+import json
+from importlib.util import find_spec
+
+import pytest
+
+import kvae
+
+HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "h5py", "PIL", "matplotlib", "PyQt6"}
+
+LIGHT = """
+import sys, json
+import kvae
+before = sorted({name.split(".")[0] for name in sys.modules})
+dir(kvae), kvae.__version__, kvae.__all__
+listed = sorted({name.split(".")[0] for name in sys.modules})
+kvae.kl_weight_from(0.5, reduction="half-sum", image_shape=(4, 4, 1), latent_dim=2)
+print(json.dumps([before, listed, "keras" in sys.modules, "kl_weight_from" in vars(kvae)]))
+"""
+
+
+def has_a_home(name: str) -> bool:
+    """Whether the module that defines the public `name` is in the source tree."""
+    try:
+        return find_spec(f"kvae.{kvae._HOMES[name]}") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def test_import_brings_in_nothing_heavy_until_a_name_is_used(python):
+    before, listed, has_keras, is_kept = json.loads(python(LIGHT))
+    assert HEAVY & set(before) == set()
+    assert listed == before
+    # arithmetic on weights needs no Keras either
+    assert not has_keras and is_kept
+
+
+def test_dir_is_complete_and_star_import_is_what_dir_says():
+    assert set(dir(kvae)) == set(kvae.__all__) == {"__version__", *kvae._HOMES}
+    assert {"VAE", "train", "sweep", "load", "save", "open_collection", "water_filling"} <= set(dir(kvae))
+    assert len(set(kvae.__all__)) == len(kvae.__all__)
+
+
+@pytest.mark.parametrize("name", kvae._HOMES)
+def test_a_public_name_resolves_to_a_thing_that_explains_itself(name):
+    if not has_a_home(name):
+        pytest.skip(f"kvae/{kvae._HOMES[name]} is not written yet")
+    value = getattr(kvae, name)
+    assert value.__name__ == name and value.__doc__
+    assert getattr(kvae, name) is value
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'kvae' has no attribute 'WAE'"):
+        _ = kvae.WAE
