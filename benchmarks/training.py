@@ -236,7 +236,9 @@ def main() -> None:
     middle = {name: statistics.median(values) for name, values in speeds.items()}
     for name, values in speeds.items():
         spread = f"{min(values):.0f} to {max(values):.0f}"
-        print(f"{name:8} median {middle[name]:6.0f} images/s ({spread}); kvae is {middle['kvae'] / middle[name]:.2f} times")
+        print(
+            f"{name:8} median {middle[name]:6.0f} images/s ({spread}); kvae is {middle['kvae'] / middle[name]:.2f} times"
+        )
 
 
 if __name__ == "__main__":

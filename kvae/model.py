@@ -11,7 +11,8 @@ from keras import layers, ops
 
 from kvae.images.pca import PCA, fit_pca
 from kvae.networks import DEFAULT_DEPTH, NETWORKS
-from kvae.networks.blocks import Networks, Plan, check_widths, default_widths
+from kvae.networks.blocks import Plan, check_widths, default_widths, layer_seed
+from kvae.networks.brought import brought
 from kvae.objectives.likelihoods import squared_error
 from kvae.objectives.rates import diagonal_kl, soft_bound
 from kvae.settings import check
@@ -81,14 +82,14 @@ class VAE(keras.Model):
         weight = 0.0 if autoencoder else check("kl_weight", kl_weight, "VAE")
 
         if self.foreign:
-            parts = _brought(encoder, decoder, self.latent_dim)
+            parts = brought(encoder, decoder, self.latent_dim)
             self.image_shape = tuple(parts.encoder.input_shape[1:])
             self.widths: tuple[int, ...] = ()
         else:
             self.image_shape = _image_shape(image_shape)
             convolutional = self.network != "linear"
-            self.widths = () if not convolutional else widths or default_widths(self.image_shape)
-            self.widths = tuple(check("widths", one, "VAE")[0] for one in self.widths)
+            chosen = check("widths", widths, "VAE") if convolutional else ()
+            self.widths = default_widths(self.image_shape) if chosen is None else chosen
             check_widths(self.widths, self.image_shape)
             plan = Plan(self.image_shape, self.latent_dim, self.widths, self.depth, self.precision, self.seed)
             parts = NETWORKS[self.network](plan)
@@ -119,7 +120,7 @@ class VAE(keras.Model):
             kernel = (
                 "zeros"
                 if self.linear_path is not None
-                else keras.initializers.GlorotUniform(seed=(self.seed * 1009 - number) % 2**32)
+                else keras.initializers.GlorotUniform(seed=layer_seed(self.seed, -number))
             )
             layer = layers.Dense(self.latent_dim, kernel_initializer=kernel, dtype="float32", name=name)
             layer.build((None, units))
@@ -158,7 +159,7 @@ class VAE(keras.Model):
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Images (batch, height, width, channels) → their reconstructions, from one sample of the posterior each."""
-        images = ops.cast(images, "float32")
+        images = _pixels(images)
         mean, log_var = self.posterior(images, training=training)
         if log_var is None:
             return self.generate(mean, training=training)
@@ -176,7 +177,7 @@ class VAE(keras.Model):
         training: bool = True,
     ) -> Tensor:
         """L = D + β·R of a batch, a scalar. `y` and `sample_weight` are not used."""
-        distortions = squared_error(x, y_pred)
+        distortions = squared_error(_pixels(x), y_pred)
         observed = [distortions] if self.autoencoder else [distortions, self.rates, self.kl_weight]
         for metric, value in zip(self._terms, observed, strict=True):
             metric.update_state(value)
@@ -249,7 +250,7 @@ class VAE(keras.Model):
         `start` and `end` have shape (height, width, channels). The way leads through the posterior means, in a straight
         line or along the great circle, whose points keep the length that a high-dimensional Gaussian has.
         """
-        means = self.encode(np.stack([start, end]))[0]
+        means = [self.encode(np.asarray(image)[None])[0][0] for image in (start, end)]
         share = np.linspace(0.0, 1.0, steps, dtype="float32")[:, None]
         return self.decode(_between(means[0], means[1], share, spherical))
 
@@ -260,7 +261,9 @@ class VAE(keras.Model):
 
         At most `most` pictures are looked at. `fit` does this by itself where nobody did before.
         """
-        if not isinstance(images, np.ndarray):
+        if len(getattr(images, "shape", ())) == 4:
+            images = ops.convert_to_numpy(images)
+        else:
             batches = (batch[0] if isinstance(batch, (tuple, list)) else batch for batch in images)
             rows: list[np.ndarray] = []
             while sum(map(len, rows)) < most and (batch := next(batches, None)) is not None:
@@ -379,43 +382,19 @@ def _optimizer_config(optimizer: Any) -> dict[str, Any]:
     return config
 
 
+def _pixels(images: Tensor) -> Tensor:
+    """Images as float32 in [0, 1]; bytes are divided by 255."""
+    scale = 255.0 if keras.backend.standardize_dtype(images.dtype) == "uint8" else 1.0
+    return ops.cast(images, "float32") / scale
+
+
 def _image_shape(shape: Any) -> tuple[int, int, int]:
-    sides = tuple(shape)
+    sides = tuple(shape) if isinstance(shape, (tuple, list)) else ()
     if len(sides) != 3 or any(not isinstance(side, int) or side < 1 for side in sides) or sides[2] not in (1, 3, 4):
         raise ValueError(
             f"VAE: `image_shape` must be (height, width, channels) with 1, 3 or 4 channels. Received: {shape!r}."
         )
     return sides
-
-
-def _brought(encoder: Any, decoder: Any, latent_dim: int) -> Networks:
-    """Two models that someone brings, once their shapes are known to fit."""
-    for name, part in (("encoder", encoder), ("decoder", decoder)):
-        if not isinstance(part, keras.Model):
-            raise ValueError(f"VAE: `{name}` must be a Keras model; bring both networks or none. Received: {part!r}.")
-        if not part.built or not hasattr(part, "input_shape"):
-            raise ValueError(
-                f"VAE: `{name}` has no known input shape yet. Begin it with keras.Input(shape), "
-                "so that its shapes can be checked."
-            )
-    image_shape = tuple(encoder.input_shape[1:])
-    if len(image_shape) != 3 or None in image_shape:
-        raise ValueError(
-            f"VAE: `encoder` must take images of a fixed shape (height, width, channels). Received: {image_shape}."
-        )
-    if None in encoder.output_shape[1:]:
-        raise ValueError(f"VAE: `encoder` must give features of a fixed shape. Received: {encoder.output_shape[1:]}.")
-    if tuple(decoder.input_shape[1:]) != (latent_dim,):
-        raise ValueError(
-            f"VAE: `decoder` must take latents of shape ({latent_dim},), which is `latent_dim`. "
-            f"Received: {tuple(decoder.input_shape[1:])}."
-        )
-    if tuple(decoder.output_shape[1:]) != image_shape:
-        raise ValueError(
-            f"VAE: `decoder` must give images of the shape that `encoder` takes, {image_shape}. "
-            f"Received: {tuple(decoder.output_shape[1:])}."
-        )
-    return Networks(encoder, decoder)
 
 
 def _as_float(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

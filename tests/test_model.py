@@ -335,6 +335,7 @@ def test_an_image_shape_that_is_none_is_refused(shape):
         {"latent_dim": 0},
         {"network": "transformer"},
         {"widths": (8, 0)},
+        {"widths": "many"},
         {"depth": 9},
         {"seed": -1},
     ],
@@ -345,15 +346,13 @@ def test_a_setting_out_of_its_bounds_is_refused_by_name(setting):
         small(**setting)
 
 
-@pytest.mark.xfail(strict=True, reason="waits for a fix in kvae/model.py")
-@pytest.mark.parametrize("setting", [{"widths": "many"}, {"widths": ()}, {"image_shape": 16}])
+@pytest.mark.parametrize("setting", [{"widths": ()}, {"image_shape": 16}])
 def test_a_shape_or_widths_that_are_no_row_of_numbers_are_refused_by_name(setting):
     (name,) = setting
     with pytest.raises(ValueError, match=rf"VAE: `{name}` .*Received: "):
         small(**setting)
 
 
-@pytest.mark.xfail(strict=True, reason="waits for a fix in kvae/model.py")
 def test_one_width_stands_for_one_level():
     assert small(widths=8).widths == small(widths=np.array([8])).widths == (8,)
 
@@ -361,7 +360,6 @@ def test_one_width_stands_for_one_level():
 # ---------------------------------------------------------------------- what fit takes
 
 
-@pytest.mark.xfail(strict=True, reason="waits for a fix in kvae/model.py")
 @pytest.mark.parametrize("network", ["conv", "hybrid"])
 def test_fit_and_evaluate_take_uint8_pictures_for_what_they_are(pictures, network):
     bytes_ = np.round(255 * pictures).astype("uint8")
@@ -374,7 +372,6 @@ def test_fit_and_evaluate_take_uint8_pictures_for_what_they_are(pictures, networ
     assert terms[0] == pytest.approx(terms[1], rel=1e-4)
 
 
-@pytest.mark.xfail(strict=True, reason="waits for a fix in kvae/model.py")
 def test_a_linear_path_starts_from_a_tensor_as_from_an_array(pictures):
     arrays, tensors = small("hybrid"), small("hybrid")
     arrays.adapt(pictures)
@@ -383,7 +380,6 @@ def test_a_linear_path_starts_from_a_tensor_as_from_an_array(pictures):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.xfail(strict=True, reason="waits for a fix in kvae/model.py")
 def test_interpolation_leads_from_bytes_to_floats(model, pictures):
     bytes_ = np.round(255 * pictures[0]).astype("uint8")
     way = model.interpolate(bytes_, pictures[1], 3)

@@ -17,10 +17,10 @@ class Silent(Listener):
     """Prints nothing; ends the run softly when asked to."""
 
     stop = False
-    began = False
+    running = False
 
     def stepped(self, step: Step) -> None:
-        self.began = True
+        self.running = True
 
     def wants_stop(self) -> bool:
         return self.stop
@@ -139,7 +139,7 @@ def display(*, as_json: bool, quiet: bool, **constants: Any) -> Silent:
 
 def interrupted(listener: Silent) -> str:
     """What a run that was ended at once leaves behind, in a sentence."""
-    if not listener.began:
+    if not listener.running:
         return "interrupted before training began; nothing was written."
     return "interrupted while a model was being measured and saved; what was complete before is kept."
 
@@ -149,7 +149,7 @@ def soft_stop(listener: Silent) -> Iterator[None]:
     """While training, the first Ctrl-C ends the run after its batch and the second at once; before it, the first."""
 
     def told(number: int, frame: Any) -> None:
-        if listener.stop or not listener.began:
+        if listener.stop or not listener.running:
             raise KeyboardInterrupt
         listener.stop = True
         listener.said("stopping after this batch; the model is saved. Press Ctrl-C again to stop at once.")

@@ -12,7 +12,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from kvae.figures.records import History, Limit
 from kvae.figures.sheet import Theme, families, plain, points
-from kvae.figures.wording import decoder_noise, number
+from kvae.figures.wording import number
+from kvae.weighting.conversions import decoder_noise
 
 _FAINT, _MEAN, _FRONT = 1, 2, 3  # raw batches, epoch means, held-out pictures
 _RANGE = 1e5  # a collapsed rate may fall to 1e-9; the axis follows it down only so far
@@ -219,6 +220,6 @@ def draw_weight(axes: Axes, history: History, theme: Theme, *, thickness: float 
             twin.set_yticks([0, float(finite.max())])
         else:
             twin.yaxis.set_major_locator(MaxNLocator(4))
-    twin.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"β {number(v)}\nσ {number(decoder_noise(v))}"))
+    twin.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"β {number(v)}\nσ {number(decoder_noise(max(v, 0.0)))}"))
     twin.tick_params(labelcolor=theme.weight, labelfontfamily=families())
     return Line2D([], [], label="β  KL weight (right axis)", **look)

@@ -13,9 +13,10 @@ from PIL import Image
 
 from kvae.figures.panels import draw_multiples, draw_plane, multiples_height, under, with_history
 from kvae.figures.records import SweepRun
-from kvae.figures.sheet import DARK, LIGHT, Sheet, Theme, write
+from kvae.figures.sheet import DARK, LIGHT, Sheet, Theme
 from kvae.figures.tiles import as_rgb, magnify, shrink
 from kvae.figures.wording import findings, fixed, heading, row
+from kvae.files.atomic import atomic_write
 
 # One sentence for each word, for a reader who has met none of them. The keys are the table's columns.
 GLOSSARY: dict[str, tuple[str, str]] = {
@@ -72,7 +73,7 @@ def write_page(
         limit=LIMIT, charts=charts, light=LIGHT, dark=DARK, has_limit=any(run.gaussian_limit for run in runs),
         has_curve=limit_rates is not None and limit_distortions is not None,
     )  # fmt: skip
-    write(path, text.encode("utf-8"))
+    atomic_write(path, text)
 
 
 def _strip(name: str, note: str, images: np.ndarray | None, shown: int, apart: bool = False) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from kvae.figures.curves import draw_components, draw_weight, label_log, label_s
 from kvae.figures.labels import draw_label, place_labels
 from kvae.figures.records import SweepRun
 from kvae.figures.sheet import Sheet, Theme, families, points
-from kvae.figures.wording import clipped, decoder_noise, number
+from kvae.figures.wording import clipped, number
+from kvae.weighting.conversions import decoder_noise
 
 _PANEL, _ABOVE, _BELOW, _BETWEEN, _LEGEND = 240, 66, 40, 26, 10  # units
 

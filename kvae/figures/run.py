@@ -10,7 +10,8 @@ from kvae.figures.curves import draw_components, draw_weight, has_weight, series
 from kvae.figures.records import History, Limit
 from kvae.figures.sheet import LIGHT, Sheet, Theme, points
 from kvae.figures.tiles import as_rgb, fit, magnify, shrink, tile
-from kvae.figures.wording import AUTOENCODER_SAMPLES, decoder_noise, duration, fixed, number, size
+from kvae.figures.wording import AUTOENCODER_SAMPLES, duration, fixed, number, size
+from kvae.weighting.conversions import decoder_noise
 
 LEFT, WIDEST, NARROWEST, RIGHT = 96, 1440, 1200, 110  # units; all parts start at LEFT and end where the pictures end
 _CURVES = 400

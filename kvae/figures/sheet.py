@@ -3,13 +3,11 @@
 One unit is one pixel at scale 1. Pictures are copied to device pixels as they are, never resampled.
 """
 
-import os
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
+
+from kvae.files.atomic import atomic_write
 
 _DPI = 100
 # DejaVu Sans comes with Matplotlib and has β, σ and √; the others are asked only for letters that it lacks.
@@ -113,7 +113,8 @@ class Sheet:
 
     def save(self, path: Path | str) -> None:
         """Write the sheet as PNG."""
-        write(path, self.png())
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, self.png())
 
 
 def plain(axes: Axes, theme: Theme) -> None:
@@ -128,15 +129,3 @@ def plain(axes: Axes, theme: Theme) -> None:
     )
     axes.grid(True, which="major", color=theme.rule, linewidth=points(0.7), alpha=0.7)
     axes.set_axisbelow(True)
-
-
-def write(path: Path | str, content: bytes) -> None:
-    """Write a file whole or not at all: a viewer that is open on it never sees half a picture."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{uuid4().hex}.part")
-    try:
-        aside.write_bytes(content)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)

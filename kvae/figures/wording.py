@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from kvae.figures.records import SweepRun
+from kvae.weighting.conversions import decoder_noise
 
 NONE = "–"
 AUTOENCODER_SAMPLES = (
@@ -34,11 +35,6 @@ def fixed(value: float | None, digits: int) -> str:
 def clipped(text: str, letters: int) -> str:
     """Text that has room for `letters` letters only; the page shows it whole."""
     return text if len(text) <= letters else text[: letters - 1] + "…"
-
-
-def decoder_noise(kl_weight: float) -> float:
-    """σ = √(β/2), the standard deviation of the Gaussian decoder that a KL weight implies, in pixel values."""
-    return math.sqrt(max(kl_weight, 0.0) / 2)
 
 
 def duration(seconds: float | None) -> str:

@@ -44,8 +44,7 @@ class Plan:
     def initializer(self) -> keras.initializers.Initializer:
         """A Glorot initializer with a seed of its own: the weights are a pure function of `seed`."""
         self._made += 1
-        # 32 bits without a sign: JAX takes no other seed
-        return keras.initializers.GlorotUniform(seed=(self.seed * 1009 + self._made) % 2**32)
+        return keras.initializers.GlorotUniform(seed=layer_seed(self.seed, self._made))
 
     @property
     def bottom(self) -> tuple[int, int, int]:
@@ -53,6 +52,14 @@ class Plan:
         halvings = 2 ** len(self.widths)
         height, width, _ = self.image_shape
         return height // halvings, width // halvings, self.widths[-1]
+
+
+def layer_seed(seed: int, number: int) -> int:
+    """The seed of the weight `number` of a model: no two of a model share one.
+
+    JAX takes no seed below 0 or above 32 bits, and TensorFlow folds all onto the remainder that is taken here.
+    """
+    return (seed * 1009 + number) % (2**31 - 2)
 
 
 def default_widths(image_shape: tuple[int, int, int]) -> tuple[int, ...]:

@@ -1,7 +1,10 @@
 """What a run tells while it goes on."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # a display is chosen before TensorFlow is imported
+    from kvae.model import VAE
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,9 @@ class Listener:
 
     def working(self, done: int, total: int, what: str) -> None:
         """Preparation: `done` of `total` parts of `what`."""
+
+    def began(self, model: "VAE") -> None:
+        """Training sets out with `model`; assign to its `kl_weight` at any time and the next batch uses it."""
 
     def stepped(self, step: Step) -> None:
         """A batch was trained."""

@@ -96,7 +96,7 @@ def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder:
     """
     settings = dict(settings)
     device = choose_device(settings["device"])
-    sides = getattr(encoder, "input_shape", None) or ()
+    sides: tuple = tuple(getattr(encoder, "input_shape", None) or ())
     if len(sides) == 4 and sides[1]:  # otherwise the VAE says what it needs
         settings["size"] = sides[1]
     collection = open_collection(
@@ -164,7 +164,7 @@ def train(
         )
     listener.said(f"device: {prepared.device}; {model.count_params():,} parameters in network {_network_name(model)}")
     limit = prepared.limit(model.beta)
-    listener.said(_limit_sentence(limit, model.autoencoder))
+    listener.said(_limit_sentence(limit, model.beta))
 
     started = time.perf_counter()
     loop = _fit(model, chosen, prepared, listener)
@@ -267,6 +267,7 @@ def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: 
         start_step=first,
     )
     model.seed_noise(settings["seed"], first)
+    listener.began(model)
     try:
         model.fit(
             batches,
@@ -357,8 +358,8 @@ def writable_path(output: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _limit_sentence(limit: Limit, autoencoder: bool) -> str:
-    if autoencoder:
+def _limit_sentence(limit: Limit, kl_weight: float) -> str:
+    if kl_weight == 0:
         return f"the best linear autoencoder: D {limit.distortion:.1f}"
     return (
         f"the best linear model at this weight: D {limit.distortion:.1f}, R {limit.rate:.1f}, L {limit.loss:.1f}, "

@@ -98,6 +98,8 @@ def _page_path(output: str | os.PathLike[str]) -> Path:
     path = Path(output).expanduser()
     if path.suffix not in ("", ".html"):
         raise ValueError(f"output: a sweep's page ends in .html. Received: --output {output}.")
+    if path.is_dir():
+        raise ValueError(f"output: {path} is a folder. Name the file, such as --output {path / 'sweep.html'}.")
     writable_path(path.with_suffix(SUFFIX))
     return free_path(path.with_suffix(".html"), ".png")
 

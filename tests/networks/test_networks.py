@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 from kvae.networks import NETWORKS
-from kvae.networks.blocks import Plan, check_widths, default_widths
+from kvae.networks.blocks import Plan, check_widths, default_widths, layer_seed
 from kvae.networks.linear import LinearPath
 
 EIGENVALUES = np.array([3.0, 1.0, 0.25, 0.01])
@@ -60,6 +60,8 @@ def test_a_plan_hands_out_a_new_seed_each_time_and_the_same_ones_again():
 
     assert seeds(1) == seeds(1)
     assert len({*seeds(0), *seeds(1), *seeds(2)}) == 60
+    # JAX refuses all others
+    assert all(0 <= number < 2**32 for seed in (0, 2**31 - 1) for number in [*seeds(seed), layer_seed(seed, -2)])
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -1,0 +1,313 @@
+"""`kvae-train`, as people and programs call it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import kvae
+from kvae.cli.train import main
+
+LINE = {
+    "epoch", "step", "distortion", "rate", "kl_weight", "loss", "val_distortion", "val_rate", "val_loss", "val_psnr",
+    "images_per_second", "seconds",
+}  # fmt: skip
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    monkeypatch.setattr("kvae.training.run.draw_run", lambda *arguments, **options: None)
+
+
+def lines(capsys) -> list[dict]:
+    """What was printed on standard output, every line of which must be JSON without NaN."""
+    output = capsys.readouterr().out.splitlines()
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    return [json.loads(line, parse_constant=refuse) for line in output]
+
+
+# ---------------------------------------------------------------------- what it leaves and what it says
+
+
+def test_a_folder_of_pictures_becomes_a_model_and_a_figure_told_in_json(small, tmp_path, capsys):
+    path = tmp_path / "models" / "art.keras"
+    assert main([*small, "--epochs", "2", "--output", str(path), "--json"]) == 0
+    captured = capsys.readouterr()
+    told = [json.loads(line) for line in captured.out.splitlines()]
+    assert [set(line) for line in told[:-1]] == [LINE, LINE]
+    assert [(line["epoch"], line["step"], line["kl_weight"]) for line in told[:-1]] == [(1, 4, 0.1), (2, 8, 0.1)]
+    assert '"kl_weight": 0.1,' in captured.out
+    for line in told[:-1]:
+        assert line["loss"] == pytest.approx(line["distortion"] + 0.1 * line["rate"], rel=1e-5)
+        assert line["val_loss"] == pytest.approx(line["val_distortion"] + 0.1 * line["val_rate"], rel=1e-5)
+    assert told[-1]["model"] == str(path) and told[-1]["device"].startswith("cpu (")
+
+    # the broken picture is left out, and it is said where the reason stands
+    assert "mine: 60 usable, 1 skipped (reasons: " in captured.err
+    report = captured.err.split("reasons: ")[1].split(")")[0]
+    with open(report, encoding="utf-8") as text:
+        assert "skipped\tbroken.png\t" in text.read()
+
+    with Image.open(path.with_suffix(".png")) as figure:
+        assert figure.format == "PNG"
+    for opened in (kvae.load(path), keras.models.load_model(path)):
+        assert opened.beta == 0.1 and opened.card["settings"]["epochs"] == 2
+        assert opened.sample(2).shape == (2, 16, 16, 3)
+
+
+def test_the_built_in_paintings_train_told_in_plain_lines_and_an_existing_model_stays(few_paintings, tmp_path, capsys):
+    path = tmp_path / "art.keras"
+    path.write_bytes(b"my model")
+    flags = ["--size", "16", "--widths", "8", "--latent-dim", "4", "--batch-size", "32", "--epochs", "1"]
+    assert main([*flags, "--output", str(path)]) == 0
+    captured = capsys.readouterr()
+    printed = captured.out.splitlines()
+    assert printed[0] == "paintings: 96 usable" and "\x1b" not in captured.out
+    epochs = [line for line in printed if line.startswith("epoch")]
+    assert len(epochs) == 1
+    for part in ("epoch   1  D ", "  R ", "  βR ", "  L ", "  β 0.1  σ 0.224  held out: D ", " dB  ", " images/s  "):
+        assert part in epochs[0]
+    assert printed[-2:] == [f"model {tmp_path / 'art-2.keras'}", f"figure {tmp_path / 'art-2.png'}"]
+    assert printed[-3].startswith("held out: D ") and "Gaussian limit L " in printed[-3]
+    assert path.read_bytes() == b"my model"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["art-2.keras", "art-2.png", "art.keras"]
+
+
+def test_quiet_prints_nothing_at_all(small, undrawn, tmp_path, capfd):
+    assert main([*small, "--output", str(tmp_path / "art"), "--quiet"]) == 0
+    captured = capfd.readouterr()
+    assert captured.out == "" and "kvae" not in captured.err and "epoch" not in captured.err
+    assert (tmp_path / "art.keras").is_file()
+
+
+def test_an_autoencoder_has_null_for_a_rate_in_json(small, undrawn, tmp_path, capsys):
+    assert main([*small, "--output", str(tmp_path / "plain"), "--autoencoder", "--kl-weight", "2", "--json"]) == 0
+    epoch, last = lines(capsys)
+    assert set(epoch) == LINE and epoch["rate"] is None and epoch["val_rate"] is None
+    assert epoch["kl_weight"] == 0.0 and epoch["loss"] == pytest.approx(epoch["distortion"])
+    assert kvae.load(last["model"]).autoencoder
+
+
+def test_an_autoencoder_is_told_in_plain_lines_without_rate_and_weight(small, undrawn, tmp_path, capsys):
+    assert main([*small, "--output", str(tmp_path / "plain"), "--autoencoder"]) == 0
+    epoch = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch"))
+    assert "held out: D " in epoch and not any(sign in epoch for sign in ("R ", "β", "σ"))
+
+
+def test_the_same_flags_twice_print_the_same_numbers(small, undrawn, tmp_path, capsys):
+    told, weights = [], []
+    for seed in ("7", "7", "8"):
+        assert main([*small, "--output", str(tmp_path / "art"), "--seed", seed, "--json"]) == 0
+        *epochs, last = lines(capsys)
+        told.append([{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in epochs])
+        weights.append(kvae.load(last["model"]).get_weights())
+    assert told[0] == told[1] != told[2]
+    same = [all(np.array_equal(a, b) for a, b in zip(weights[0], other, strict=True)) for other in weights[1:]]
+    assert same == [True, False]
+
+
+# ---------------------------------------------------------------------- Ctrl-C, and going on
+
+
+@pytest.fixture(scope="module")
+def interrupted(folder, tmp_path_factory):
+    """A run of very many epochs that gets a Ctrl-C: its exit code, what it printed, and its folder."""
+    place = tmp_path_factory.mktemp("interrupted")
+    flags = [
+        *("--data", str(folder), "--size", "16", "--network", "linear", "--latent-dim", "4", "--batch-size", "16"),
+        *("--epochs", "100000", "--output", str(place / "art.keras"), "--no-augment"),
+    ]
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(kvae.__file__))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kvae.cli.train", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        encoding="utf-8", env={**environment, "PYTHONIOENCODING": "utf-8"}, cwd=place,
+    )  # fmt: skip
+    try:
+        printed = []
+        while not printed or not printed[-1].startswith("epoch"):
+            printed.append(process.stdout.readline())
+            assert printed[-1], process.stderr.read()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    return process.returncode, "".join(printed) + rest, errors, place
+
+
+def test_ctrl_c_saves_the_model_and_says_how_to_go_on(interrupted):
+    code, printed, errors, place = interrupted
+    assert code == 130 and "Traceback" not in errors
+    assert "stopping after this batch; the model is saved." in printed
+    assert f"stopped early; to go on: kvae-train --resume {place / 'art.keras'}\n" in printed
+    assert sorted(one.name for one in place.iterdir()) == ["art.keras", "art.png"]
+    card = kvae.load(place / "art.keras").card
+    assert card["step"] == card["steps"]["step"][-1] or len(card["steps"]["step"]) > 1000
+    assert card["step"] == card["history"]["step"][-1]
+
+
+def test_resume_goes_on_from_where_ctrl_c_ended(interrupted, undrawn, tmp_path, capsys):
+    path = interrupted[3] / "art.keras"
+    before = kvae.load(path)
+    step = before.card["step"]
+    epochs = step // 4 + 2
+    assert main(["--resume", str(path), "--epochs", str(epochs), "--kl-weight", "5", "--json",
+                 "--output", str(tmp_path / "on.keras")]) == 0  # fmt: skip
+    *told, last = lines(capsys)
+    assert told[0]["step"] == min(step + 4, 4 * epochs) and told[-1]["step"] == 4 * epochs
+    assert {line["kl_weight"] for line in told} == {5.0}
+    after = kvae.load(last["model"])
+    assert after.beta == 5.0 and int(after.optimizer.iterations) == 4 * epochs
+    earlier = len(before.card["history"]["step"])
+    assert after.card["history"]["loss"][:earlier] == before.card["history"]["loss"]
+    assert after.card["history"]["step"][earlier:] == [line["step"] for line in told]
+    kept = {**before.card["settings"], "epochs": epochs, "kl_weight": 5.0}
+    assert after.card["settings"] == kept
+
+    # once it is finished, there is nothing to go on with
+    assert main(["--resume", last["model"], "--output", str(tmp_path / "more.keras")]) == 2
+    error = capsys.readouterr().err
+    assert f"already been trained for {epochs} epochs. Ask for more, such as --epochs {2 * epochs}." in error
+    assert not (tmp_path / "more.keras").exists()
+
+
+def test_a_changed_network_is_refused_on_resuming(interrupted, tmp_path, capsys):
+    path = str(interrupted[3] / "art.keras")
+    for flags, name in (
+        (["--network", "conv"], "network"),
+        (["--latent-dim", "5"], "latent_dim"),
+        (["--size", "32"], "size"),
+    ):
+        assert main(["--resume", path, *flags, "--output", str(tmp_path / "on.keras")]) == 2
+        expected = (
+            f"kvae-train: error: resume: `{name}` is part of the model and cannot change. Train a new one for that."
+        )
+        assert capsys.readouterr().err.splitlines()[-1] == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("began", [False, True])
+def test_an_end_at_once_says_what_is_left(small, tmp_path, capsys, monkeypatch, began):
+    def ended(*arguments, listener, **options):
+        listener.began = began
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kvae.training.run.train", ended)
+    assert main([*small, "--output", str(tmp_path / "art")]) == 130
+    captured = capsys.readouterr()
+    nothing = "kvae-train: interrupted before training began; nothing was written.\n"
+    assert (captured.err == nothing) == (not began)
+    assert captured.err.startswith("kvae-train: interrupted") and captured.err.count("\n") == 1
+
+
+# ---------------------------------------------------------------------- bad input
+
+
+@pytest.fixture
+def bad(tmp_path):
+    """Things that are not what they are taken for."""
+    place = tmp_path / "bad"
+    (place / "empty").mkdir(parents=True)
+    (place / "few").mkdir()
+    for number in range(12):
+        Image.new("RGB", (20, 20), (20 * number, 9, 9)).save(place / "few" / f"{number}.png")
+    (place / "text.keras").write_text("a letter to my aunt")
+    (place / "letter.txt").write_text("a letter to my aunt")
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(place / "foreign.keras")
+    whole = (place / "foreign.keras").read_bytes()
+    (place / "cut.keras").write_bytes(whole[: len(whole) // 2])
+    return place
+
+
+CASES = {
+    "no such folder": (["--data", "{bad}/nowhere"], "There is no file or folder"),
+    "an empty folder": (["--data", "{bad}/empty"], "No pictures found in"),
+    "a file of no known kind": (["--data", "{bad}/letter.txt"], "is of no kind kvae reads"),
+    "fewer pictures than a batch": (["--data", "{bad}/few", "--batch-size", "16"], "needs as many training pictures"),
+    "a negative weight": (["--kl-weight", "-1"], "`kl_weight` must be a number from 0"),
+    "a weight that is no number": (["--kl-weight", "nan"], "`kl_weight` must be a number from 0"),
+    "a weight that is a word": (["--kl-weight", "x"], "`kl_weight` must be a number from 0"),
+    "a size that cannot be halved": (["--size", "50"], "height and width must be multiples of 4"),
+    "an odd size": (["--size", "17"], "height and width must be multiples of 4"),
+    "an odd size and no widths": (
+        ["--size", "50", "--network", "hybrid", "--widths-left-out"],
+        "cannot be halved down",
+    ),
+    "a size that is too small": (["--size", "8"], "`size` must be a whole number from 16 to 512 pixels"),
+    "too many levels": (["--widths", "8", "8", "8", "8", "8"], "Choose such a size, or fewer `widths`."),
+    "a width of nothing": (["--widths", "0"], "`widths` must be a whole number from 1"),
+    "endless digits": (["--epochs", "9" * 400], "`epochs` must be a whole number"),
+    "a file as the folder": (["--output", "{bad}/letter.txt/art.keras"], "cannot be written to"),
+    "a file as the folder above": (["--output", "{bad}/letter.txt/deep/art.keras"], "cannot be written to"),
+    "a folder as the file": (["--output", "{bad}/empty"], "is a folder. Name the file"),
+    "another ending": (["--output", "{bad}/art.h5"], "a model's name ends in .keras"),
+    "a name that is too long": (["--output", "{bad}/" + "x" * 300], "cannot be written to (File name too long)"),
+    "a gpu that is not there": (["--device", "gpu"], "finds no GPU here. Use --device cpu"),
+    "resuming from nothing": (["--resume", "{bad}/none.keras"], "There is no model file"),
+    "resuming from a folder": (["--resume", "{bad}/empty"], "There is no model file"),
+    "resuming from a text": (["--resume", "{bad}/text.keras"], "text.keras is damaged or no model file"),
+    "resuming from half a file": (["--resume", "{bad}/cut.keras"], "cut.keras is damaged or no model file"),
+    "resuming from another model": (["--resume", "{bad}/foreign.keras"], "foreign.keras was not made by kvae"),
+    "an unknown flag": (["--beta", "3"], "unrecognized arguments: --beta 3"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_ends_in_one_sentence_and_writes_nothing(case, small, bad, tmp_path, capsys, monkeypatch):
+    flags, sentence = CASES[case]
+    if case == "a gpu that is not there":
+        monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
+    if "--widths-left-out" in flags:
+        flags, at = [flag for flag in flags if flag != "--widths-left-out"], small.index("--widths")
+        small = small[:at] + small[at + 3 :]
+    before = sorted(tmp_path.rglob("*"))
+    flags = [*small, "--output", str(tmp_path / "new" / "art.keras"), *(flag.format(bad=bad) for flag in flags)]
+    try:
+        code = main(flags)
+    except SystemExit as end:  # how argparse refuses
+        code = end.code
+    captured = capsys.readouterr()
+    assert code == 2
+    (error,) = [line for line in captured.err.splitlines() if line.startswith("kvae-train: error: ")]
+    assert sentence in error and captured.err.endswith(error + "\n") and "Traceback" not in captured.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("flags", [["--learning-rate", "1", "--network", "hybrid", "--epochs", "4"]])
+def test_a_run_that_leaves_the_finite_numbers_ends_in_a_sentence_and_saves_nothing(small, tmp_path, capsys, flags):
+    assert main([*small, *flags, "--output", str(tmp_path / "art.keras"), "--json"]) == 2
+    captured = capsys.readouterr()
+    error = captured.err.splitlines()[-1]
+    assert error.startswith("kvae-train: error: training: the ") and "was no finite number at step" in error
+    assert error.endswith("Try a smaller --learning-rate; nothing was saved over an earlier model.")
+    assert "NaN" not in captured.out and "Infinity" not in captured.out
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------- help
+
+
+def test_help_comes_without_tensorflow(python):
+    code = """
+import contextlib, io, sys
+from kvae.cli import sweep, train
+for command in (train, sweep):
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        try:
+            command.main(["--help"])
+        except SystemExit as end:
+            assert end.code == 0
+    assert "--kl-weight" in text.getvalue()
+heavy = {"tensorflow", "keras", "numpy", "matplotlib", "PIL"} & set(sys.modules)
+print("HEAVY", sorted(heavy))
+"""
+    assert python(code).endswith("HEAVY []\n")

@@ -1,0 +1,135 @@
+"""How a run is told, and what Ctrl-C does to it, without a run."""
+
+import io
+import json
+import os
+import signal
+
+import pytest
+
+from kvae.cli import display as display_module
+from kvae.cli.display import Json, Live, Plain, Silent, display, epoch_line, hushed, soft_stop, terms
+from kvae.training.listener import Step
+
+STEP = Step(12, 40.0, 8.0, 0.1, 40.8, 0.25, 900.0, 3.0)
+RECORD = {
+    "epoch": 3, "step": 12, "distortion": 40.0, "rate": 8.0, "kl_weight": 0.1, "loss": 40.8, "val_distortion": 44.0,
+    "val_rate": 7.5, "val_loss": 44.75, "val_psnr": 17.25, "learning_rate": 1e-3, "images_per_second": 900.4,
+    "seconds": 3.0,
+}  # fmt: skip
+PLAIN_RECORD = {**RECORD, "rate": None, "val_rate": None, "kl_weight": 0.0}
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("as_json", "quiet", "terminal", "kind"),
+    [
+        (False, False, False, Plain),
+        (False, False, True, Live),
+        (False, True, True, Silent),
+        (True, False, True, Json),
+        (True, True, False, Json),
+    ],
+)
+def test_the_display_fits_the_flags_and_where_the_output_leads(monkeypatch, as_json, quiet, terminal, kind):
+    monkeypatch.setattr("sys.stdout", Terminal() if terminal else io.StringIO())
+    made = display(as_json=as_json, quiet=quiet)
+    made.close()
+    assert type(made) is kind
+
+
+def test_an_epoch_in_a_line_has_every_term_and_its_noise():
+    assert epoch_line(RECORD) == (
+        "epoch   3  D 40.0  R 8.0  βR 0.8  L 40.8  β 0.1  σ 0.224  "
+        "held out: D 44.0  R 7.5  L 44.8  PSNR 17.25 dB  900 images/s  3 s"
+    )
+    assert epoch_line(PLAIN_RECORD) == "epoch   3  D 40.0  held out: D 44.0  PSNR 17.25 dB  900 images/s  3 s"
+
+
+def test_a_batch_in_a_line_has_every_term_and_its_noise():
+    assert terms(STEP) == "step 12  D 40.0  R 8.0  βR 0.8  L 40.8  β 0.1  σ 0.224  900 images/s"
+    plain = Step(12, 40.0, None, 0.0, 40.0, 0.25, 900.0, 3.0)
+    assert terms(plain) == "step 12  D 40.0  900 images/s"
+
+
+def test_json_prints_epochs_to_standard_output_and_sentences_to_standard_error(capsys):
+    listener = Json(run="first")
+    listener.said("60 usable")
+    listener.working(1, 2, "decoding")
+    listener.stepped(STEP)
+    listener.epoch_ended(PLAIN_RECORD)
+    captured = capsys.readouterr()
+    assert captured.err == "60 usable\n"
+    told = json.loads(captured.out)
+    assert told == {"run": "first", **{key: PLAIN_RECORD[key] for key in Json.KEYS}}
+    assert "learning_rate" not in told
+
+
+def test_a_terminal_shows_the_sentences_and_epochs_and_cleans_up_its_bar(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "160")
+    listener = Live()
+    listener.working(1, 4, "decoding pictures")
+    listener.working(2, 4, "varying")
+    listener.working(4, 4, "decoding pictures")
+    listener.said("[1 of 2] KL weight 0.1")
+    listener.stepped(STEP)
+    listener.epoch_ended(RECORD)
+    listener.close()
+    shown = terminal.getvalue()
+    assert "[1 of 2] KL weight 0.1" in shown and "epoch   3  D 40.0" in shown
+    assert "\x1b[?25h" in shown  # the cursor is back
+
+
+def send() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_before_training_ends_at_once():
+    listener = Silent()
+    with pytest.raises(KeyboardInterrupt), soft_stop(listener):
+        send()
+    assert not listener.wants_stop()
+
+
+def test_the_first_ctrl_c_while_training_ends_softly_and_the_second_at_once(capsys):
+    listener = Plain()
+    with pytest.raises(KeyboardInterrupt), soft_stop(listener):
+        assert not listener.wants_stop()
+        listener.stepped(STEP)
+        send()
+        assert listener.wants_stop()
+        assert "stopping after this batch" in capsys.readouterr().out
+        send()
+
+
+@pytest.mark.parametrize("error", [None, ValueError])
+def test_afterwards_ctrl_c_is_what_it_was_and_the_display_is_closed(error):
+    closed = []
+    listener = Silent()
+    listener.close = lambda: closed.append(True)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with soft_stop(listener):
+            assert signal.getsignal(signal.SIGINT) is not before
+            if error:
+                raise error
+    except ValueError:
+        pass
+    assert signal.getsignal(signal.SIGINT) is before and closed == [True]
+
+
+def test_chatter_of_native_libraries_is_held_back_unless_they_fail(capfd):
+    with hushed():
+        os.write(2, b"oneDNN custom operations are on\n")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ImportError), hushed():
+        os.write(2, b"libcuda is missing\n")
+        raise ImportError
+    assert "libcuda is missing" in capfd.readouterr().err
+    assert display_module.os.environ["TF_CPP_MIN_LOG_LEVEL"]

@@ -1,0 +1,88 @@
+"""The PCA that a run starts from: measured once for the same pictures, and anew when its cache is damaged."""
+
+import numpy as np
+import pytest
+
+from kvae.images.cache import cache_folder
+from kvae.images.collection import open_collection
+from kvae.training import start
+from kvae.training.listener import Listener
+from kvae.training.start import augmented_pca, collection_pca
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KVAE_CACHE", str(tmp_path))
+
+
+@pytest.fixture
+def collection(own_cache, pictures):
+    return open_collection(pictures, size=16)
+
+
+def refuse(*arguments):
+    raise AssertionError("the PCA was measured again")
+
+
+def same(one, other) -> bool:
+    arrays = (
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("mean", "eigenvalues", "eigenvectors")
+    )
+    return all(arrays) and (one.total, one.pictures) == (other.total, other.pictures)
+
+
+@pytest.mark.parametrize("measure", [collection_pca, augmented_pca])
+def test_a_second_preparation_reads_what_the_first_measured(collection, monkeypatch, measure):
+    indices, _ = collection.split(0.1)
+    first = measure(collection, indices, 4, 0, Listener())
+    monkeypatch.setattr(start, "fit_pca", refuse)
+    assert same(measure(collection, indices, 4, 0, Listener()), first)
+    for other in ((indices[1:], 4), (indices, 5)):
+        with pytest.raises(AssertionError, match="measured again"):
+            measure(collection, *other, 0, Listener())
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "wrong bytes", "another archive"])
+def test_a_damaged_cache_is_measured_anew_and_written_again(collection, monkeypatch, damage):
+    indices, _ = collection.split(0.1)
+    first = collection_pca(collection, indices, 4, 0, Listener())
+    (path,) = cache_folder().glob("*.pca.npz")
+    content = path.read_bytes()
+    if damage == "another archive":
+        np.savez(path, other=np.zeros(3))
+    else:
+        middle = len(content) // 2
+        path.write_bytes(
+            {
+                "cut": content[:middle],
+                "empty": b"",
+                "text": b"no archive at all",
+                "wrong bytes": content[:middle] + bytes(40) + content[middle + 40 :],
+            }[damage]
+        )
+    assert same(collection_pca(collection, indices, 4, 0, Listener()), first)
+    monkeypatch.setattr(start, "fit_pca", refuse)
+    assert same(collection_pca(collection, indices, 4, 0, Listener()), first)
+    assert [one.name for one in cache_folder().glob("*.pca.npz")] == [path.name]
+
+
+def test_the_plain_pca_is_that_of_the_pictures_and_the_varied_one_of_a_dozen_copies(collection, pictures):
+    indices, _ = collection.split(0.1)
+    plain = collection_pca(collection, indices, 4, 0, Listener())
+    values = pictures[indices].reshape(len(indices), -1) / 255.0
+    np.testing.assert_allclose(plain.mean, values.mean(0), atol=1e-5)
+    np.testing.assert_allclose(plain.eigenvalues, np.linalg.eigvalsh(np.cov(values.T, bias=True))[:-5:-1], rtol=1e-3)
+    assert plain.pictures == len(indices)
+    varied = augmented_pca(collection, indices, 4, 0, Listener())
+    assert varied.pictures == 12 * len(indices) and varied.total != plain.total
+
+
+def test_a_large_collection_is_measured_on_a_sample_that_the_seed_repeats(collection, monkeypatch):
+    monkeypatch.setattr(start, "MOST_PICTURES", 20)
+    indices, _ = collection.split(0.1)
+    assert [collection_pca(collection, indices, 4, 0, Listener()).pictures for _ in range(2)] == [20, 20]
+    with monkeypatch.context() as patch:
+        patch.setattr(start, "fit_pca", refuse)
+        collection_pca(collection, indices, 4, 0, Listener())
+        with pytest.raises(AssertionError, match="measured again"):
+            collection_pca(collection, indices, 4, 1, Listener())
