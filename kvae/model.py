@@ -11,7 +11,7 @@ from keras import layers, ops
 
 from kvae.images.pca import PCA, fit_pca
 from kvae.networks import DEFAULT_DEPTH, NETWORKS
-from kvae.networks.blocks import Plan, check_widths, default_widths, layer_seed
+from kvae.networks.blocks import Plan, check_image_shape, check_widths, default_widths, layer_seed
 from kvae.networks.brought import brought
 from kvae.objectives.likelihoods import squared_error
 from kvae.objectives.rates import diagonal_kl, soft_bound
@@ -74,7 +74,7 @@ class VAE(keras.Model):
         self.network = check("network", network, "VAE")
         self.latent_dim = check("latent_dim", latent_dim, "VAE")
         self.depth = check("depth", depth if depth is not None else DEFAULT_DEPTH[self.network], "VAE")
-        self.autoencoder = bool(autoencoder)
+        self.autoencoder = check("autoencoder", autoencoder, "VAE")
         self.seed = check("seed", seed, "VAE")
         self.precision = keras.dtype_policies.get(dtype or keras.config.dtype_policy()).name
         self.foreign = encoder is not None or decoder is not None
@@ -86,7 +86,7 @@ class VAE(keras.Model):
             self.image_shape = tuple(parts.encoder.input_shape[1:])
             self.widths: tuple[int, ...] = ()
         else:
-            self.image_shape = _image_shape(image_shape)
+            self.image_shape = check_image_shape(image_shape)
             convolutional = self.network != "linear"
             chosen = check("widths", widths, "VAE") if convolutional else ()
             self.widths = default_widths(self.image_shape) if chosen is None else chosen
@@ -218,7 +218,7 @@ class VAE(keras.Model):
 
         uint8 images are divided by 255, float images must lie in [0, 1]. The log-variance of an autoencoder is -inf.
         """
-        means, log_vars = [], []
+        means, log_vars = [np.empty((0, self.latent_dim), "float32")], [np.empty((0, self.latent_dim), "float32")]
         for batch in _batches(_as_float(images, self.image_shape)):
             mean, log_var = self.posterior(batch)
             means.append(ops.convert_to_numpy(mean))
@@ -232,7 +232,8 @@ class VAE(keras.Model):
             raise ValueError(
                 f"VAE.decode: `latents` must have shape (count, {self.latent_dim}). Received: shape {latents.shape}."
             )
-        images = [ops.convert_to_numpy(self.generate(ops.convert_to_tensor(batch))) for batch in _batches(latents)]
+        images = [np.empty((0, *self.image_shape), "float32")]
+        images += [ops.convert_to_numpy(self.generate(ops.convert_to_tensor(batch))) for batch in _batches(latents)]
         return np.clip(np.concatenate(images), 0.0, 1.0)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
@@ -268,14 +269,15 @@ class VAE(keras.Model):
             rows: list[np.ndarray] = []
             while sum(map(len, rows)) < most and (batch := next(batches, None)) is not None:
                 rows.append(ops.convert_to_numpy(batch))
-            images = np.concatenate(rows)
-        blocks = _batches(images[:most], 256)
+            images = np.concatenate(rows) if rows else np.empty((0, *self.image_shape), "float32")
+        blocks = _batches(_as_float(images[:most], self.image_shape), 256)
         self.fit_linear(fit_pca(lambda: blocks, self.latent_dim))
 
     def fit(self, x: Any = None, *args: Any, **options: Any) -> Any:
         """As `keras.Model.fit`, from the closed-form linear solution where the network has a linear path."""
         path = self.linear_path
-        if path is not None and x is not None and not np.any(ops.convert_to_numpy(path.eigenvalues)):
+        once = hasattr(x, "__next__")  # adapting would use up what is to be trained on
+        if path is not None and x is not None and not once and not np.any(ops.convert_to_numpy(path.eigenvalues)):
             self.adapt(x)
         return super().fit(x, *args, **options)
 
@@ -388,26 +390,20 @@ def _pixels(images: Tensor) -> Tensor:
     return ops.cast(images, "float32") / scale
 
 
-def _image_shape(shape: Any) -> tuple[int, int, int]:
-    sides = tuple(shape) if isinstance(shape, (tuple, list)) else ()
-    if len(sides) != 3 or any(not isinstance(side, int) or side < 1 for side in sides) or sides[2] not in (1, 3, 4):
-        raise ValueError(
-            f"VAE: `image_shape` must be (height, width, channels) with 1, 3 or 4 channels. Received: {shape!r}."
-        )
-    return sides
-
-
 def _as_float(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     images = np.asarray(images)
     if images.shape[1:] != tuple(shape):
         raise ValueError(
             f"VAE: images must have shape (count, {', '.join(map(str, shape))}). Received: {images.shape}."
         )
-    return images.astype("float32") / (255.0 if images.dtype == np.uint8 else 1.0)
+    values = images.astype("float32") / (255.0 if images.dtype == np.uint8 else 1.0)
+    if values.size and values.max() > 1.5:  # augmentation may overshoot a little; 0 to 255 as floats may not
+        raise ValueError(f"VAE: float images must lie in [0, 1]. Received: a value of {values.max():g}. Divide by 255.")
+    return values
 
 
 def _batches(values: np.ndarray, rows: int = 64) -> list[np.ndarray]:
-    return [values[start : start + rows] for start in range(0, len(values), rows)] or [values]
+    return [values[start : start + rows] for start in range(0, len(values), rows)]
 
 
 def _between(start: np.ndarray, end: np.ndarray, share: np.ndarray, spherical: bool) -> np.ndarray:

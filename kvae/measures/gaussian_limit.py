@@ -97,4 +97,6 @@ def held_out(pca: PCA, blocks: Iterable[np.ndarray]) -> HeldOut:
         moments += np.sum(np.square(centred @ pca.eigenvectors, dtype="float64"), axis=0)
         total += float(np.einsum("ij,ij->", centred, centred, dtype="float64"))
         pictures += len(centred)
-    return HeldOut(np.asarray(pca.eigenvalues, "float64"), moments / max(pictures, 1), total / max(pictures, 1))
+    if pictures == 0:
+        raise ValueError("held_out: there are no pictures to measure on. Bring at least one.")
+    return HeldOut(np.asarray(pca.eigenvalues, "float64"), moments / pictures, total / pictures)

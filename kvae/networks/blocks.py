@@ -84,6 +84,20 @@ def default_widths(image_shape: tuple[int, int, int]) -> tuple[int, ...]:
     return tuple(widths)
 
 
+def check_image_shape(shape: Any) -> tuple[int, int, int]:
+    """`shape` as (height, width, channels).
+
+    Raises:
+        ValueError: it is no such shape.
+    """
+    sides = tuple(shape) if isinstance(shape, (tuple, list)) else ()
+    if len(sides) != 3 or any(not isinstance(side, int) or side < 1 for side in sides) or sides[2] not in (1, 3, 4):
+        raise ValueError(
+            f"VAE: `image_shape` must be (height, width, channels) with 1, 3 or 4 channels. Received: {shape!r}."
+        )
+    return sides
+
+
 def check_widths(widths: tuple[int, ...], image_shape: tuple[int, int, int]) -> None:
     """Refuse a picture that `widths` cannot halve.
 

@@ -147,7 +147,7 @@ def _limit_row(prepared: Prepared, weight: float) -> SweepRun:
         f"Gaussian limit, β={weight:g}",
         weight,
         point.distortion,
-        point.rate,
+        point.rate if weight > 0 else None,  # without noise it is infinite
         point.loss,
         decibels,
         point.active,

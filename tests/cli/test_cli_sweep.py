@@ -58,6 +58,6 @@ def test_bad_input_ends_in_one_sentence_and_writes_nothing(small, tmp_path, caps
 
 
 def test_a_sweep_that_ctrl_c_ended_has_its_exit_code(small, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("kvae.cli.display.Silent.wants_stop", lambda self: self.began)
+    monkeypatch.setattr("kvae.cli.display.Silent.wants_stop", lambda self: self.running)
     assert main([*small, "--network", "linear", "--kl-weight", "1", "2", "--output", str(tmp_path / "s")]) == 130
     assert (tmp_path / "s.html").is_file() and len(list(tmp_path.glob("*.keras"))) == 1

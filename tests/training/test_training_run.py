@@ -139,11 +139,14 @@ class Watched(VAE):
 
 
 class Turning(Recorder):
-    """Turns the weight of `model` after the steps named in `turns`, as a slider would."""
+    """Turns the weight after the steps named in `turns`, as a slider would."""
 
-    def __init__(self, model, turns):
+    def __init__(self, turns):
         super().__init__()
-        self.model, self.turns = model, turns
+        self.model, self.turns = None, turns
+
+    def began(self, model):
+        self.model = model
 
     def stepped(self, step):
         super().stepped(step)
@@ -157,7 +160,7 @@ def test_a_weight_that_is_turned_in_a_running_run_counts_from_the_next_batch_and
     model = Watched(image_shape=(16, 16, 3), network="conv", widths=(8, 16), latent_dim=4, kl_weight=0.1)
     model.noted = []
     model.compile(keras.optimizers.Adam())
-    turning = Turning(model, {2: 30.0, 5: 0.5})
+    turning = Turning({2: 30.0, 5: 0.5})
     run = small(tmp_path / "art.keras", epochs=2, resume=model, listener=turning)
     found = np.array([(step.distortion, step.rate, step.kl_weight, step.loss) for step in turning.steps])
     assert len(model.noted) == 2 * STEPS
