@@ -14,6 +14,7 @@ from kvae.images.collection import Collection
 
 LARGEST_RATIO = 4 / 3  # width to height of a crop, at most, before it is stretched back to a square: mild
 LUMA = (0.299, 0.587, 0.114)  # weights of R, G, B in grey (ITU-R BT.601)
+READY = 2  # batches ready at the end of the pipeline
 AHEAD = 4  # batches read at once; fixed, because what AUTOTUNE holds ready grows with the free memory
 
 
@@ -70,7 +71,7 @@ def training_batches(
     def prepared(step: tf.Tensor, pictures: tf.Tensor) -> tf.Tensor:
         return _as_floats(pictures) if strengths is None else augmented(pictures, strengths, seed=seed, step=step)
 
-    return batches.map(prepared, num_parallel_calls=AHEAD, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    return _untuned(batches.map(prepared, num_parallel_calls=AHEAD, deterministic=True))
 
 
 def evaluation_batches(collection: Collection, indices: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
@@ -79,7 +80,18 @@ def evaluation_batches(collection: Collection, indices: np.ndarray, *, batch_siz
     steps = tf.data.Dataset.range(-(-len(indices) // batch_size))
     read = _reader(collection, lambda step: indices[step * batch_size : (step + 1) * batch_size])
     batches = steps.map(read, num_parallel_calls=AHEAD, deterministic=True)
-    return batches.map(lambda step, pictures: _as_floats(pictures)).prefetch(tf.data.AUTOTUNE)
+    return _untuned(batches.map(lambda step, pictures: _as_floats(pictures)))
+
+
+def _untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """`batches`, made ready ahead of their use, without TensorFlow's tuning thread.
+
+    Every parallelism here is fixed, so there is nothing to tune. And an iterator that is dropped now and then misses
+    telling that thread, and hangs until its next round: 20 seconds or 40, once in some 50 evaluations.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(READY).with_options(options)
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:

@@ -1,121 +1,25 @@
 """One run, from pictures to a saved model, its curves and a picture of its reconstructions."""
 
-import base64
-import datetime
-import io
 import math
 import os
-import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from PIL import Image
 
-import kvae
-from kvae.figures import Limit, draw_run, tile
-from kvae.images.collection import Collection, open_collection
-from kvae.images.pca import PCA
-from kvae.images.pipeline import evaluation_batches, steps_per_epoch, training_batches
-from kvae.measures.gaussian_limit import HeldOut, held_out
-from kvae.measures.posterior import PosteriorStatistics, posterior_statistics
+from kvae.figures import Limit
+from kvae.images.pipeline import steps_per_epoch, training_batches
 from kvae.model import VAE
-from kvae.saving import SUFFIX, free_path, save
 from kvae.settings import SETTINGS, check, checked
-from kvae.training.device import choose_device
-from kvae.training.evaluation import MOST_PICTURES, Evaluated
+from kvae.training.delivery import Run, deliver, writable_path
 from kvae.training.listener import Listener
 from kvae.training.loop import Loop
 from kvae.training.optimizer import FusedAdam
-from kvae.training.start import augmented_pca, collection_pca
+from kvae.training.preparation import Prepared, augmented_pca, prepare
 
 DEFAULT_STEPS = 2000  # of a run whose length nobody states
-SHOWN = 11  # pictures in a row of the figure
-SAMPLES = 22
-CARD_LATENTS = 64  # pictures whose latents and thumbnails a model keeps
-THUMBNAIL = 64  # pixels, at most
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a run works on; a sweep prepares once and trains several times."""
-
-    collection: Collection
-    training: np.ndarray  # indices into the collection
-    validation: np.ndarray
-    pca: PCA  # of the training pictures as they are
-    held: HeldOut  # how the linear VAE does on the validation pictures
-    device: str
-    settings: dict[str, Any]
-
-    @property
-    def shown(self) -> np.ndarray:
-        """The held-out pictures of the figures, uint8 (n, height, width, channels)."""
-        places = np.linspace(0, len(self.validation) - 1, min(SHOWN, len(self.validation))).astype(int)
-        return self.collection.read(self.validation[places])
-
-    def validation_batches(self) -> Any:
-        """The held-out pictures, at most 2048 of them."""
-        return evaluation_batches(
-            self.collection, self.validation[:MOST_PICTURES], batch_size=self.settings["batch_size"]
-        )
-
-    def limit(self, kl_weight: float) -> Limit:
-        """The best linear model at `kl_weight` on the held-out pictures; at 0 the linear autoencoder."""
-        point = self.held.at(kl_weight, self.settings["latent_dim"])
-        rate, loss = (0.0, point.distortion) if kl_weight == 0 else (point.rate, point.loss)
-        return Limit(point.distortion, rate, loss, point.active, self.settings["latent_dim"])
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run delivers. `history` has a list per key with an entry per epoch, `steps` the same per kept batch."""
-
-    model: VAE
-    path: Path
-    figure: Path
-    history: dict[str, list]
-    steps: dict[str, list]
-    limit: Limit
-    evaluated: Evaluated
-    posterior: PosteriorStatistics
-    prepared: Prepared
-    stopped: bool
-    seconds: float
-
-
-def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder: Any = None) -> Prepared:
-    """Choose the device, find and decode the pictures, split them, and measure their Gaussian limit.
-
-    Raises:
-        ValueError, OSError: one sentence about what is missing or wrong.
-    """
-    settings = dict(settings)
-    device = choose_device(settings["device"])
-    sides: tuple = tuple(getattr(encoder, "input_shape", None) or ())
-    if len(sides) == 4 and sides[1]:  # otherwise the VAE says what it needs
-        settings["size"] = sides[1]
-    collection = open_collection(
-        data,
-        size=settings["size"],
-        crop=settings["crop"],
-        seed=0,
-        progress=lambda done, total, what: listener.working(done, total, what),
-    )
-    listener.said(f"{collection.name}: {collection.summary}")
-    training, validation = collection.split(settings["validation"])
-    if len(training) < settings["batch_size"]:
-        raise ValueError(
-            f"{collection.name}: a batch of {settings['batch_size']} needs as many training pictures, and there are "
-            f"{len(training)}. Add pictures or use --batch-size {max(1, len(training) // 2)}."
-        )
-    pca = collection_pca(collection, training, settings["latent_dim"], settings["seed"], listener)
-    held = held_out(pca, collection.blocks(validation[:MOST_PICTURES]))
-    return Prepared(collection, training, validation, pca, held, device, settings)
 
 
 def train(
@@ -169,7 +73,7 @@ def train(
     started = time.perf_counter()
     loop = _fit(model, chosen, prepared, listener)
     seconds = time.perf_counter() - started
-    return _deliver(model, loop, chosen, prepared, target, seconds)
+    return deliver(model, loop, chosen, prepared, target, seconds)
 
 
 def resumed(model: VAE, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -283,81 +187,6 @@ def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: 
     return loop
 
 
-def _deliver(model: VAE, loop: Loop, settings: dict[str, Any], prepared: Prepared, target: Path, seconds: float) -> Run:
-    """Measure the trained model, write its card, save it and draw its figure."""
-    evaluated = loop.evaluation(prepared.validation_batches())
-    posterior = posterior_statistics(model, prepared.collection.blocks(prepared.training[:MOST_PICTURES]))
-    limit = prepared.limit(model.beta)
-    model.card = _card(model, loop, settings, prepared, evaluated, posterior, limit)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    path = free_path(target, ".png")
-    save(model, path)
-    figure = path.with_suffix(".png")
-    draw(model, figure, loop.history, loop.steps, limit, prepared, posterior)
-    return Run(
-        model, path, figure, loop.history, loop.steps, limit, evaluated, posterior, prepared, loop.stopped, seconds
-    )
-
-
-def draw(
-    model: VAE,
-    path: Path,
-    history: dict[str, list],
-    steps: dict[str, list],
-    limit: Limit,
-    prepared: Prepared,
-    posterior: PosteriorStatistics,
-) -> None:
-    """Draw the run's sheet: loss components over time, originals over reconstructions, samples from the prior."""
-    name = "plain autoencoder" if model.autoencoder else f"KL weight {model.beta:g}"
-    originals = prepared.shown
-    draw_run(
-        path,
-        title=f"{prepared.collection.name}, {name}",
-        history=numbers(history),
-        steps=numbers(steps),
-        limit=limit,
-        originals=originals,
-        reconstructions=as_bytes(model.reconstruct(originals)),
-        samples=None if model.autoencoder else as_bytes(model.sample(SAMPLES, seed=1)),
-        latent_dim=model.latent_dim,
-        active=posterior.active,
-    )
-
-
-def numbers(table: Mapping[str, list]) -> dict[str, list[float]]:
-    """`table` with 0 where an autoencoder has no rate, as the figures take it."""
-    return {key: [0.0 if value is None else float(value) for value in values] for key, values in table.items()}
-
-
-def as_bytes(images: np.ndarray) -> np.ndarray:
-    """Images in [0, 1] as uint8."""
-    return np.rint(np.clip(images, 0.0, 1.0) * 255.0).astype(np.uint8)
-
-
-def writable_path(output: str | os.PathLike[str]) -> Path:
-    """`output` with its ending, once it is known that a file can be written there; its folder is made later.
-
-    Raises:
-        ValueError: another ending. OSError: a folder that cannot be made or written to, or a name that cannot be had.
-    """
-    path = Path(output).expanduser()
-    if path.suffix not in ("", SUFFIX):
-        raise ValueError(f"output: a model's name ends in {SUFFIX}. Received: --output {output}.")
-    try:
-        if path.is_dir():
-            raise ValueError(f"output: {path} is a folder. Name the file, such as --output {path / 'art.keras'}.")
-        path = path.with_suffix(SUFFIX)
-        nearest = next(folder for folder in path.parents if folder.exists())
-        with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".part", dir=nearest):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"output: {path.parent} cannot be written to ({error.strerror}). Choose another --output."
-        ) from None
-    return path
-
-
 def _limit_sentence(limit: Limit, kl_weight: float) -> str:
     if kl_weight == 0:
         return f"the best linear autoencoder: D {limit.distortion:.1f}"
@@ -369,50 +198,3 @@ def _limit_sentence(limit: Limit, kl_weight: float) -> str:
 
 def _network_name(model: VAE) -> str:
     return "of your own" if model.foreign else model.network
-
-
-def _card(
-    model: VAE,
-    loop: Loop,
-    settings: dict[str, Any],
-    prepared: Prepared,
-    evaluated: Evaluated,
-    posterior: PosteriorStatistics,
-    limit: Limit,
-) -> dict[str, Any]:
-    """What a saved model tells about itself, as JSON: everything but the training pictures."""
-    pictures = prepared.collection.read(prepared.training[:CARD_LATENTS])
-    means = model.encode(pictures)[0]
-    sheet = io.BytesIO()
-    step = math.ceil(pictures.shape[1] / THUMBNAIL)
-    Image.fromarray(tile(pictures[:, ::step, ::step], 8, gap=0)).save(sheet, "PNG")
-    card = {
-        "kvae": kvae.__version__,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "settings": {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()},
-        "collection": {
-            "name": prepared.collection.name,
-            "pictures": prepared.collection.count,
-            "training": len(prepared.training),
-            "validation": len(prepared.validation),
-            "manifest_hash": prepared.collection.manifest_hash,
-        },
-        "step": loop.step,
-        "history": loop.history,
-        "steps": loop.steps,
-        "evaluated": vars(evaluated),
-        "gaussian_limit": vars(limit),
-        "posterior": {name: values.tolist() for name, values in vars(posterior).items()},
-        "latents": means.astype(float).round(5).tolist(),
-        "thumbnails": base64.b64encode(sheet.getvalue()).decode("ascii"),
-    }
-    return _finite(card)
-
-
-def _finite(value: Any) -> Any:
-    """`value` with None for every number that JSON cannot hold."""
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

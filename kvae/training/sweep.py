@@ -14,9 +14,11 @@ from kvae.measures.quality import psnr
 from kvae.model import VAE
 from kvae.saving import SUFFIX, free_path
 from kvae.settings import check, checked
+from kvae.training.delivery import Run, as_bytes, numbers, writable_path
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
-from kvae.training.run import Prepared, Run, as_bytes, numbers, prepare, train, writable_path
+from kvae.training.preparation import Prepared, prepare
+from kvae.training.run import train
 from kvae.weighting.conversions import calibrated_weight, decoder_noise
 
 CURVE_POINTS = 160

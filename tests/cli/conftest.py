@@ -35,4 +35,4 @@ def few_paintings(monkeypatch):
     def few(*arguments, **options):
         return open_collection(*arguments, count=96, **options)
 
-    monkeypatch.setattr("kvae.training.run.open_collection", few)
+    monkeypatch.setattr("kvae.training.preparation.open_collection", few)

@@ -10,7 +10,7 @@ from kvae.cli.sweep import main
 
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch):
-    monkeypatch.setattr("kvae.training.run.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
 
 
 def test_a_sweep_prints_a_table_of_every_run_and_limit_and_overwrites_no_page(small, tmp_path, capsys):

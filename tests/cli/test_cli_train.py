@@ -24,7 +24,7 @@ LINE = {
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    monkeypatch.setattr("kvae.training.run.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
 
 
 def lines(capsys) -> list[dict]:

@@ -23,7 +23,8 @@ from kvae.settings import checked
 from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener
 from kvae.training.loop import HISTORY
-from kvae.training.run import build, prepare, resumed
+from kvae.training.preparation import prepare
+from kvae.training.run import build, resumed
 
 STEPS = 4  # an epoch of 55 training pictures in batches of 16
 
@@ -221,7 +222,7 @@ def test_the_thumbnails_of_the_card_are_the_pictures_of_its_latents(card, run):
 
 def test_an_autoencoder_has_no_rate_anywhere_and_counts_its_active_dimensions(small, tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr("kvae.training.run.draw_run", lambda path, **what: drawn.update(what))
+    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda path, **what: drawn.update(what))
     heard = Recorder()
     run = small(tmp_path / "plain.keras", autoencoder=True, kl_weight=3.0, network="hybrid", listener=heard)
     assert run.model.beta == 0.0 and run.evaluated.rate is None and run.history["rate"] == [None]
@@ -286,7 +287,7 @@ def brought_run(small, tmp_path_factory):
     encoder, decoder = brought()
     before = [weight.copy() for weight in encoder.get_weights() + decoder.get_weights()]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kvae.training.run.draw_run", lambda *arguments, **options: None)
+        patch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
         path = tmp_path_factory.mktemp("brought") / "own.keras"
         run = small(path, encoder=encoder, decoder=decoder, epochs=2, size=64, learning_rate=1e-2)
     return run, encoder, decoder, before

@@ -113,7 +113,7 @@ def test_the_gaussian_limit_has_a_row_at_each_weight(delivered):
 def test_a_sweep_over_brought_networks_begins_each_run_with_their_weights_and_leaves_them_untouched(
     pictures, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("kvae.training.run.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
     keras.utils.set_random_seed(8)
     encoder = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(12)])
     decoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(768), keras.layers.Reshape((16, 16, 3))])
@@ -140,7 +140,7 @@ def test_a_sweep_over_brought_networks_begins_each_run_with_their_weights_and_le
 
 
 def test_a_sweep_that_is_stopped_draws_what_it_has(tmp_path, monkeypatch):
-    monkeypatch.setattr("kvae.training.run.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
     pictures = paint_many(range(40), size=16, seed=9)[0]
     heard = Sentences(stop_at=1)
     found = sweep(pictures, [1.0, 0.1], output=tmp_path / "s.html", listener=heard, **{**SETTINGS, "network": "linear"})

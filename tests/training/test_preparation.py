@@ -5,9 +5,9 @@ import pytest
 
 from kvae.images.cache import cache_folder
 from kvae.images.collection import open_collection
-from kvae.training import start
+from kvae.training import preparation
 from kvae.training.listener import Listener
-from kvae.training.start import augmented_pca, collection_pca
+from kvae.training.preparation import augmented_pca, collection_pca
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def same(one, other) -> bool:
 def test_a_second_preparation_reads_what_the_first_measured(collection, monkeypatch, measure):
     indices, _ = collection.split(0.1)
     first = measure(collection, indices, 4, 0, Listener())
-    monkeypatch.setattr(start, "fit_pca", refuse)
+    monkeypatch.setattr(preparation, "fit_pca", refuse)
     assert same(measure(collection, indices, 4, 0, Listener()), first)
     for other in ((indices[1:], 4), (indices, 5)):
         with pytest.raises(AssertionError, match="measured again"):
@@ -61,7 +61,7 @@ def test_a_damaged_cache_is_measured_anew_and_written_again(collection, monkeypa
             }[damage]
         )
     assert same(collection_pca(collection, indices, 4, 0, Listener()), first)
-    monkeypatch.setattr(start, "fit_pca", refuse)
+    monkeypatch.setattr(preparation, "fit_pca", refuse)
     assert same(collection_pca(collection, indices, 4, 0, Listener()), first)
     assert [one.name for one in cache_folder().glob("*.pca.npz")] == [path.name]
 
@@ -78,11 +78,11 @@ def test_the_plain_pca_is_that_of_the_pictures_and_the_varied_one_of_a_dozen_cop
 
 
 def test_a_large_collection_is_measured_on_a_sample_that_the_seed_repeats(collection, monkeypatch):
-    monkeypatch.setattr(start, "MOST_PICTURES", 20)
+    monkeypatch.setattr(preparation, "PCA_PICTURES", 20)
     indices, _ = collection.split(0.1)
     assert [collection_pca(collection, indices, 4, 0, Listener()).pictures for _ in range(2)] == [20, 20]
     with monkeypatch.context() as patch:
-        patch.setattr(start, "fit_pca", refuse)
+        patch.setattr(preparation, "fit_pca", refuse)
         collection_pca(collection, indices, 4, 0, Listener())
         with pytest.raises(AssertionError, match="measured again"):
             collection_pca(collection, indices, 4, 1, Listener())

@@ -1,0 +1,167 @@
+"""What a run leaves behind: the measured model, its card, its file and its figure."""
+
+import base64
+import datetime
+import io
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import kvae
+from kvae.figures import Limit, draw_run, tile
+from kvae.measures.posterior import PosteriorStatistics, posterior_statistics
+from kvae.model import VAE
+from kvae.saving import SUFFIX, free_path, save
+from kvae.training.evaluation import MOST_PICTURES, Evaluated
+from kvae.training.loop import Loop
+from kvae.training.preparation import Prepared
+
+SAMPLES = 22  # pictures drawn from the prior for the figure
+CARD_LATENTS = 64  # pictures whose latents and thumbnails a model keeps
+THUMBNAIL = 64  # pixels, at most
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run delivers. `history` has a list per key with an entry per epoch, `steps` the same per kept batch."""
+
+    model: VAE
+    path: Path
+    figure: Path
+    history: dict[str, list]
+    steps: dict[str, list]
+    limit: Limit
+    evaluated: Evaluated
+    posterior: PosteriorStatistics
+    prepared: Prepared
+    stopped: bool
+    seconds: float
+
+
+def deliver(model: VAE, loop: Loop, settings: dict[str, Any], prepared: Prepared, target: Path, seconds: float) -> Run:
+    """Measure the trained model, write its card, save it and draw its figure."""
+    evaluated = loop.evaluation(prepared.validation_batches())
+    posterior = posterior_statistics(model, prepared.collection.blocks(prepared.training[:MOST_PICTURES]))
+    limit = prepared.limit(model.beta)
+    model.card = _card(model, loop, settings, prepared, evaluated, posterior, limit)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = free_path(target, ".png")
+    save(model, path)
+    figure = path.with_suffix(".png")
+    draw(model, figure, loop.history, loop.steps, limit, prepared, posterior)
+    return Run(
+        model, path, figure, loop.history, loop.steps, limit, evaluated, posterior, prepared, loop.stopped, seconds
+    )
+
+
+def draw(
+    model: VAE,
+    path: Path,
+    history: dict[str, list],
+    steps: dict[str, list],
+    limit: Limit,
+    prepared: Prepared,
+    posterior: PosteriorStatistics,
+) -> None:
+    """Draw the run's sheet: loss components over time, originals over reconstructions, samples from the prior."""
+    name = "plain autoencoder" if model.autoencoder else f"KL weight {model.beta:g}"
+    originals = prepared.shown
+    draw_run(
+        path,
+        title=f"{prepared.collection.name}, {name}",
+        history=numbers(history),
+        steps=numbers(steps),
+        limit=limit,
+        originals=originals,
+        reconstructions=as_bytes(model.reconstruct(originals)),
+        samples=None if model.autoencoder else as_bytes(model.sample(SAMPLES, seed=1)),
+        latent_dim=model.latent_dim,
+        active=posterior.active,
+    )
+
+
+def numbers(table: Mapping[str, list]) -> dict[str, list[float]]:
+    """`table` with 0 where an autoencoder has no rate, as the figures take it."""
+    return {key: [0.0 if value is None else float(value) for value in values] for key, values in table.items()}
+
+
+def as_bytes(images: np.ndarray) -> np.ndarray:
+    """Images in [0, 1] as uint8."""
+    return np.rint(np.clip(images, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def writable_path(output: str | os.PathLike[str]) -> Path:
+    """`output` with its ending, once it is known that a file can be written there; its folder is made later.
+
+    Raises:
+        ValueError: another ending. OSError: a folder that cannot be made or written to, or a name that cannot be had.
+    """
+    path = Path(output).expanduser()
+    if path.suffix not in ("", SUFFIX):
+        raise ValueError(f"output: a model's name ends in {SUFFIX}. Received: --output {output}.")
+    try:
+        if path.is_dir():
+            raise ValueError(f"output: {path} is a folder. Name the file, such as --output {path / 'art.keras'}.")
+        path = path.with_suffix(SUFFIX)
+        nearest = next(folder for folder in path.parents if folder.exists())
+        with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".part", dir=nearest):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"output: {path.parent} cannot be written to ({error.strerror}). Choose another --output."
+        ) from None
+    return path
+
+
+def _card(
+    model: VAE,
+    loop: Loop,
+    settings: dict[str, Any],
+    prepared: Prepared,
+    evaluated: Evaluated,
+    posterior: PosteriorStatistics,
+    limit: Limit,
+) -> dict[str, Any]:
+    """What a saved model tells about itself, as JSON: everything but the training pictures."""
+    pictures = prepared.collection.read(prepared.training[:CARD_LATENTS])
+    means = model.encode(pictures)[0]
+    sheet = io.BytesIO()
+    step = math.ceil(pictures.shape[1] / THUMBNAIL)
+    Image.fromarray(tile(pictures[:, ::step, ::step], 8, gap=0)).save(sheet, "PNG")
+    card = {
+        "kvae": kvae.__version__,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "settings": {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()},
+        "collection": {
+            "name": prepared.collection.name,
+            "pictures": prepared.collection.count,
+            "training": len(prepared.training),
+            "validation": len(prepared.validation),
+            "manifest_hash": prepared.collection.manifest_hash,
+        },
+        "step": loop.step,
+        "history": loop.history,
+        "steps": loop.steps,
+        "evaluated": vars(evaluated),
+        "gaussian_limit": vars(limit),
+        "posterior": {name: values.tolist() for name, values in vars(posterior).items()},
+        "latents": means.astype(float).round(5).tolist(),
+        "thumbnails": base64.b64encode(sheet.getvalue()).decode("ascii"),
+    }
+    return _finite(card)
+
+
+def _finite(value: Any) -> Any:
+    """`value` with None for every number that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,148 @@
+"""What a run works on: its pictures, split and ready, their Gaussian limit, and the linear solution it sets out from."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kvae.figures import Limit
+from kvae.files.atomic import atomic_path
+from kvae.images.cache import cache_folder
+from kvae.images.collection import Collection, open_collection
+from kvae.images.pca import PCA, fit_pca
+from kvae.images.pipeline import AUGMENTATION, evaluation_batches, training_batches
+from kvae.measures.gaussian_limit import HeldOut, held_out
+from kvae.training.device import choose_device
+from kvae.training.evaluation import MOST_PICTURES
+from kvae.training.listener import Listener
+
+VERSION = 1  # of what is kept in the cache; raise it when the same inputs give another PCA
+PCA_PICTURES = 8192  # a PCA looks at no more; a random sample of this size has the same leading components
+MOST_BYTES = 384 << 20  # of varied pictures in memory
+COPIES = 12  # varied copies of each picture in a small collection
+SHOWN = 11  # pictures in a row of the figures
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run works on; a sweep prepares once and trains several times."""
+
+    collection: Collection
+    training: np.ndarray  # indices into the collection
+    validation: np.ndarray
+    pca: PCA  # of the training pictures as they are
+    held: HeldOut  # how the linear VAE does on the validation pictures
+    device: str
+    settings: dict[str, Any]
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The held-out pictures of the figures, uint8 (n, height, width, channels)."""
+        places = np.linspace(0, len(self.validation) - 1, min(SHOWN, len(self.validation))).astype(int)
+        return self.collection.read(self.validation[places])
+
+    def validation_batches(self) -> Any:
+        """The held-out pictures, at most 2048 of them."""
+        return evaluation_batches(
+            self.collection, self.validation[:MOST_PICTURES], batch_size=self.settings["batch_size"]
+        )
+
+    def limit(self, kl_weight: float) -> Limit:
+        """The best linear model at `kl_weight` on the held-out pictures; at 0 the linear autoencoder."""
+        point = self.held.at(kl_weight, self.settings["latent_dim"])
+        rate, loss = (0.0, point.distortion) if kl_weight == 0 else (point.rate, point.loss)
+        return Limit(point.distortion, rate, loss, point.active, self.settings["latent_dim"])
+
+
+def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder: Any = None) -> Prepared:
+    """Choose the device, find and decode the pictures, split them, and measure their Gaussian limit.
+
+    Raises:
+        ValueError, OSError: one sentence about what is missing or wrong.
+    """
+    settings = dict(settings)
+    device = choose_device(settings["device"])
+    sides: tuple = tuple(getattr(encoder, "input_shape", None) or ())
+    if len(sides) == 4 and sides[1]:  # otherwise the VAE says what it needs
+        settings["size"] = sides[1]
+    collection = open_collection(
+        data,
+        size=settings["size"],
+        crop=settings["crop"],
+        seed=0,
+        progress=lambda done, total, what: listener.working(done, total, what),
+    )
+    listener.said(f"{collection.name}: {collection.summary}")
+    training, validation = collection.split(settings["validation"])
+    if len(training) < settings["batch_size"]:
+        raise ValueError(
+            f"{collection.name}: a batch of {settings['batch_size']} needs as many training pictures, and there are "
+            f"{len(training)}. Add pictures or use --batch-size {max(1, len(training) // 2)}."
+        )
+    pca = collection_pca(collection, training, settings["latent_dim"], settings["seed"], listener)
+    held = held_out(pca, collection.blocks(validation[:MOST_PICTURES]))
+    return Prepared(collection, training, validation, pca, held, device, settings)
+
+
+def collection_pca(collection: Collection, indices: np.ndarray, count: int, seed: int, listener: Listener) -> PCA:
+    """The PCA of the pictures at `indices` as they are: what the Gaussian limit is computed from."""
+    sample = indices
+    if len(indices) > PCA_PICTURES:
+        sample = np.sort(np.random.default_rng(seed).choice(indices, PCA_PICTURES, replace=False))
+    return _cached(
+        collection, sample, count, "plain", lambda: fit_pca(lambda: collection.blocks(sample), count), listener
+    )
+
+
+def augmented_pca(collection: Collection, indices: np.ndarray, count: int, seed: int, listener: Listener) -> PCA:
+    """The PCA of varied copies of the pictures: the covariance of few pictures is mostly noise, and theirs is less so.
+
+    Measured on 1,193 paintings at 64x64 with 128 latents: the linear VAE's held-out loss falls from 234.6 to 214.5 at
+    weight 0.1, and from 343.8 to 327.7 at weight 1, before any training.
+    """
+    total = int(min(max(len(indices) * COPIES, 1), 2 * PCA_PICTURES, MOST_BYTES // int(np.prod(collection.shape))))
+    total = max(total, min(len(indices), PCA_PICTURES))
+
+    def measure() -> PCA:
+        batch = min(64, len(indices))
+        batches = training_batches(collection, indices, batch_size=batch, seed=seed, augment=True).as_numpy_iterator()
+        pictures = np.empty((total, *collection.shape), np.uint8)
+        filled = 0
+        while filled < total:
+            varied = next(batches)[: total - filled]
+            pictures[filled : filled + len(varied)] = np.rint(varied * 255.0)
+            filled += len(varied)
+            listener.working(filled, total, "varying")
+        return fit_pca(lambda: (pictures[start : start + 256] for start in range(0, total, 256)), count)
+
+    return _cached(collection, indices, count, f"varied {total} {seed} {AUGMENTATION}", measure, listener)
+
+
+def _cached(
+    collection: Collection, indices: np.ndarray, count: int, kind: str, measure: Callable[[], PCA], listener: Listener
+) -> PCA:
+    chosen = hashlib.sha256(collection.digests[indices].tobytes()).hexdigest()
+    key = json.dumps([VERSION, collection.path.stem, collection.shape, chosen, count, kind])
+    path = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.pca.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            mean, eigenvalues, eigenvectors = (stored[name] for name in ("mean", "eigenvalues", "eigenvectors"))
+            return PCA(mean, eigenvalues, eigenvectors, float(stored["total"]), int(stored["pictures"]))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        pass  # absent or damaged: measured anew
+    listener.working(0, 1, "measuring the Gaussian limit")
+    pca = measure()
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(
+            file,
+            mean=pca.mean,
+            eigenvalues=pca.eigenvalues,
+            eigenvectors=pca.eigenvectors,
+            total=pca.total,
+            pictures=pca.pictures,
+        )
+    return pca
