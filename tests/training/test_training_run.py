@@ -106,6 +106,13 @@ def test_the_evaluation_of_a_run_is_what_keras_evaluates(run):
     assert held.psnr == pytest.approx(np.mean(-10 * np.log10(mse)), abs=1e-3)
 
 
+def test_the_batches_of_a_run_have_no_tuning_thread_that_hangs_when_they_are_dropped(run):
+    prepared = run.prepared
+    training = training_batches(prepared.collection, prepared.training, batch_size=16, seed=0)
+    for batches in (training, prepared.validation_batches()):
+        assert batches.options().autotune.enabled is False
+
+
 # ---------------------------------------------------------------------- repeatable
 
 
