@@ -11,7 +11,7 @@ from keras import layers, ops
 
 from kvae.images.pca import PCA, fit_pca
 from kvae.networks import DEFAULT_DEPTH, NETWORKS
-from kvae.networks.blocks import Plan, check_image_shape, check_widths, default_widths, layer_seed
+from kvae.networks.blocks import Plan, check_image_shape, fitting_widths, layer_seed
 from kvae.networks.brought import brought
 from kvae.objectives.likelihoods import squared_error
 from kvae.objectives.rates import diagonal_kl, soft_bound
@@ -87,10 +87,8 @@ class VAE(keras.Model):
             self.widths: tuple[int, ...] = ()
         else:
             self.image_shape = check_image_shape(image_shape)
-            convolutional = self.network != "linear"
-            chosen = check("widths", widths, "VAE") if convolutional else ()
-            self.widths = default_widths(self.image_shape) if chosen is None else chosen
-            check_widths(self.widths, self.image_shape)
+            linear = self.network == "linear"
+            self.widths = () if linear else fitting_widths(self.image_shape, check("widths", widths, "VAE"))
             plan = Plan(self.image_shape, self.latent_dim, self.widths, self.depth, self.precision, self.seed)
             parts = NETWORKS[self.network](plan)
         self.encoder, self.decoder, self.linear_path = parts.encoder, parts.decoder, parts.path
@@ -216,7 +214,7 @@ class VAE(keras.Model):
     def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Posterior mean and log-variance, each float32 (count, latent), of images (count, height, width, channels).
 
-        uint8 images are divided by 255, float images must lie in [0, 1]. The log-variance of an autoencoder is -inf.
+        uint8 images are divided by 255, float images are taken as they are, in [0, 1]. The log-variance of an autoencoder is -inf.
         """
         means, log_vars = [np.empty((0, self.latent_dim), "float32")], [np.empty((0, self.latent_dim), "float32")]
         for batch in _batches(_as_float(images, self.image_shape)):
@@ -396,10 +394,7 @@ def _as_float(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         raise ValueError(
             f"VAE: images must have shape (count, {', '.join(map(str, shape))}). Received: {images.shape}."
         )
-    values = images.astype("float32") / (255.0 if images.dtype == np.uint8 else 1.0)
-    if values.size and values.max() > 1.5:  # augmentation may overshoot a little; 0 to 255 as floats may not
-        raise ValueError(f"VAE: float images must lie in [0, 1]. Received: a value of {values.max():g}. Divide by 255.")
-    return values
+    return images.astype("float32") / (255.0 if images.dtype == np.uint8 else 1.0)
 
 
 def _batches(values: np.ndarray, rows: int = 64) -> list[np.ndarray]:

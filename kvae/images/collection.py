@@ -130,6 +130,8 @@ def open_collection(
         return _open_paintings(count, int(size), seed, progress)
     if isinstance(data, np.ndarray):
         return _open_array(data, int(size), crop, progress)
+    if not os.fspath(data):
+        raise ValueError("open_collection: `data` is empty. Name a folder or a file of pictures, or `paintings`.")
     path = Path(data).expanduser()
     try:
         if path.is_dir():

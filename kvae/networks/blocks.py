@@ -113,6 +113,17 @@ def check_widths(widths: tuple[int, ...], image_shape: tuple[int, int, int]) -> 
         )
 
 
+def fitting_widths(image_shape: tuple[int, int, int], widths: tuple[int, ...] | None) -> tuple[int, ...]:
+    """`widths`, or the default ones, once it is known that they can halve the picture.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    chosen = default_widths(image_shape) if widths is None else widths
+    check_widths(chosen, image_shape)
+    return chosen
+
+
 def dense(plan: Plan, units: int, **options: Any) -> layers.Dense:
     """A dense layer with the plan's next seed and dtype."""
     options.setdefault("kernel_initializer", plan.initializer())

@@ -16,6 +16,7 @@ from kvae.images.collection import Collection, open_collection
 from kvae.images.pca import PCA, fit_pca
 from kvae.images.pipeline import AUGMENTATION, evaluation_batches, training_batches
 from kvae.measures.gaussian_limit import HeldOut, held_out
+from kvae.networks.blocks import fitting_widths
 from kvae.training.device import choose_device
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
@@ -65,6 +66,8 @@ def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder:
         ValueError, OSError: one sentence about what is missing or wrong.
     """
     settings = dict(settings)
+    if encoder is None and settings["network"] != "linear":  # before the pictures are decoded
+        fitting_widths((settings["size"], settings["size"], 3), settings["widths"])
     device = choose_device(settings["device"])
     sides: tuple = tuple(getattr(encoder, "input_shape", None) or ())
     if len(sides) == 4 and sides[1]:  # otherwise the VAE says what it needs

@@ -16,7 +16,7 @@ from kvae.settings import SETTINGS, check, checked
 from kvae.training.delivery import Run, deliver, writable_path
 from kvae.training.listener import Listener
 from kvae.training.loop import Loop
-from kvae.training.optimizer import FusedAdam
+from kvae.training.optimizer import FusedAdam, carry_on_fused
 from kvae.training.preparation import Prepared, augmented_pca, prepare
 
 DEFAULT_STEPS = 2000  # of a run whose length nobody states
@@ -60,7 +60,11 @@ def train(
     ):
         listener.said("the pictures are not those that this model was trained on before")
     chosen["size"] = prepared.settings["size"]
-    model = resume if resume is not None else build(chosen, prepared, listener, encoder, decoder)
+    if resume is not None:
+        model = resume
+        carry_on_fused(model)
+    else:
+        model = build(chosen, prepared, listener, encoder, decoder)
     if model.image_shape != prepared.collection.shape:
         raise ValueError(
             f"train: the model takes pictures of shape {model.image_shape}, and those of {prepared.collection.name} are "
