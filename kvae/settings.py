@@ -99,10 +99,11 @@ SETTINGS: dict[str, Setting] = {
     "seed": Setting(0, "makes a run repeatable", int, "training", 0, 2**31 - 1),
     "device": Setting("auto", "where to compute", group="training", choices=("auto", "cpu", "gpu")),
     "precision": Setting(
-        "float32",
-        "arithmetic inside the networks; heads, sampling and losses are float32 always",
+        "auto",
+        "arithmetic inside the networks; heads, sampling and losses are float32 always. "
+        "auto: mixed_bfloat16 on a CPU that has instructions for it, where it is a third faster, and float32 elsewhere",
         group="training",
-        choices=("float32", "mixed_float16", "mixed_bfloat16"),
+        choices=("auto", "float32", "mixed_float16", "mixed_bfloat16"),
     ),
 }
 

@@ -17,7 +17,7 @@ from kvae.images.pca import PCA, fit_pca
 from kvae.images.pipeline import AUGMENTATION, evaluation_batches, training_batches
 from kvae.measures.gaussian_limit import HeldOut, held_out
 from kvae.networks.blocks import fitting_widths
-from kvae.training.device import choose_device
+from kvae.training.device import choose_device, choose_precision
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
 
@@ -69,6 +69,7 @@ def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder:
     if encoder is None and settings["network"] != "linear":  # before the pictures are decoded
         fitting_widths((settings["size"], settings["size"], 3), settings["widths"])
     device = choose_device(settings["device"])
+    settings["precision"] = choose_precision(settings["precision"], device)
     sides: tuple = tuple(getattr(encoder, "input_shape", None) or ())
     if len(sides) == 4 and sides[1]:  # otherwise the VAE says what it needs
         settings["size"] = sides[1]

@@ -60,6 +60,7 @@ def train(
     ):
         listener.said("the pictures are not those that this model was trained on before")
     chosen["size"] = prepared.settings["size"]
+    chosen["precision"] = prepared.settings["precision"]
     if resume is not None:
         model = resume
         carry_on_fused(model)
@@ -70,7 +71,9 @@ def train(
             f"train: the model takes pictures of shape {model.image_shape}, and those of {prepared.collection.name} are "
             f"{prepared.collection.shape}. Bring square networks with as many channels as the pictures have."
         )
-    listener.said(f"device: {prepared.device}; {model.count_params():,} parameters in network {_network_name(model)}")
+    listener.said(
+        f"device: {prepared.device}, {model.precision}; network {_network_name(model)}, {model.count_params():,} parameters"
+    )
     limit = prepared.limit(model.beta)
     listener.said(_limit_sentence(limit, model.beta))
 
@@ -117,7 +120,7 @@ def build(
         kl_weight=settings["kl_weight"],
         autoencoder=settings["autoencoder"],
         seed=settings["seed"],
-        dtype=settings["precision"],
+        dtype=None if encoder is not None else prepared.settings["precision"],  # networks of one's own have theirs
     )
     if model.linear_path is not None and settings["augment"]:
         latent_dim, seed = settings["latent_dim"], settings["seed"]

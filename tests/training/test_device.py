@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from kvae.training import device
-from kvae.training.device import choose_device
+from kvae.training.device import choose_device, choose_precision
 
 GPU = SimpleNamespace(name="/physical_device:GPU:0")
 
@@ -83,3 +83,18 @@ def test_the_cpu_is_refused_while_the_gpu_is_at_work(machine):
     machine([GPU], busy=True)
     with pytest.raises(ValueError, match="already uses the GPU. Choose the CPU in a new process"):
         choose_device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("flags", "device", "policy"),
+    [
+        ({"avx2", "avx512_bf16"}, "cpu (2 cores)", "mixed_bfloat16"),
+        ({"avx2"}, "cpu (2 cores)", "float32"),
+        (set(), "cpu (2 cores)", "float32"),
+        ({"amx_bf16"}, "gpu (H200)", "float32"),
+    ],
+)
+def test_bfloat16_is_chosen_only_where_the_processor_has_it(monkeypatch, flags, device, policy):
+    monkeypatch.setattr("kvae.training.device._cpu_flags", lambda: flags)
+    assert choose_precision("auto", device) == policy
+    assert choose_precision("mixed_float16", device) == "mixed_float16"
