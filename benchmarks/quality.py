@@ -26,7 +26,9 @@ class Epochs(Listener):
     def epoch_ended(self, record: dict) -> None:
         if record["epoch"] % 10 == 0:
             ratio = record["val_loss"] / self._limit
-            print(f"  {record['seconds']:4.0f} s, step {record['step']:5}: L {record['val_loss']:.1f}, ratio {ratio:.3f}")
+            print(
+                f"  {record['seconds']:4.0f} s, step {record['step']:5}: L {record['val_loss']:.1f}, ratio {ratio:.3f}"
+            )
 
 
 def main() -> None:
@@ -54,7 +56,10 @@ def main() -> None:
                 options.folder, output=f"{folder}/a", listener=Epochs(limit.loss), prepared=prepared, **settings
             )
         held = run.evaluated
-        print(f"  D {held.distortion:.1f}, R {held.rate:.1f}, L {held.loss:.1f}, ratio {held.loss / limit.loss:.3f}", flush=True)
+        print(
+            f"  D {held.distortion:.1f}, R {held.rate:.1f}, L {held.loss:.1f}, ratio {held.loss / limit.loss:.3f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
