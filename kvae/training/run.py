@@ -94,7 +94,12 @@ def resumed(model: VAE, given: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError("resume: this model does not say how it was trained. Train a new one.")
     for name in given:
         part = SETTINGS[name].group == "model" or name in ("size", "precision")
-        if part and name != "kl_weight" and given[name] != "auto" and check(name, given[name]) != check(name, earlier.get(name)):
+        if (
+            part
+            and name != "kl_weight"
+            and given[name] != "auto"
+            and check(name, given[name]) != check(name, earlier.get(name))
+        ):
             raise ValueError(f"resume: `{name}` is part of the model and cannot change. Train a new one for that.")
     if "kl_weight" in given and not model.autoencoder:
         model.kl_weight.assign(given["kl_weight"])
