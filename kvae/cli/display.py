@@ -58,45 +58,52 @@ class Plain(Silent):
 
 
 class Live(Silent):
-    """A progress bar with the terms of the loss, and a line per epoch above it."""
+    """A progress bar, the terms of the loss on a line below it, and a line per epoch above."""
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.text import Text
 
-        self._progress = Progress(
+        class Bars(Progress):
+            below = ""  # a line of its own: beside the bar, it would leave the bar no room on a narrow terminal
+
+            def get_renderables(self) -> Iterator[Any]:
+                yield from super().get_renderables()
+                yield Text(self.below, overflow="ellipsis", no_wrap=True)
+
+        self._progress = Bars(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=32),
             TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[terms]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
+            TextColumn("{task.fields[left]}"),
             console=Console(highlight=False),
             refresh_per_second=8,
             transient=True,
         )
         self._progress.start()
-        self._preparing: dict[str, Any] = {}
-        self._training: Any = None
+        self._tasks: dict[str, Any] = {}
 
     def said(self, sentence: str) -> None:
         self._progress.console.print(sentence, markup=False)
 
     def working(self, done: int, total: int, what: str) -> None:
-        if what not in self._preparing:
-            self._preparing[what] = self._progress.add_task(what, total=total, terms="")
-        self._progress.update(self._preparing[what], completed=done, total=total)
+        self._show(what, done, total, "")
         if done >= total:
-            self._progress.remove_task(self._preparing.pop(what))
+            self._progress.remove_task(self._tasks.pop(what))
 
     def stepped(self, step: Step) -> None:
         super().stepped(step)
-        if self._training is None:
-            for task in self._preparing.values():
-                self._progress.remove_task(task)
-            self._preparing = {}
-            self._training = self._progress.add_task("training", total=1.0, terms="")
-        self._progress.update(self._training, completed=step.progress, terms=terms(step))
+        for what in set(self._tasks) - {"training"}:
+            self._progress.remove_task(self._tasks.pop(what))
+        left = step.seconds * (1.0 - step.progress) / max(step.progress, 1e-9)
+        self._progress.below = terms(step)
+        self._show("training", step.progress, 1.0, f"{int(left) // 60}:{int(left) % 60:02d} left")
+
+    def _show(self, what: str, done: float, total: float, left: str) -> None:
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what, total=total, left="")
+        self._progress.update(self._tasks[what], completed=done, total=total, left=left)
 
     def epoch_ended(self, record: dict[str, Any]) -> None:
         self.said(epoch_line(record))
