@@ -96,7 +96,9 @@ class _Worker:
 
     def __init__(self, size: int, crop: str) -> None:
         self._bytes = size * size * 3  # of one picture
-        path = [os.path.abspath(entry or ".") for entry in sys.path]
+        # the package's own folder first: an editable install is found by a hook, which -S leaves out
+        home = os.path.abspath(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir))
+        path = [home, *(os.path.abspath(entry or ".") for entry in sys.path)]
         program = _PROGRAM.format(path=path, size=size, crop=crop)
         # -S and -E: the parent's sys.path is handed over, so nothing has to be searched for again.
         self._process = subprocess.Popen(
