@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.images.pipeline import steps_per_epoch
 from kvae.model import VAE
 from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener, Step
@@ -40,21 +41,19 @@ class BatchTerms:
     """The terms of single batches, out of Keras's logs, which are running means since the epoch began."""
 
     def __init__(self) -> None:
-        self._count, self._sums = 0, np.zeros(4)
+        self._count, self._sums = 0, np.zeros(3)
 
-    def of(self, logs: dict[str, Any], pictures: int) -> tuple[float, float, float, float]:
-        """D, R, β, L of the batch of `pictures` images after which Keras logs `logs`; an epoch's first batch resets."""
-        weights = self._count + pictures
-        batches = np.array([weights, weights, 0.0, weights])  # β is averaged over batches, the terms over images
-        batches[2] = self._batch_number = getattr(self, "_batch_number", 0) + 1
-        sums = np.array([float(logs.get(key, 0.0)) for key in ("distortion", "rate", "kl_weight", "loss")]) * batches
-        distortion, rate, weight, loss = sums - self._sums
-        self._count, self._sums = weights, sums
-        return distortion / pictures, rate / pictures, weight, loss / pictures
+    def of(self, logs: dict[str, Any], pictures: int) -> tuple[float, float, float]:
+        """D, R, L of the batch of `pictures` images after which Keras logs `logs`; an epoch's first batch resets."""
+        count = self._count + pictures
+        sums = count * np.array([float(logs.get(key, 0.0)) for key in ("distortion", "rate", "loss")])
+        distortion, rate, loss = (sums - self._sums) / pictures
+        self._count, self._sums = count, sums
+        return distortion, rate, loss
 
     def reset(self) -> None:
         """Begin an epoch."""
-        self._count, self._sums, self._batch_number = 0, np.zeros(4), 0
+        self._count, self._sums = 0, np.zeros(3)
 
 
 class Loop(keras.callbacks.Callback):
@@ -86,10 +85,12 @@ class Loop(keras.callbacks.Callback):
         self._vae, self._validation, self._listener = model, validation, listener
         self.evaluation = Evaluation(model)
         self._pictures, self._batch_size = pictures, batch_size
-        self._peak, self._total, self._minutes, self._first = learning_rate, total_steps, minutes, first_step
+        self.total_steps, self.first_step = total_steps, first_step
+        self._peak, self._minutes = learning_rate, minutes
         self._every = 1
         self._earlier = float(self.history["seconds"][-1]) if self.history["seconds"] else 0.0
         self._terms = BatchTerms()
+        self._weight = model.beta
         self._started = self._epoch_started = time.perf_counter()
         self._measuring = 0.0
 
@@ -103,12 +104,18 @@ class Loop(keras.callbacks.Callback):
         """Share of the run that is done."""
         if self._minutes is not None:
             return min((time.perf_counter() - self._started) / (60.0 * self._minutes), 1.0)
-        assert self._total is not None
-        return min(self.step / self._total, 1.0)
+        assert self.total_steps is not None
+        return min(self.step / self.total_steps, 1.0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch, the last, smaller one included."""
+        return steps_per_epoch(self._pictures, self._batch_size)
 
     def scheduled_rate(self) -> float:
         """Linear warm-up to the peak, then a cosine to zero at the end of the run."""
-        warm_up = WARM_UP_STEPS if self._total is None else max(1, min(WARM_UP_STEPS, self._total * WARM_UP_SHARE))
+        total = self.total_steps
+        warm_up = WARM_UP_STEPS if total is None else max(1, min(WARM_UP_STEPS, total * WARM_UP_SHARE))
         rise = min(1.0, (self.step + 1) / warm_up)
         return self._peak * rise * 0.5 * (1.0 + math.cos(math.pi * self.progress))
 
@@ -120,15 +127,20 @@ class Loop(keras.callbacks.Callback):
         self._epoch_started, self._epoch_step = time.perf_counter(), self.step
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        before = time.perf_counter()
+        self._listener.before_batch()
+        waited = time.perf_counter() - before
+        self._started, self._epoch_started = self._started + waited, self._epoch_started + waited
         self._vae.optimizer.learning_rate = self.scheduled_rate()
+        self._weight = self._vae.beta  # exactly: as a difference of running means, every batch would look like a turn
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.step += 1
-        per_epoch = -(-self._pictures // self._batch_size)
+        per_epoch = self.steps_per_epoch
         last = self._pictures - (per_epoch - 1) * self._batch_size
         position = (self.step - 1) % per_epoch
         shown = last if position == per_epoch - 1 else self._batch_size
-        distortion, rate, weight, loss = self._terms.of(logs or {}, shown)
+        distortion, rate, loss = self._terms.of(logs or {}, shown)
         if not math.isfinite(loss):
             term = "distortion" if not math.isfinite(distortion) else "rate"
             raise Diverged(_diverged(term, self.step))
@@ -136,7 +148,7 @@ class Loop(keras.callbacks.Callback):
         elapsed = max(time.perf_counter() - self._epoch_started, 1e-9)
         speed = ((self.step - self._epoch_step - 1) * self._batch_size + shown) / elapsed
         step = Step(
-            self.step, distortion, None if autoencoder else rate, weight, loss, self.progress, speed, self.seconds
+            self.step, distortion, None if autoencoder else rate, self._weight, loss, self.progress, speed, self.seconds
         )
         self._keep(step)
         self._listener.stepped(step)
@@ -174,7 +186,7 @@ class Loop(keras.callbacks.Callback):
 
     def _keep(self, step: Step) -> None:
         """Record every batch, and thin the record out by two whenever it grows too long."""
-        if (step.step - self._first) % self._every:
+        if (step.step - self.first_step) % self._every:
             return
         for key, values in self.steps.items():
             values.append(getattr(step, key))

@@ -20,6 +20,7 @@ from kvae.training.optimizer import FusedAdam, carry_on_fused
 from kvae.training.preparation import Prepared, augmented_pca, prepare
 
 DEFAULT_STEPS = 2000  # of a run whose length nobody states
+DELIVERING = "measuring and saving the model"
 
 
 def train(
@@ -59,6 +60,7 @@ def train(
         prepared.collection.manifest_hash
     ):
         listener.said("the pictures are not those that this model was trained on before")
+    listener.prepared(prepared)
     chosen["size"] = prepared.settings["size"]
     chosen["precision"] = prepared.settings["precision"]
     if resume is not None:
@@ -80,7 +82,10 @@ def train(
     started = time.perf_counter()
     loop = _fit(model, chosen, prepared, listener)
     seconds = time.perf_counter() - started
-    return deliver(model, loop, chosen, prepared, target, seconds)
+    listener.working(0, 1, DELIVERING)
+    run = deliver(model, loop, chosen, prepared, target, seconds)
+    listener.working(1, 1, DELIVERING)
+    return run
 
 
 def resumed(model: VAE, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,11 +132,12 @@ def build(
         seed=settings["seed"],
         dtype=None if encoder is not None else prepared.settings["precision"],  # networks of one's own have theirs
     )
+    if model.linear_path is not None or (model.network == "linear" and not model.foreign):
+        model.fit_linear(prepared.pca)
+    listener.drafted(model)
     if model.linear_path is not None and settings["augment"]:
         latent_dim, seed = settings["latent_dim"], settings["seed"]
         model.fit_linear(augmented_pca(prepared.collection, prepared.training, latent_dim, seed, listener))
-    elif model.linear_path is not None or (model.network == "linear" and not model.foreign):
-        model.fit_linear(prepared.pca)
     model.compile(FusedAdam(settings["learning_rate"]))
     return model
 
@@ -183,7 +189,7 @@ def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: 
         start_step=first,
     )
     model.seed_noise(settings["seed"], first)
-    listener.began(model)
+    listener.began(model, loop)
     try:
         model.fit(
             batches,
