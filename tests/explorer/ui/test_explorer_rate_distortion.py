@@ -79,6 +79,7 @@ def test_an_autoencoder_is_a_level_without_a_rate(chart):
     assert not items.point.isVisible()
 
 
+@pytest.mark.qt_log_ignore("Mouse event .* not accepted")
 def test_hovering_a_point_shows_its_numbers(qtbot, chart):
     run = a_run(1, 0.1)
     run.take(Delivered(1, "/m/a.keras", "", False, {"distortion": 11.126, "rate": 22.5, "loss": 13.376}))
