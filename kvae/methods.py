@@ -40,6 +40,7 @@ def own_settings(method: type) -> list[str]:
     return [field.name for field in fields(method) if field.name not in SHARED]
 
 
+# every setting that belongs to some method
 METHOD_SETTINGS = {name for registry in AXES.values() for method in registry.values() for name in own_settings(method)}
 
 
@@ -87,7 +88,7 @@ class Described:
     axis: str
     name: str
     holds: str
-    settings: str
+    settings: tuple[tuple[str, str], ...]  # name and default
     reference: str
 
 
@@ -96,10 +97,10 @@ def described() -> list[Described]:
     rows = []
     for axis, registry in AXES.items():
         for name, method in registry.items():
-            settings = ", ".join(f"{one} {_number(SETTINGS[one].default, method)}" for one in own_settings(method))
+            settings = tuple((one, _number(SETTINGS[one].default, method)) for one in own_settings(method))
             rows.append(Described(axis, name, method.HOLDS, settings, method.REFERENCE))
     for name, likelihood in LIKELIHOODS.items():
-        rows.append(Described("likelihood", name, likelihood.states, "", likelihood.reference))
+        rows.append(Described("likelihood", name, likelihood.states, (), likelihood.reference))
     return rows
 
 

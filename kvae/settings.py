@@ -192,6 +192,16 @@ SETTINGS: dict[str, Setting] = {
         1e-3, "Adam's peak step size; it warms up and falls to zero along a cosine", float, "training", 1e-8, 1.0
     ),
     "seed": Setting(0, "makes a run repeatable", int, "training", 0, 2**31 - 1),
+    "balance_every": Setting(
+        None,
+        "steps from one measurement of the gradient balance to the next; 0 never measures it. "
+        "By default as often as 3% of the time of training allows",
+        int,
+        "training",
+        0,
+        10**7,
+        "steps",
+    ),
     "device": Setting("auto", "where to compute", group="training", choices=("auto", "cpu", "gpu")),
     "precision": Setting(
         "auto",

@@ -118,7 +118,7 @@ def test_batch_norm_and_delta_keep_a_rate_where_the_plain_model_collapses(gaussi
     for rate in ("diagonal", "bn", "delta"):
         model = linear(gaussian.pictures, start=0.01, rate=rate)
         model.kl_weight.assign(12.0)
-        rates[rate] = trained(model, gaussian.pictures, 400).rate[-1]
+        rates[rate] = trained(model, gaussian.pictures, 800).rate[-1]
     assert rates["diagonal"] < 0.1
     assert rates["bn"] == pytest.approx(8 * 0.6**2 / 2, rel=0.1)
     assert 5.0 <= rates["delta"] < 5.5

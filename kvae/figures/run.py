@@ -184,6 +184,9 @@ def _caption(sheet: Sheet, layout: _Layout, history: History, values: int, activ
     else:
         cells += [("β  KL weight", "0")]
     cells += [("β*  calibrated", number(2 * distortion / values)), ("PSNR, dB", fixed(psnr, 1))]
+    share, cosine = (series(history, f"gradient_{part}") for part in ("share", "cosine"))
+    if share.size and share[-1] > 0:  # measured, and with a weight
+        cells.append(("share of ∇βR, cosine", f"{100 * share[-1]:.0f}%, {number(float(cosine[-1]))}"))
     if active is not None and has_weight(history):
         cells.append(("active dimensions", f"{active} of {latent_dim}"))
     theme, y, content = sheet.theme, layout.caption, layout.content

@@ -71,7 +71,10 @@ def draw(
     posterior: PosteriorStatistics,
 ) -> None:
     """Draw the run's sheet: loss components over time, originals over reconstructions, samples from the prior."""
+    weighting = model.methods.names["weighting"]
     name = "plain autoencoder" if model.autoencoder else f"KL weight {model.beta:g}"
+    if weighting != "constant":
+        name = f"weighting {weighting}, {name} at the end"
     originals = prepared.shown
     draw_run(
         path,
@@ -149,6 +152,7 @@ def _card(
         "step": loop.step,
         "history": loop.history,
         "steps": loop.steps,
+        "balance": loop.balance,
         "evaluated": vars(evaluated),
         "gaussian_limit": vars(limit),
         "posterior": {name: values.tolist() for name, values in vars(posterior).items()},

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.model import VAE
+from kvae.training.balance import BALANCE, Balance, BalanceProbe
 from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener, Step
 
@@ -26,6 +27,7 @@ HISTORY = (
     "val_rate",
     "val_loss",
     "val_psnr",
+    *BALANCE,
     "learning_rate",
     "images_per_second",
     "seconds",
@@ -77,9 +79,14 @@ class Loop(keras.callbacks.Callback):
         first_step: int = 0,
         history: dict[str, list] | None = None,
         steps: dict[str, list] | None = None,
+        probe: BalanceProbe | None = None,
+        balance: dict[str, list] | None = None,
     ) -> None:
         super().__init__()
-        self.history: dict[str, list] = history or {key: [] for key in HISTORY}
+        epochs = len(history["epoch"]) if history else 0  # of a run that knew fewer columns, too
+        self.history: dict[str, list] = {key: (history or {}).get(key, [None] * epochs) for key in HISTORY}
+        self.balance: dict[str, list] = balance or {key: [] for key in ("step", *BALANCE)}
+        self._probe, self._balance = probe, dict[str, float | None].fromkeys(BALANCE)
         self.steps: dict[str, list] = steps or {key: [] for key in ("step", "distortion", "rate", "kl_weight", "loss")}
         self.step = first_step
         self.stopped = False
@@ -140,6 +147,8 @@ class Loop(keras.callbacks.Callback):
         )
         self._keep(step)
         self._listener.stepped(step)
+        if self._probe is not None and self._probe.due(self.step, time.perf_counter() - self._started):
+            self._keep_balance(self._probe(self.step, weight))
         if self._listener.wants_stop():
             self.stopped = True
         if self.stopped or self.progress >= 1.0:
@@ -164,6 +173,7 @@ class Loop(keras.callbacks.Callback):
             "val_rate": held.rate,
             "val_loss": held.loss,
             "val_psnr": held.psnr,
+            **self._balance,
             "learning_rate": float(keras.ops.convert_to_numpy(self._vae.optimizer.learning_rate)),
             "images_per_second": speed,
             "seconds": self.seconds,
@@ -171,6 +181,12 @@ class Loop(keras.callbacks.Callback):
         for key, value in record.items():
             self.history[key].append(value)
         self._listener.epoch_ended(record)
+
+    def _keep_balance(self, balance: Balance) -> None:
+        self._balance.update(balance.record())
+        for key, value in {"step": balance.step, **self._balance}.items():
+            self.balance[key].append(value)
+        self._listener.balanced(balance)
 
     def _keep(self, step: Step) -> None:
         """Record every batch, and thin the record out by two whenever it grows too long."""

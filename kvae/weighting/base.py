@@ -43,7 +43,11 @@ class Weighting:
     REFERENCE: ClassVar[str]
     MOVES: ClassVar[bool] = True  # whether the model's kl_weight follows; else it stays what the user sets
     STEPS: ClassVar[int | None] = None  # published length of the schedule, where it has one
-    RUN_SHARE: ClassVar[float] = 0.5  # of a run that a schedule of unstated length takes at most
+
+    @classmethod
+    def length(cls, run: int) -> int | None:
+        """How long a schedule of unstated length is in a run of so many steps: as published, and half of it at most."""
+        return None if cls.STEPS is None else min(cls.STEPS, max(1, run // 2))
 
     def start(self) -> tuple[float, ...]:
         """The state before the first step; empty where none is needed."""

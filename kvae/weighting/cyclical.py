@@ -25,7 +25,11 @@ class Cyclical(Weighting):
     HOLDS: ClassVar[str] = "the rhythm of the weight: it rises, rests, and begins again at 0"
     REFERENCE: ClassVar[str] = "Fu et al. 2019, arXiv:1903.10145"
     STEPS: ClassVar[int | None] = 20000
-    RUN_SHARE: ClassVar[float] = 1.0
+
+    @classmethod
+    def length(cls, run: int) -> int:
+        """The whole run, as published."""
+        return run
 
     def weight(self, state: Tensor, seen: Observed) -> Tensor:
         """β at the state's step, in closed form: no sum of small numbers drifts."""
