@@ -8,6 +8,8 @@ import keras
 from kvae.objectives.base import Posterior, Rate, Tensor
 from kvae.settings import default
 
+EPSILON = 1e-6  # of a variance; with Keras's 1e-3, small means are a way around the least rate, and training finds it
+
 
 @dataclass(frozen=True)
 class BatchNormalised(Rate):
@@ -23,7 +25,7 @@ class BatchNormalised(Rate):
 
     def layers(self, latent_dim: int, features: int) -> list[keras.layers.Layer]:
         """The normalisation, without a scale of its own."""
-        layer = keras.layers.BatchNormalization(scale=False, dtype="float32", name="normalised_mean")
+        layer = keras.layers.BatchNormalization(scale=False, epsilon=EPSILON, dtype="float32", name="normalised_mean")
         layer.build((None, latent_dim))
         return [layer]
 

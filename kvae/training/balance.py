@@ -9,14 +9,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from kvae.model import VAE
 from kvae.objectives.likelihoods import squared_error
 
 BUDGET = 0.03  # of the time of training
-PROBE_PICTURES = 32
+PROBE_PICTURES = 16
 FIRST = 0.2  # seconds that the first measurement is expected to take
 PREFIX = "gradient_"  # of what a history calls the balance
 BALANCE = tuple(PREFIX + part for part in ("distortion", "rate", "cosine", "share", "decoder"))
@@ -54,7 +53,7 @@ class BalanceProbe:
         self._model, self._images, self._every = model, tf.convert_to_tensor(images), every
         self._spent, self._last = 0.0, 0.0
         encoder, decoder = encoder_weights(model), decoder_weights(model)
-        self._encoder_count, self._weights = len(encoder), [*encoder, *decoder]
+        self._shared, self._decoder = ([weight.value for weight in part] for part in (encoder, decoder))
 
     def due(self, step: int, seconds: float) -> bool:
         """Whether to measure after batch `step`, `seconds` after training began."""
@@ -65,33 +64,33 @@ class BalanceProbe:
     def __call__(self, step: int, kl_weight: float) -> Balance:
         """Measure at `kl_weight`, the weight of the batch."""
         started = time.perf_counter()
-        distortion, rate = self._gradients()
-        count = self._encoder_count
-        lengths = [math.sqrt(_product(part[:count], part[:count])) for part in (distortion, rate)]
+        distortion, rate, decoder = self.gradients()
+        lengths = [math.sqrt(_product(part, part)) for part in (distortion, rate)]
         pulls = lengths[0], abs(kl_weight) * lengths[1]
         # a weighting that drives the rate up turns the second arrow round
-        product = _product(distortion[:count], rate[:count]) * (-1.0 if kl_weight < 0 else 1.0)
+        product = _product(distortion, rate) * (-1.0 if kl_weight < 0 else 1.0)
         found = Balance(
             step,
             pulls[0],
             pulls[1],
             max(-1.0, min(1.0, product / max(lengths[0] * lengths[1], 1e-30))),
             pulls[1] / max(sum(pulls), 1e-30),
-            math.sqrt(_product(distortion[count:], distortion[count:])),
+            math.sqrt(_product(decoder, decoder)),
         )
-        self._last = time.perf_counter() - started
-        self._spent += self._last
+        # what only the first one pays, the next one will not
+        took = time.perf_counter() - started
+        self._spent, self._last = self._spent + took, min(self._last or took, took)
         return found
 
-    def _gradients(self) -> tuple[list, list]:
-        """∇D and ∇R on every weight as float32 arrays, None where a term does not reach."""
-        model = self._model
-        values = [weight.value for weight in self._weights]
+    def gradients(self) -> tuple[list, list, list]:
+        """∇D and ∇R on the encoder's weights and ∇D on the decoder's; None where a weight is not reached."""
+        shared, decoder = self._shared, self._decoder
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            tape.watch(values)
-            distortion = tf.reduce_mean(squared_error(self._images, model(self._images, training=False)))
-            rate = tf.reduce_mean(model.rates)
-        return tape.gradient(distortion, values), tape.gradient(rate, values)
+            tape.watch([*shared, *decoder])
+            distortion = tf.reduce_mean(squared_error(self._images, self._model(self._images, training=False)))
+            rate = tf.reduce_mean(self._model.rates)
+        both = tape.gradient(distortion, [*shared, *decoder])
+        return both[: len(shared)], tape.gradient(rate, shared), both[len(shared) :]
 
 
 def encoder_weights(model: VAE) -> list[Any]:
@@ -108,10 +107,5 @@ def decoder_weights(model: VAE) -> list[Any]:
 
 def _product(first: list, second: list) -> float:
     """The scalar product of two gradients; a weight that one of them does not reach adds nothing."""
-    return float(
-        sum(
-            np.vdot(np.asarray(one, "float64"), np.asarray(other, "float64"))
-            for one, other in zip(first, second, strict=True)
-            if one is not None and other is not None
-        )
-    )
+    pairs = [pair for pair in zip(first, second, strict=True) if pair[0] is not None and pair[1] is not None]
+    return float(sum(tf.reduce_sum(one * other) for one, other in pairs))

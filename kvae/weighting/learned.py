@@ -22,7 +22,7 @@ class Learned(Weighting):
 
     kl_weight: float = default("kl_weight")
 
-    HOLDS: ClassVar[str] = "the calibration, slowly: the decoder's noise follows its error at the optimizer's pace"
+    HOLDS: ClassVar[str] = "the calibration, at the pace of the optimizer"
     REFERENCE: ClassVar[str] = "Rybkin et al. 2021, sigma-VAE, arXiv:2006.13202"
 
     def trained(self) -> float:
