@@ -159,7 +159,9 @@ class VAE(keras.Model):
 
         self.mean_head = head("mean", 1)
         self.log_var_head = None if self.autoencoder else head("log_var", 2)
-        self.rate_layers = [] if self.autoencoder else self.methods.rate.layers(self.latent_dim, units)
+        self.rate_layers = (
+            [] if self.autoencoder else self.methods.rate.layers(self.latent_dim, units, layer_seed(self.seed, -3))
+        )
 
     # ------------------------------------------------------------------ what a VAE does
 

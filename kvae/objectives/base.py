@@ -55,7 +55,7 @@ class Rate:
     REFERENCE: ClassVar[str]
     NEEDS_PRIOR: ClassVar[bool] = False
 
-    def layers(self, latent_dim: int, features: int) -> list[keras.layers.Layer]:
+    def layers(self, latent_dim: int, features: int, seed: int = 0) -> list[keras.layers.Layer]:
         """The layers that this method brings, built, float32; `features` is the length of what the heads read."""
         return []
 

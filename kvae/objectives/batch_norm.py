@@ -23,7 +23,7 @@ class BatchNormalised(Rate):
     HOLDS: ClassVar[str] = "the spread of the posterior means, and so a least rate"
     REFERENCE: ClassVar[str] = "Zhu et al. 2020, BN-VAE, arXiv:2004.12585"
 
-    def layers(self, latent_dim: int, features: int) -> list[keras.layers.Layer]:
+    def layers(self, latent_dim: int, features: int, seed: int = 0) -> list[keras.layers.Layer]:
         """The normalisation, without a scale of its own."""
         layer = keras.layers.BatchNormalization(scale=False, epsilon=EPSILON, dtype="float32", name="normalised_mean")
         layer.build((None, latent_dim))
