@@ -82,36 +82,37 @@ def _sheet(path: Path, runs: dict[str, dict[str, list]], size: int) -> None:
     from kvae.figures.curves import label_log, label_steps
     from kvae.figures.sheet import LIGHT, Sheet, points
 
-    width, height, left, top = 300, 190, 190, 130
+    width, height, left, top, gap = 300, 104, 170, 128, 46
     columns = (
         ("kl_weight", "β  KL weight", LIGHT.weight),
         ("distortion", "D  distortion", LIGHT.distortion),
         ("rate", "R  rate, nats", LIGHT.rate),
     )
-    sheet = Sheet(left + 3 * (width + 70), top + len(runs) * (height + 44) + 40)
+    sheet = Sheet(left + 3 * (width + 80), top + len(runs) * (height + gap))
     sheet.text(30, 56, f"Every weighting on the same paintings, {size} × {size}", 28, weight="bold")
-    note = "single batches, faint, and the median of 25; each column has one axis, logarithmic"
+    note = "by optimizer step; faint: single batches, strong: their median over 15; one axis for each column"
     sheet.text(30, 84, note, 14, color=LIGHT.quiet)
     for column, (key, title, color) in enumerate(columns):
-        x = left + column * (width + 70)
-        sheet.text(x, top - 12, title, 16, color=color)
-        drawn = [np.abs(np.asarray(steps[key], float)) for steps in runs.values()]
-        pooled = np.concatenate([values[values > 0] for values in drawn])
-        low, high = np.quantile(pooled, (0.03, 0.999))
+        x = left + column * (width + 80)
+        sheet.text(x, top - 14, title, 16, color=color)
+        values = {name: np.asarray(steps[key], float) for name, steps in runs.items()}
+        shown = [row[row > 0] for row in values.values() if np.all(row >= 0)]
+        low, high = np.quantile(np.concatenate(shown), (0.02, 0.998))
         for row, (name, steps) in enumerate(runs.items()):
-            y = top + row * (height + 44)
-            axes = sheet.axes(x, y, width, height)
-            values = np.asarray(steps[key], float)
-            values = np.where(values > 0, values, np.nan)
-            axes.set_yscale("log", nonpositive="mask")
-            axes.plot(steps["step"], values, color=color, alpha=0.25, linewidth=points(1))
-            middle = [np.median(np.asarray(steps[key], float)[max(0, i - 12) : i + 13]) for i in range(len(values))]
-            axes.plot(steps["step"], np.where(np.array(middle) > 0, middle, np.nan), color=color, linewidth=points(2.2))
-            axes.set_ylim(low / 1.3, high * 1.3)
-            label_log(axes)
-            label_steps(axes, 3)
+            y = top + row * (height + gap)
             if column == 0:
                 sheet.text(30, y + height / 2, name, 18, weight="bold")
+            if np.any(values[name] < 0):
+                sheet.text(x, y + height / 2, "+γ while R is above C(t), -γ below", 14, color=LIGHT.quiet)
+                continue
+            axes = sheet.axes(x, y, width, height)
+            axes.set_yscale("log", nonpositive="mask")
+            axes.plot(steps["step"], values[name], color=color, alpha=0.25, linewidth=points(1))
+            middle = [np.median(values[name][max(0, at - 7) : at + 8]) for at in range(len(values[name]))]
+            axes.plot(steps["step"], middle, color=color, linewidth=points(2.2))
+            axes.set_ylim(low / 1.2, high * 1.2)
+            label_log(axes)
+            label_steps(axes, 4)
     sheet.save(path)
     print(f"figure {path}")
 

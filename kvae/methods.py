@@ -60,10 +60,10 @@ def choose(given: Mapping[str, Any], owner: str) -> Methods:
             f"{owner}: weighting {names['weighting']} sets the noise of a Gaussian decoder, so it goes with the likelihood "
             f"squared-error alone. Received: likelihood={names['likelihood']!r}."
         )
-    made = [
-        registry[names[axis]](**{field.name: options[field.name] for field in fields(registry[names[axis]]) if field.name in options})
-        for axis, registry in AXES.items()
-    ]  # fmt: skip
+    made = []
+    for axis, registry in AXES.items():
+        method = registry[names[axis]]
+        made.append(method(**{field.name: options[field.name] for field in fields(method) if field.name in options}))
     return Methods(names, made[0], made[1], LIKELIHOODS[names["likelihood"]])
 
 
