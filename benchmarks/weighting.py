@@ -82,7 +82,7 @@ def _sheet(path: Path, runs: dict[str, dict[str, list]], size: int) -> None:
     from kvae.figures.curves import label_log, label_steps
     from kvae.figures.sheet import LIGHT, Sheet, points
 
-    width, height, left, top, gap = 300, 104, 170, 128, 46
+    width, height, left, top, gap = 300, 104, 196, 128, 46
     columns = (
         ("kl_weight", "β  KL weight", LIGHT.weight),
         ("distortion", "D  distortion", LIGHT.distortion),
