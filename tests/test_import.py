@@ -43,3 +43,19 @@ def test_a_public_name_resolves_to_a_thing_that_explains_itself(name):
 def test_a_name_that_is_not_public_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'kvae' has no attribute 'WAE'"):
         _ = kvae.WAE
+
+
+LEAN = """
+import sys
+from kvae.lean import lean_imports
+with lean_imports():
+    import keras
+    import tensorflow
+    inside = {"jax", "matplotlib.pyplot"} & {name for name, module in sys.modules.items() if module}
+import matplotlib.pyplot
+print(sorted(inside), "jax" in sys.modules, sys.modules["matplotlib.pyplot"] is not None)
+"""
+
+
+def test_lean_imports_leave_out_what_keras_imports_in_passing_and_only_then(python):
+    assert python(LEAN).strip() == "[] False True"

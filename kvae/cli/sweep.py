@@ -39,11 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json, quiet, output = (flags.pop(name) for name in ("json", "quiet", "output"))
 
     from kvae.cli.display import display, hushed, interrupted, soft_stop
+    from kvae.lean import lean_imports
 
     listener = display(as_json=as_json, quiet=quiet)
     try:
         with soft_stop(listener):
-            with hushed():
+            with hushed(), lean_imports():
                 from kvae.training.device import choose_device
                 from kvae.training.sweep import sweep
 

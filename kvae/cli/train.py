@@ -35,11 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = {name: flags.pop(name, None) for name in ("output", "json", "quiet", "resume")}
 
     from kvae.cli.display import display, hushed, interrupted, soft_stop
+    from kvae.lean import lean_imports
 
     listener = display(as_json=options["json"], quiet=options["quiet"])
     try:
         with soft_stop(listener):
-            with hushed():
+            with hushed(), lean_imports():
                 from kvae.saving import load
                 from kvae.training.device import choose_device
                 from kvae.training.run import resumed, train

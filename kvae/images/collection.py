@@ -1,5 +1,6 @@
 """Any source of pictures as one `Collection`: decoded once, on disk, readable in any order."""
 
+import contextlib
 import functools
 import hashlib
 import importlib.resources
@@ -17,6 +18,7 @@ from kvae.images.cache import Block, Stored
 from kvae.images.decoders import decode_files
 from kvae.images.decoding import CROPS, BadPicture
 from kvae.images.folder import KINDS, Progress, open_folder
+from kvae.images.painters import paint_all
 from kvae.images.scanning import Skipped
 
 PAINTINGS = "paintings"  # the name of the built-in source
@@ -209,17 +211,16 @@ def _open_paintings(count: int, size: int, seed: int, progress: Progress) -> Col
     return collection_of(PAINTINGS, stored)
 
 
-def _painted(count: int, size: int, seed: int, progress: Progress, step: int = 64) -> Iterator[Block]:
-    from kvae.images.paintings import paint_many  # here, because who brings their own pictures needs none of it
-
-    for start in range(0, count, step):
-        numbers = range(start, min(start + step, count))
-        pixels, factors = paint_many(numbers, size=size, seed=seed)
-        digests = b"".join(hashlib.sha256(picture.tobytes()).digest() for picture in pixels)
-        names = [f"painting-{number:06d}" for number in numbers]
-        yield Block(pixels, np.frombuffer(digests, np.uint8).reshape(-1, 32), names, factors)
-        if progress:
-            progress(numbers[-1] + 1, count, "painting")
+def _painted(count: int, size: int, seed: int, progress: Progress) -> Iterator[Block]:
+    done = 0
+    with contextlib.closing(paint_all(count, size=size, seed=seed)) as parts:
+        for pixels, factors in parts:
+            digests = b"".join(hashlib.sha256(picture.tobytes()).digest() for picture in pixels)
+            names = [f"painting-{number:06d}" for number in range(done, done + len(pixels))]
+            yield Block(pixels, np.frombuffer(digests, np.uint8).reshape(-1, 32), names, factors)
+            done += len(pixels)
+            if progress:
+                progress(done, count, "painting")
 
 
 def _painter_hash() -> str:

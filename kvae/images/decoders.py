@@ -24,7 +24,7 @@ def decode_files(paths: Sequence[str], *, size: int, crop: str, workers: int | N
     no faster than one. A process that dies takes only the picture it was on with it.
     """
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    count = min(workers or _cores(), len(chunks))
+    count = min(workers or cores(), len(chunks))
     if not count:
         return
     team = _Team(size, crop)
@@ -158,6 +158,7 @@ class _Worker:
         return data
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many processes are worth starting."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(usable, 16)

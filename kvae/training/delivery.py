@@ -50,7 +50,7 @@ def deliver(model: VAE, loop: Loop, settings: dict[str, Any], prepared: Prepared
     evaluated = loop.evaluation(prepared.validation_batches())
     posterior = posterior_statistics(model, prepared.collection.blocks(prepared.training[:MOST_PICTURES]))
     limit = prepared.limit(model.beta)
-    model.card = _card(model, loop, settings, prepared, evaluated, posterior, limit)
+    model.card = model_card(model, settings, prepared, posterior, loop=loop, evaluated=evaluated)
     target.parent.mkdir(parents=True, exist_ok=True)
     path = free_path(target, ".png")
     save(model, path)
@@ -123,18 +123,20 @@ def writable_path(output: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _card(
+def model_card(
     model: VAE,
-    loop: Loop,
-    settings: dict[str, Any],
+    settings: Mapping[str, Any],
     prepared: Prepared,
-    evaluated: Evaluated,
     posterior: PosteriorStatistics,
-    limit: Limit,
+    *,
+    loop: Loop | None = None,
+    evaluated: Evaluated | None = None,
 ) -> dict[str, Any]:
-    """What a saved model tells about itself, as JSON: everything but the training pictures."""
+    """What a saved model tells about itself, as JSON: everything but the training pictures.
+
+    A model that is shown before or during its training has no `evaluated` yet, and before it no `loop`.
+    """
     pictures = prepared.collection.read(prepared.training[:CARD_LATENTS])
-    means = model.encode(pictures)[0]
     sheet = io.BytesIO()
     step = math.ceil(pictures.shape[1] / THUMBNAIL)
     Image.fromarray(tile(pictures[:, ::step, ::step], 8, gap=0)).save(sheet, "PNG")
@@ -149,17 +151,28 @@ def _card(
             "validation": len(prepared.validation),
             "manifest_hash": prepared.collection.manifest_hash,
         },
-        "step": loop.step,
-        "history": loop.history,
-        "steps": loop.steps,
-        "balance": loop.balance,
-        "evaluated": vars(evaluated),
-        "gaussian_limit": vars(limit),
-        "posterior": {name: values.tolist() for name, values in vars(posterior).items()},
-        "latents": means.astype(float).round(5).tolist(),
+        "step": loop.step if loop else 0,
+        "history": loop.history if loop else {},
+        "steps": loop.steps if loop else {},
+        "balance": loop.balance if loop else {},
+        "evaluated": vars(evaluated) if evaluated else {},
+        "gaussian_limit": vars(prepared.limit(model.beta)),
         "thumbnails": base64.b64encode(sheet.getvalue()).decode("ascii"),
+        **latent_card(model, prepared, posterior),
     }
     return _finite(card)
+
+
+def latent_card(model: VAE, prepared: Prepared, posterior: PosteriorStatistics) -> dict[str, Any]:
+    """The part of a card that moves with the weights: the posterior per dimension, and where a few pictures lie."""
+    means = model.encode(prepared.collection.read(prepared.training[:CARD_LATENTS]))[0]
+    part = {
+        "posterior": {name: getattr(posterior, name).tolist() for name in ("mean", "variance", "noise", "rate")},
+        "directions": posterior.directions.round(5).tolist(),
+        "direction_spreads": posterior.direction_spreads.round(5).tolist(),
+        "latents": means.astype(float).round(5).tolist(),
+    }
+    return _finite(part)
 
 
 def _finite(value: Any) -> Any:

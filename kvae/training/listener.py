@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # a display is chosen before TensorFlow is imported
     from kvae.model import VAE
     from kvae.training.balance import Balance
+    from kvae.training.loop import Loop
+    from kvae.training.preparation import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,23 @@ class Listener:
         """Something worth reading once: the pictures found, the device, the Gaussian limit."""
 
     def working(self, done: int, total: int, what: str) -> None:
-        """Preparation: `done` of `total` parts of `what`."""
+        """Preparation, and after training delivery: `done` of `total` parts of `what`."""
 
-    def began(self, model: "VAE") -> None:
-        """Training sets out with `model`; assign to its `kl_weight` at any time and the next batch uses it."""
+    def prepared(self, prepared: "Prepared") -> None:
+        """The pictures are ready and their Gaussian limit is known."""
+
+    def drafted(self, model: "VAE") -> None:
+        """`model` is built. Where it has a linear part, it is the linear VAE of the pictures as they are, which is worth
+        showing seconds before training begins."""
+
+    def began(self, model: "VAE", loop: "Loop") -> None:
+        """Training sets out with `model`; assign to its `kl_weight` at any time and the next batch uses it.
+
+        `loop` tells the steps to go and records what was; it is to be read only.
+        """
+
+    def before_batch(self) -> None:
+        """The next batch comes once this returns. Whoever pauses a run waits in here: no clock counts that time."""
 
     def stepped(self, step: Step) -> None:
         """A batch was trained."""

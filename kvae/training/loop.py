@@ -8,10 +8,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.images.pipeline import steps_per_epoch
 from kvae.model import VAE
 from kvae.training.balance import BALANCE, Balance, BalanceProbe
 from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener, Step
+from kvae.weighting.base import Weighting
+from kvae.weighting.constant import Constant
 
 WARM_UP_STEPS = 100
 WARM_UP_SHARE = 0.05  # of a short run
@@ -42,21 +45,19 @@ class BatchTerms:
     """The terms of single batches, out of Keras's logs, which are running means since the epoch began."""
 
     def __init__(self) -> None:
-        self._count, self._sums = 0, np.zeros(4)
+        self._count, self._sums = 0, np.zeros(3)
 
-    def of(self, logs: dict[str, Any], pictures: int) -> tuple[float, float, float, float]:
-        """D, R, β, L of the batch of `pictures` images after which Keras logs `logs`; an epoch's first batch resets."""
-        weights = self._count + pictures
-        batches = np.array([weights, weights, 0.0, weights])  # β is averaged over batches, the terms over images
-        batches[2] = self._batch_number = getattr(self, "_batch_number", 0) + 1
-        sums = np.array([float(logs.get(key, 0.0)) for key in ("distortion", "rate", "kl_weight", "loss")]) * batches
-        distortion, rate, weight, loss = sums - self._sums
-        self._count, self._sums = weights, sums
-        return distortion / pictures, rate / pictures, weight, loss / pictures
+    def of(self, logs: dict[str, Any], pictures: int) -> tuple[float, float, float]:
+        """D, R, L of the batch of `pictures` images after which Keras logs `logs`; an epoch's first batch resets."""
+        count = self._count + pictures
+        sums = count * np.array([float(logs.get(key, 0.0)) for key in ("distortion", "rate", "loss")])
+        distortion, rate, loss = (sums - self._sums) / pictures
+        self._count, self._sums = count, sums
+        return distortion, rate, loss
 
     def reset(self) -> None:
         """Begin an epoch."""
-        self._count, self._sums, self._batch_number = 0, np.zeros(4), 0
+        self._count, self._sums = 0, np.zeros(3)
 
 
 class Loop(keras.callbacks.Callback):
@@ -81,6 +82,7 @@ class Loop(keras.callbacks.Callback):
         steps: dict[str, list] | None = None,
         probe: BalanceProbe | None = None,
         balance: dict[str, list] | None = None,
+        weighting: Weighting | None = None,
     ) -> None:
         super().__init__()
         epochs = len(history["epoch"]) if history else 0  # of a run that knew fewer columns, too
@@ -93,10 +95,13 @@ class Loop(keras.callbacks.Callback):
         self._vae, self._validation, self._listener = model, validation, listener
         self.evaluation = Evaluation(model)
         self._pictures, self._batch_size = pictures, batch_size
-        self._peak, self._total, self._minutes, self._first = learning_rate, total_steps, minutes, first_step
+        self.total_steps, self.first_step = total_steps, first_step
+        self._peak, self._minutes = learning_rate, minutes
         self._every = 1
         self._earlier = float(self.history["seconds"][-1]) if self.history["seconds"] else 0.0
         self._terms = BatchTerms()
+        self._weight, self._weighting = model.beta, weighting or Constant()
+        self._weight_sum, self._batches = 0.0, 0  # of this epoch
         self._started = self._epoch_started = time.perf_counter()
         self._measuring = 0.0
 
@@ -110,12 +115,18 @@ class Loop(keras.callbacks.Callback):
         """Share of the run that is done."""
         if self._minutes is not None:
             return min((time.perf_counter() - self._started) / (60.0 * self._minutes), 1.0)
-        assert self._total is not None
-        return min(self.step / self._total, 1.0)
+        assert self.total_steps is not None
+        return min(self.step / self.total_steps, 1.0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch, the last, smaller one included."""
+        return steps_per_epoch(self._pictures, self._batch_size)
 
     def scheduled_rate(self) -> float:
         """Linear warm-up to the peak, then a cosine to zero at the end of the run."""
-        warm_up = WARM_UP_STEPS if self._total is None else max(1, min(WARM_UP_STEPS, self._total * WARM_UP_SHARE))
+        total = self.total_steps
+        warm_up = WARM_UP_STEPS if total is None else max(1, min(WARM_UP_STEPS, total * WARM_UP_SHARE))
         rise = min(1.0, (self.step + 1) / warm_up)
         return self._peak * rise * 0.5 * (1.0 + math.cos(math.pi * self.progress))
 
@@ -124,31 +135,38 @@ class Loop(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._terms.reset()
+        self._weight_sum, self._batches = 0.0, 0
         self._epoch_started, self._epoch_step = time.perf_counter(), self.step
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        before = time.perf_counter()
+        self._listener.before_batch()
+        waited = time.perf_counter() - before
+        self._started, self._epoch_started = self._started + waited, self._epoch_started + waited
         self._vae.optimizer.learning_rate = self.scheduled_rate()
+        self._weight = self._vae.beta  # exactly: as a difference of running means, every batch would look like a turn
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.step += 1
-        per_epoch = -(-self._pictures // self._batch_size)
+        per_epoch = self.steps_per_epoch
         last = self._pictures - (per_epoch - 1) * self._batch_size
         position = (self.step - 1) % per_epoch
         shown = last if position == per_epoch - 1 else self._batch_size
-        distortion, rate, weight, loss = self._terms.of(logs or {}, shown)
+        distortion, rate, loss = self._terms.of(logs or {}, shown)
         if not math.isfinite(loss):
             term = "distortion" if not math.isfinite(distortion) else "rate"
             raise Diverged(_diverged(term, self.step))
+        self._weight = self._weight_of(logs or {})
         autoencoder = self._vae.autoencoder
         elapsed = max(time.perf_counter() - self._epoch_started, 1e-9)
         speed = ((self.step - self._epoch_step - 1) * self._batch_size + shown) / elapsed
         step = Step(
-            self.step, distortion, None if autoencoder else rate, weight, loss, self.progress, speed, self.seconds
+            self.step, distortion, None if autoencoder else rate, self._weight, loss, self.progress, speed, self.seconds
         )
         self._keep(step)
         self._listener.stepped(step)
         if self._probe is not None and self._probe.due(self.step, time.perf_counter() - self._started):
-            self._keep_balance(self._probe(self.step, weight))
+            self._keep_balance(self._probe(self.step, self._weight))
         if self._listener.wants_stop():
             self.stopped = True
         if self.stopped or self.progress >= 1.0:
@@ -182,6 +200,15 @@ class Loop(keras.callbacks.Callback):
             self.history[key].append(value)
         self._listener.epoch_ended(record)
 
+    def _weight_of(self, logs: dict[str, Any]) -> float:
+        """The weight in effect in the batch that ended: as it was given, as the weighting left it, or out of the logs."""
+        self._batches += 1
+        total = self._batches * float(logs.get("kl_weight", 0.0))
+        weight, self._weight_sum = total - self._weight_sum, total
+        if isinstance(self._weighting, Constant):
+            return self._weight
+        return self._vae.beta if self._weighting.MOVES else weight
+
     def _keep_balance(self, balance: Balance) -> None:
         self._balance.update(balance.record())
         for key, value in {"step": balance.step, **self._balance}.items():
@@ -190,7 +217,7 @@ class Loop(keras.callbacks.Callback):
 
     def _keep(self, step: Step) -> None:
         """Record every batch, and thin the record out by two whenever it grows too long."""
-        if (step.step - self._first) % self._every:
+        if (step.step - self.first_step) % self._every:
             return
         for key, values in self.steps.items():
             values.append(getattr(step, key))

@@ -1,9 +1,10 @@
 """What a run works on: its pictures, split and ready, their Gaussian limit, and the linear solution it sets out from."""
 
 import hashlib
+import itertools
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from kvae.training.listener import Listener
 VERSION = 1  # of what is kept in the cache; raise it when the same inputs give another PCA
 PCA_PICTURES = 8192  # a PCA looks at no more; a random sample of this size has the same leading components
 MOST_BYTES = 384 << 20  # of varied pictures in memory
+BLOCK = 256  # pictures that a PCA looks at together
 COPIES = 12  # varied copies of each picture in a small collection
 SHOWN = 11  # pictures in a row of the figures
 
@@ -43,7 +45,11 @@ class Prepared:
     @property
     def shown(self) -> np.ndarray:
         """The held-out pictures of the figures, uint8 (n, height, width, channels)."""
-        places = np.linspace(0, len(self.validation) - 1, min(SHOWN, len(self.validation))).astype(int)
+        return self.examples(SHOWN)
+
+    def examples(self, count: int) -> np.ndarray:
+        """At most `count` held-out pictures, always the same ones, uint8 (n, height, width, channels)."""
+        places = np.linspace(0, len(self.validation) - 1, min(count, len(self.validation))).astype(int)
         return self.collection.read(self.validation[places])
 
     def validation_batches(self) -> Any:
@@ -98,7 +104,11 @@ def collection_pca(collection: Collection, indices: np.ndarray, count: int, seed
     if len(indices) > PCA_PICTURES:
         sample = np.sort(np.random.default_rng(seed).choice(indices, PCA_PICTURES, replace=False))
     return _cached(
-        collection, sample, count, "plain", lambda: fit_pca(lambda: collection.blocks(sample), count), listener
+        collection,
+        sample,
+        count,
+        "plain",
+        lambda: _measured(lambda: collection.blocks(sample, BLOCK), len(sample), count, listener),
     )
 
 
@@ -121,14 +131,26 @@ def augmented_pca(collection: Collection, indices: np.ndarray, count: int, seed:
             pictures[filled : filled + len(varied)] = np.rint(varied * 255.0)
             filled += len(varied)
             listener.working(filled, total, "varying")
-        return fit_pca(lambda: (pictures[start : start + 256] for start in range(0, total, 256)), count)
+        blocks = range(0, total, BLOCK)
+        return _measured(lambda: (pictures[start : start + BLOCK] for start in blocks), total, count, listener)
 
-    return _cached(collection, indices, count, f"varied {total} {seed} {AUGMENTATION}", measure, listener)
+    return _cached(collection, indices, count, f"varied {total} {seed} {AUGMENTATION}", measure)
 
 
-def _cached(
-    collection: Collection, indices: np.ndarray, count: int, kind: str, measure: Callable[[], PCA], listener: Listener
+def _measured(
+    blocks: Callable[[], Iterable[np.ndarray]], pictures: int, count: int, listener: Listener, passes: int = 3
 ) -> PCA:
+    """`fit_pca` of `pictures` in blocks of BLOCK, telling the listener how far it is."""
+    seen = itertools.count(1)
+    steps = -(-pictures // BLOCK) * (passes + 2)  # beside them one pass for the mean, and one that measures
+
+    def progress() -> None:
+        listener.working(next(seen), steps, "measuring the Gaussian limit")
+
+    return fit_pca(blocks, count, passes=passes, progress=progress)
+
+
+def _cached(collection: Collection, indices: np.ndarray, count: int, kind: str, measure: Callable[[], PCA]) -> PCA:
     chosen = hashlib.sha256(collection.digests[indices].tobytes()).hexdigest()
     key = json.dumps([VERSION, collection.path.stem, collection.shape, chosen, count, kind])
     path = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.pca.npz"
@@ -138,7 +160,6 @@ def _cached(
             return PCA(mean, eigenvalues, eigenvectors, float(stored["total"]), int(stored["pictures"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # absent or damaged: measured anew
-    listener.working(0, 1, "measuring the Gaussian limit")
     pca = measure()
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(

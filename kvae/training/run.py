@@ -24,6 +24,7 @@ from kvae.weighting.registry import WEIGHTINGS
 
 MODEL_GROUPS = ("model", "weighting", "objective")  # of settings that a model keeps
 DEFAULT_STEPS = 2000  # of a run whose length nobody states
+DELIVERING = "measuring and saving the model"
 
 
 def train(
@@ -66,6 +67,7 @@ def train(
         prepared.collection.manifest_hash
     ):
         listener.said("the pictures are not those that this model was trained on before")
+    listener.prepared(prepared)
     chosen["size"] = prepared.settings["size"]
     chosen["precision"] = prepared.settings["precision"]
     if resume is not None:
@@ -87,7 +89,10 @@ def train(
     started = time.perf_counter()
     loop = _fit(model, chosen, prepared, listener)
     seconds = time.perf_counter() - started
-    return deliver(model, loop, chosen, prepared, target, seconds)
+    listener.working(0, 1, DELIVERING)
+    run = deliver(model, loop, chosen, prepared, target, seconds)
+    listener.working(1, 1, DELIVERING)
+    return run
 
 
 def resumed(model: VAE, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,11 +143,12 @@ def build(
         seed=settings["seed"],
         dtype=None if encoder is not None else prepared.settings["precision"],  # networks of one's own have theirs
     )
+    if model.linear_path is not None or (model.network == "linear" and not model.foreign):
+        model.fit_linear(prepared.pca)
+    listener.drafted(model)
     if model.linear_path is not None and settings["augment"]:
         latent_dim, seed = settings["latent_dim"], settings["seed"]
         model.fit_linear(augmented_pca(prepared.collection, prepared.training, latent_dim, seed, listener))
-    elif model.linear_path is not None or (model.network == "linear" and not model.foreign):
-        model.fit_linear(prepared.pca)
     model.compile(FusedAdam(settings["learning_rate"]))
     return model
 
@@ -198,6 +204,7 @@ def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: 
         steps=earlier.get("steps"),
         probe=None if model.autoencoder else _probe(model, prepared, settings["balance_every"]),
         balance=earlier.get("balance"),
+        weighting=model.methods.weighting,
     )
     if epochs == 0:
         return loop
@@ -210,7 +217,7 @@ def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: 
         start_step=first,
     )
     model.seed_noise(settings["seed"], first)
-    listener.began(model)
+    listener.began(model, loop)
     try:
         model.fit(
             batches,

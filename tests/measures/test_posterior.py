@@ -45,6 +45,32 @@ def test_the_statistics_are_those_of_all_pictures_whatever_the_blocks(told, size
     np.testing.assert_allclose(found.rate, rates.mean(0), rtol=1e-6)
 
 
+@pytest.mark.parametrize("sizes", [(500,), (1, 498, 1)])
+def test_the_directions_are_the_principal_components_of_the_means(told, sizes):
+    turn = np.linalg.qr(np.random.default_rng(3).standard_normal((5, 5)))[0]
+    turned = Told(told.means @ turn, told.log_vars)
+    found = posterior_statistics(turned, in_blocks(500, *sizes))
+    centred = turned.means.astype("float64") - turned.means.astype("float64").mean(0)
+    spreads = np.linalg.svd(centred, compute_uv=False) / np.sqrt(500)
+    np.testing.assert_allclose(found.direction_spreads, spreads, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.directions @ found.directions.T, np.eye(5), atol=1e-9)
+    np.testing.assert_allclose((centred @ found.directions.T).std(0), spreads, rtol=1e-4, atol=1e-5)
+    assert (found.directions[np.arange(5), np.abs(found.directions).argmax(1)] > 0).all()
+
+
+def test_there_are_at_most_32_directions_and_they_live_in_the_dimensions_that_vary_most():
+    random = np.random.default_rng(11)
+    spread = np.full(600, 1e-3)
+    spread[::20] = np.linspace(3.0, 1.0, 30)
+    found = posterior_statistics(
+        Told(random.standard_normal((900, 600)) * spread, np.zeros((900, 600))), [np.arange(900)]
+    )
+    assert found.directions.shape == (32, 600) and (np.diff(found.direction_spreads) <= 0).all()
+    assert found.direction_spreads[29] > 0.5 > 0.01 > found.direction_spreads[30]
+    shares = np.square(found.directions[:30]).sum(0)
+    np.testing.assert_allclose(shares[::20], 1.0, atol=1e-4)
+
+
 def test_a_dimension_is_active_from_a_variance_of_a_hundredth_on():
     signs = np.array([[1.0], [-1.0]] * 10)
     # a dyadic mean keeps the arithmetic exact enough: the variances are 0.0099..., 0.0101... and 0

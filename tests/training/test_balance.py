@@ -100,6 +100,28 @@ def test_a_run_keeps_its_balance_and_tells_it(small, undrawn, tmp_path):
     assert all(0.0 < balance.share < 1.0 and -1.0 <= balance.cosine <= 1.0 for balance in heard)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"weighting": "warm-up", "ramp_steps": 8, "kl_weight": 0.8},
+        {"weighting": "capacity", "capacity": 0.5, "capacity_weight": 3.0},
+        {"weighting": "free-bits", "free_bits": 1e3},
+    ],
+    ids=lambda settings: settings["weighting"],
+)
+def test_the_record_of_a_run_has_the_weight_in_effect_of_each_batch(small, undrawn, tmp_path, settings):
+    run = small(tmp_path / "a.keras", epochs=2, **settings)
+    weights = run.steps["kl_weight"]
+    if settings["weighting"] == "warm-up":
+        assert weights == pytest.approx(np.arange(8) / 10)
+        assert run.history["kl_weight"] == pytest.approx([0.3, 0.7])
+    elif settings["weighting"] == "capacity":
+        np.testing.assert_allclose(np.abs(weights), 3.0, rtol=1e-4)
+        assert run.history["kl_weight"] == [0.1, 0.1]
+    else:
+        assert weights == pytest.approx([0.0] * 8, abs=1e-6)
+
+
 def test_an_autoencoder_has_no_balance(small, undrawn, tmp_path):
     run = small(tmp_path / "a.keras", autoencoder=True, balance_every=1)
     assert run.history["gradient_share"] == [None] and run.model.card["balance"]["step"] == []

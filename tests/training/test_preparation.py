@@ -20,7 +20,7 @@ def collection(own_cache, pictures):
     return open_collection(pictures, size=16)
 
 
-def refuse(*arguments):
+def refuse(*arguments, **options):
     raise AssertionError("the PCA was measured again")
 
 
@@ -75,6 +75,24 @@ def test_the_plain_pca_is_that_of_the_pictures_and_the_varied_one_of_a_dozen_cop
     assert plain.pictures == len(indices)
     varied = augmented_pca(collection, indices, 4, 0, Listener())
     assert varied.pictures == 12 * len(indices) and varied.total != plain.total
+
+
+def test_a_measurement_tells_how_far_it_is_to_its_end_and_one_that_is_read_back_tells_nothing(collection):
+    class Heard(Listener):
+        def __init__(self):
+            self.parts = []
+
+        def working(self, done, total, what):
+            self.parts.append((done, total, what))
+
+    indices, _ = collection.split(0.1)
+    for measure, parts in ((collection_pca, 5), (augmented_pca, 5 * 3)):  # 55 pictures are a block, 660 are three
+        heard, again = Heard(), Heard()
+        measure(collection, indices, 4, 0, heard)
+        done = [(done, total) for done, total, what in heard.parts if what == "measuring the Gaussian limit"]
+        assert done == [(number, parts) for number in range(1, parts + 1)]
+        measure(collection, indices, 4, 0, again)
+        assert again.parts == []
 
 
 def test_a_large_collection_is_measured_on_a_sample_that_the_seed_repeats(collection, monkeypatch):

@@ -24,7 +24,7 @@ from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener
 from kvae.training.loop import HISTORY
 from kvae.training.preparation import prepare
-from kvae.training.run import build, resumed
+from kvae.training.run import DELIVERING, build, resumed
 
 STEPS = 4  # an epoch of 55 training pictures in batches of 16
 
@@ -146,6 +146,57 @@ class Watched(VAE):
         return loss
 
 
+class Staged(Recorder):
+    """Notes the order of the events, and what the model and the loop are at each."""
+
+    def __init__(self):
+        super().__init__()
+        self.events = []
+
+    def prepared(self, prepared):
+        self.events.append(("prepared", prepared.collection.count))
+
+    def drafted(self, model):
+        self.model = model
+        self.draft = [keras.ops.convert_to_numpy(value).copy() for value in model.weights]
+        self.events.append(("drafted", len(model.weights)))
+
+    def began(self, model, loop):
+        self.moved = not equal_values(self.draft, model.weights)
+        self.events.append(("began", (model is self.model, loop.total_steps, loop.steps_per_epoch, loop.first_step)))
+
+    def before_batch(self):
+        self.events.append(("before", len(self.steps)))
+
+    def working(self, done, total, what):
+        if what == DELIVERING:
+            self.events.append((what, done))
+
+
+def equal_values(values, weights) -> bool:
+    return all(
+        np.array_equal(one, keras.ops.convert_to_numpy(other)) for one, other in zip(values, weights, strict=True)
+    )
+
+
+@pytest.mark.parametrize(("network", "augment", "moved"), [("hybrid", True, True), ("hybrid", False, False)])
+def test_the_events_of_a_run_come_in_order_and_a_draft_before_the_varied_copies_are_measured(
+    small, undrawn, tmp_path, network, augment, moved
+):
+    heard = Staged()
+    run = small(tmp_path / "art.keras", network=network, augment=augment, listener=heard)
+    befores = [("before", batch) for batch in range(STEPS)]
+    assert heard.events == [
+        ("prepared", 60),
+        ("drafted", len(run.model.weights)),
+        ("began", (True, STEPS, STEPS, 0)),
+        *befores,
+        (DELIVERING, 0),
+        (DELIVERING, 1),
+    ]
+    assert heard.moved == moved
+
+
 class Turning(Recorder):
     """Turns the weight after the steps named in `turns`, as a slider would."""
 
@@ -153,7 +204,7 @@ class Turning(Recorder):
         super().__init__()
         self.model, self.turns = None, turns
 
-    def began(self, model):
+    def began(self, model, loop):
         self.model = model
 
     def stepped(self, step):
@@ -213,6 +264,8 @@ def test_the_card_holds_the_posterior_per_dimension_and_latents_of_training_pict
         np.testing.assert_allclose(values, getattr(statistics, name), rtol=1e-4, atol=1e-7)
     assert set(card["posterior"]) == {"mean", "variance", "noise", "rate"}
     np.testing.assert_allclose(card["latents"], run.model.encode(pictures)[0], atol=1e-4)
+    np.testing.assert_allclose(card["directions"], statistics.directions, atol=1e-3)
+    np.testing.assert_allclose(card["direction_spreads"], statistics.direction_spreads, atol=1e-3)
 
 
 def test_the_thumbnails_of_the_card_are_the_pictures_of_its_latents(card, run):

@@ -1,0 +1,272 @@
+"""How quick the explorer is under the hand: the real window, its engine and a training run, on a screen or under Xvfb.
+
+    xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/explorer.py models/art.keras
+
+Prints one JSON line per measurement: medians and 99th percentiles in milliseconds, and the limits they are held against.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+MOVES = 400
+PACE = 0.016  # seconds between two moves of a dragging hand
+
+
+def main() -> None:
+    """Measure everything, each part in a process of its own."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("model", help="a .keras file of 64x64 pictures")
+    made.add_argument("--repeats", type=int, default=3, help="starts")
+    made.add_argument("--only", choices=PARTS, help="one part")
+    made.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    options = made.parse_args()
+    if options.part:
+        PARTS[options.part](options.model)
+        return
+    for name in [options.only] if options.only else PARTS:
+        starts: list[dict] = []
+        for _ in range(options.repeats if name == "start" else 1):
+            command = [sys.executable, __file__, options.model, "--part", name]
+            with tempfile.TemporaryDirectory() as home:  # nobody's own settings
+                told = {**os.environ, "XDG_CONFIG_HOME": home, "TF_CPP_MIN_LOG_LEVEL": "3"}
+                done = subprocess.run(command, env=told, stdout=subprocess.PIPE, text=True, check=False, cwd=home)
+            lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+            if done.returncode or not lines:
+                sys.exit(f"{name}: ended with code {done.returncode}")
+            starts += lines
+        if name == "start":
+            for key in ("window visible, s", "first decoded picture, s"):
+                values = [one[key] for one in starts]
+                report(key, median=statistics.median(values), least=min(values), most=max(values))
+        else:
+            for line in starts:
+                print(json.dumps(line), flush=True)
+
+
+def report(what: str, **values: float) -> None:
+    """One line of the result."""
+    print(json.dumps({"what": what, **{key: round(value, 3) for key, value in values.items()}}), flush=True)
+
+
+class Program:
+    """The real program in this process, with an ear for paint events and for gaps in the event loop."""
+
+    def __init__(self) -> None:
+        import psutil
+        from PyQt6.QtCore import QEvent, QObject, QTimer
+        from PyQt6.QtWidgets import QApplication
+
+        from explorer.bridge import Bridge
+        from explorer.ui import theme
+        from explorer.ui.preferences import Preferences
+        from explorer.ui.window import MainWindow
+
+        self.process = psutil.Process()
+        self.app = QApplication.instance() or QApplication([])
+        self.app.setOrganizationName("kvae")
+        self.app.setApplicationName("kvae")
+        theme.apply(self.app)
+        self.bridge = Bridge()
+        self.window = MainWindow(self.bridge, Preferences())
+        self.paints: dict[object, list[float]] = {}
+        program = self
+
+        class Ear(QObject):
+            def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+                if event is not None and event.type() == QEvent.Type.Paint:
+                    QTimer.singleShot(0, lambda: program.paints.setdefault(watched, []).append(time.perf_counter()))
+                return False
+
+        self.ear = Ear()
+        self.window.installEventFilter(self.ear)
+        self.gaps: list[float] = []
+        self._last = time.perf_counter()
+        self._beat = QTimer()
+        self._beat.setInterval(1)
+        self._beat.timeout.connect(self._tick)
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.gaps.append(now - self._last)
+        self._last = now
+
+    def listen(self) -> None:
+        """Begin to look for gaps."""
+        self.gaps, self._last = [], time.perf_counter()
+        self._beat.start()
+
+    def until(self, met, seconds: float = 60.0) -> None:
+        """Let the program run until `met()`."""
+        end = time.perf_counter() + seconds
+        while not met():
+            if time.perf_counter() > end:
+                raise TimeoutError(f"waited {seconds:g} s in vain")
+            self.app.processEvents()
+            time.sleep(0.0005)
+
+    def pause(self, seconds: float) -> None:
+        """Let the program run for a while."""
+        end = time.perf_counter() + seconds
+        self.until(lambda: time.perf_counter() > end, seconds + 10)
+
+    def age(self) -> float:
+        """Seconds since the process was started."""
+        return time.time() - self.process.create_time()
+
+    def open(self, model: str) -> None:
+        """Open `model` and wait for its first decoded picture."""
+        self.window.open(model)
+        page = self.window.page("explore")
+        self.until(lambda: page._decoded and page.stage.picture.image is not None)
+
+    def close(self) -> None:
+        self.bridge.shutdown(2.0)
+
+
+def start(model: str) -> None:
+    """From the start of the process to a window, and to the first picture that the model decoded."""
+    program = Program()
+    program.window.show()
+    program.bridge.start()
+    program.window.open(model)
+    program.until(lambda: program.paints.get(program.window))
+    visible = program.age()
+    page = program.window.page("explore")
+    program.until(lambda: page._decoded and page.stage.picture.image is not None)
+    print(json.dumps({"window visible, s": visible, "first decoded picture, s": program.age()}))
+    program.close()
+
+
+def _drag(program: Program) -> list[float]:
+    """Drag the first slider like a hand does; seconds from each move to the paint of that picture or a newer one."""
+    page = program.window.page("explore")
+    view, row = page.stage.picture, page.panel.sliders.visible_rows()[0]
+    painted: list[tuple[float, int]] = []
+    program.paints.pop(view, None)
+    from PyQt6.QtCore import QEvent, QObject
+
+    class Eye(QObject):
+        def eventFilter(self, watched, event):
+            if event is not None and event.type() == QEvent.Type.Paint:
+                painted.append((time.perf_counter(), page._shown_ask))
+            return False
+
+    eye = Eye()
+    view.installEventFilter(eye)
+    moves: list[tuple[float, int]] = []
+    row.pressed.emit()
+    for move in range(MOVES):
+        began, before = time.perf_counter(), page._asked
+        row.wanted.emit(2.5 * float(np.sin(move / 12.0)))
+        # where the throttle held the question back, the next one asked is this move's
+        moves.append((began, page._asked if page._asked > before else page._asked + 1))
+        program.until(lambda began=began: time.perf_counter() - began >= PACE)
+    row.released.emit()
+    program.until(lambda: painted and painted[-1][1] >= moves[-1][1])
+    view.removeEventFilter(eye)
+    return [next(when for when, shown in painted if shown >= ask) - began for began, ask in moves]
+
+
+def _report_drag(what: str, times: list[float], median_limit: float | None, limit: float) -> None:
+    ordered = sorted(1e3 * value for value in times)
+    values = {"median_ms": statistics.median(ordered), "p99_ms": ordered[int(0.99 * len(ordered))], "p99_limit": limit}
+    if median_limit:
+        values["median_limit"] = median_limit
+    report(what, **values, most_ms=ordered[-1])
+
+
+def hand(model: str) -> None:
+    """A scripted use: load, drag, train, drag while training, export. Delays, gaps of the event loop, memory."""
+    from explorer.messages import Steps, Stop
+
+    program = Program()
+    program.window.show()
+    program.bridge.start()
+    program.until(lambda: program.paints.get(program.window))
+    program.pause(1.0)  # the pages are made one after another
+    program.listen()
+    program.open(model)
+    program.pause(1.0)
+    _drag(program)  # the first use warms caches
+    _report_drag("slider to painted pixels, idle", _drag(program), 16.0, 33.0)
+    seen: list[object] = []
+    program.bridge.run_message.connect(seen.append)
+    settings = {one.name: one.default for one in program.bridge.settings}
+    settings.update(network="conv", minutes=5.0)
+    with tempfile.TemporaryDirectory() as folder:
+        run = program.bridge.start_run(settings, str(Path(folder, "bench.keras")))
+        program.until(lambda: sum(isinstance(one, Steps) for one in seen) > 20, 180)
+        _report_drag("slider to painted pixels, while training", _drag(program), None, 50.0)
+        program.window.show_page("train")
+        program.pause(3.0)
+        program.window.show_page("make")
+        _export(program, folder)
+        program.bridge.tell_run(run, Stop())
+        program.until(lambda: run not in program.bridge.running(), 120)
+    gaps = sorted(1e3 * gap for gap in program.gaps)
+    report("event loop's gaps", longest_ms=gaps[-1], p999_ms=gaps[int(0.999 * len(gaps))], longest_limit=50.0)
+    report("window process, MB", resident=program.process.memory_info().rss / 2**20, limit=250.0)
+    program.close()
+
+
+def _export(program: Program, folder: str) -> None:
+    from explorer.messages import Exported, ExportMorph
+
+    model = program.bridge.model
+    assert model is not None
+    way = np.linspace(model.latents[0], model.latents[1], 60).astype("float32")
+    ended: list[object] = []
+    program.bridge.ask(
+        ExportMorph(str(Path(folder, "morph.mp4")), way, 30.0, 256),
+        lambda answer: ended.append(answer) if isinstance(answer, Exported) else None,
+        failed=ended.append,
+    )
+    program.until(lambda: ended, 120)
+
+
+def map_panning(model: str) -> None:
+    """Frames per second of the map with 10,000 thumbnails while it is panned and zoomed."""
+    from PyQt6.QtWidgets import QApplication
+
+    from explorer.ui import theme
+    from explorer.ui.scatter import ScatterView
+
+    app = QApplication.instance() or QApplication([])
+    theme.apply(app)
+    random = np.random.default_rng(0)
+    places = random.standard_normal((10_000, 2))
+    small = random.integers(0, 256, (10_000, 8, 8, 3), np.uint8)
+    view = ScatterView()
+    view.resize(1000, 700)
+    view.add_thumbnails(np.repeat(np.repeat(small, 8, 1), 8, 2))
+    view.set_places(places, [theme.palette().accent], np.zeros(10_000, int), refit=True)
+    view.show()
+    app.processEvents()
+    for zoomed, name in ((0, "all of it"), (6, "close")):
+        for _ in range(zoomed):
+            view.zoom(1.5)
+        times = []
+        for frame in range(120):
+            began = time.perf_counter()
+            view._go(view.view.moved(4.0 * np.cos(frame / 9), 4.0 * np.sin(frame / 9)))
+            view.repaint()
+            app.processEvents()
+            times.append(time.perf_counter() - began)
+        middle = statistics.median(times[20:])
+        slow = sorted(times[20:])[-2]
+        report(f"map of 10,000, {name}", frames_per_second=1 / middle, p99_ms=1e3 * slow, frames_limit=30.0)
+
+
+PARTS = {"start": start, "hand": hand, "map": map_panning}
+
+if __name__ == "__main__":
+    main()

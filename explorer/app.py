@@ -1,0 +1,141 @@
+"""`kvae-explorer`: assemble the window and show it.
+
+This file imports nothing but the standard library at its top: the processes of the engine import it again, and `--help`
+has no need of a window.
+"""
+
+import argparse
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+DESCRIPTION = """Explore a variational autoencoder by hand: move sliders, walk between pictures, train on your own ones
+and turn the KL weight while they learn.
+
+  kvae-explorer                     begin here: train on the sample paintings, or drop a folder of pictures
+  kvae-explorer models/art.keras    open a model that kvae-train left
+"""
+EPILOG = """First steps: press "Train on the sample paintings". A few seconds later the first picture is there, and the
+sliders at its right change it, the most telling ones first; it gets better while you play. Double-click a slider to put
+it back, Ctrl+Z takes back anything. Ctrl+1 to Ctrl+5 are the five tools: Explore, Map, Compare, Train, Make.
+Drop a picture of yours on the window to find it in the model. Everything stays on this machine."""
+
+
+class Troubles:
+    """What becomes of an exception that nobody caught: printed, and told in the window. Never the end of the program.
+
+    PyQt6 aborts on an exception in a slot unless `sys.excepthook` is replaced.
+    """
+
+    def __init__(self) -> None:
+        self.tell: Callable[[str], Any] | None = None  # callable from any thread
+
+    def install(self) -> None:
+        """From now on."""
+        sys.excepthook = self._hear
+        threading.excepthook = lambda args: self._hear(args.exc_type, args.exc_value, args.exc_traceback)
+
+    def _hear(self, kind: type[BaseException], error: BaseException | None, trace: Any) -> None:
+        if sys.stderr is not None:  # a windowed program on Windows has none
+            traceback.print_exception(kind, error, trace)
+        if self.tell is not None and not issubclass(kind, KeyboardInterrupt | SystemExit):
+            self.tell(f"Something went wrong in the program, and it goes on ({kind.__name__}: {error}).")
+
+
+def _parser() -> argparse.ArgumentParser:
+    def formatter(prog: str) -> argparse.HelpFormatter:
+        from rich_argparse import RawDescriptionRichHelpFormatter  # slow to import, and only help needs it
+
+        return RawDescriptionRichHelpFormatter(prog, width=100)
+
+    made = argparse.ArgumentParser(
+        "kvae-explorer",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=formatter,
+    )
+    made.add_argument("model", nargs="?", metavar="MODEL", help="a .keras file to open; without it a welcome page")
+    made.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
+    return made
+
+
+class _Version(argparse.Action):
+    """Reads the version only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"kvae-explorer {version('kvae')}")
+        parser.exit()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; the result is its exit code."""
+    flags = _parser().parse_args(argv)
+    troubles = Troubles()
+    troubles.install()
+
+    from PyQt6.QtWidgets import QApplication
+
+    from explorer.bridge import Bridge
+    from explorer.ui import theme
+    from explorer.ui.preferences import Preferences
+    from explorer.ui.window import MainWindow
+
+    app = QApplication(sys.argv[:1])
+    app.setOrganizationName("kvae")
+    app.setApplicationName("kvae")
+    app.setApplicationDisplayName("")  # the window's title says it
+    app.setDesktopFileName("kvae-explorer")
+    theme.apply(app)
+    bridge = Bridge()
+    window = MainWindow(bridge, Preferences())
+    troubles.tell = window.trouble.emit
+    app.aboutToQuit.connect(bridge.shutdown)
+    signals = _close_on_signals(window.leave)
+    window.show()
+    bridge.start()
+    if flags.model:
+        window.open(flags.model, window.last_page)
+    try:
+        return app.exec()
+    finally:
+        troubles.tell = None
+        signals.close()
+        bridge.shutdown()
+
+
+def _close_on_signals(leave: Callable[[], None]) -> Any:
+    """Ctrl-C and a polite kill close the window as a person would. Returns what to `close` in the end.
+
+    Python runs a signal's handler only between its own instructions, and the event loop has none: the signal writes a
+    byte to a socket that the event loop watches.
+    """
+    import signal
+    import socket
+
+    from PyQt6.QtCore import QSocketNotifier
+
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    notifier = QSocketNotifier(reader.fileno(), QSocketNotifier.Type.Read)  # type: ignore[call-overload]
+    notifier.activated.connect(lambda *_: reader.recv(64))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: leave())
+
+    class Signals:
+        def close(self) -> None:
+            notifier.setEnabled(False)
+            signal.set_wakeup_fd(-1)
+            reader.close()
+            writer.close()
+
+    return Signals()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

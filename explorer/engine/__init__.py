@@ -1,0 +1,1 @@
+"""The processes that own TensorFlow: one that decodes and encodes, and one per training run."""

@@ -1,0 +1,147 @@
+"""What a model's file tells about it before TensorFlow is there: its config and its card, as `ModelInfo`."""
+
+import base64
+import binascii
+import io
+import json
+import math
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from explorer.messages import ModelInfo
+
+MOST_BYTES = 256 << 20  # of a card or config, unpacked: a small file may unpack to a large one
+MOST_PIXELS = 64 << 20  # of the sheet of thumbnails
+COLUMNS = 8  # thumbnails in a row of the sheet
+MOST_DIRECTIONS = 32
+
+
+def glimpse(path: str) -> ModelInfo | None:
+    """What the file at `path` says of its model, in some milliseconds; None where only `kvae.load` can tell what is wrong."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = _json(archive, "config.json")
+            names = [name for name in archive.namelist() if name.split("/")[-1] == "card.json"]
+            card = _json(archive, names[0]) if names else {}
+        if config["registered_name"] != "kvae>VAE" or "encoder" in config["config"] or "decoder" in config["config"]:
+            return None
+        return model_info(path, config["config"], card)
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+    ):
+        return None
+
+
+def model_info(path: str, config: Mapping[str, Any], card: Mapping[str, Any] | None) -> ModelInfo:
+    """The model of `config` with what `card` tells. A part of the card that is absent or malformed is left out.
+
+    Where nothing is known of the posteriors, `rates` are NaN, `means` 0 and `spreads` 1, those of the prior. An
+    autoencoder's `rates` are NaN.
+    """
+    card = card if isinstance(card, Mapping) else {}
+    height, width, channels = (int(side) for side in config["image_shape"])
+    latent = int(config["latent_dim"])
+    autoencoder = bool(config.get("autoencoder", False))
+    network = str(config.get("network", "brought"))
+    posterior = _table(card, "posterior")
+    latents, thumbnails = _samples(card, latent, (height, width, channels))
+    directions, spreads = _directions(card, latents, latent)
+    return ModelInfo(
+        path=os.fspath(path),
+        name=Path(path).stem,
+        image_shape=(height, width, channels),
+        latent_dim=latent,
+        network=network,
+        autoencoder=autoencoder,
+        kl_weight=float(config["kl_weight"]),
+        carries_weight=network == "hybrid" and not autoencoder,
+        rates=_row(posterior.get("rate"), latent, math.nan),
+        means=_row(posterior.get("mean"), latent, 0.0),
+        spreads=np.sqrt(np.maximum(_row(posterior.get("variance"), latent, 1.0), 0.0)),
+        directions=directions,
+        direction_spreads=spreads,
+        latents=latents,
+        thumbnails=thumbnails,
+        settings=_table(card, "settings"),
+        collection=_table(card, "collection"),
+        evaluated=_table(card, "evaluated"),
+        limit=_table(card, "gaussian_limit"),
+        history=_table(card, "history"),
+        steps=_table(card, "steps"),
+    )
+
+
+def _json(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+    if archive.getinfo(name).file_size > MOST_BYTES:
+        raise ValueError(f"{name} is too large")
+    return json.loads(archive.read(name))
+
+
+def _table(card: Mapping[str, Any], name: str) -> dict[str, Any]:
+    table = card.get(name)
+    return dict(table) if isinstance(table, dict) else {}
+
+
+def _row(values: Any, latent: int, otherwise: float) -> np.ndarray:
+    """`values`, float32 (latent,), with `otherwise` for all that is no number."""
+    row = _array(values)
+    if row.shape != (latent,):
+        return np.full(latent, otherwise, np.float32)
+    return np.where(np.isfinite(row), row, otherwise).astype(np.float32)
+
+
+def _array(values: Any) -> np.ndarray:
+    try:
+        return np.array(values, np.float32)  # None becomes NaN
+    except (TypeError, ValueError, OverflowError):
+        return np.empty(0, np.float32)
+
+
+def _samples(card: Mapping[str, Any], latent: int, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Latents (n, latent) and thumbnails uint8 (n, h, w, c) of the same pictures; none of either if they do not fit."""
+    nothing = np.empty((0, latent), np.float32), np.empty((0, 1, 1, shape[2]), np.uint8)
+    latents = _array(card.get("latents"))
+    if latents.ndim != 2 or latents.shape[1] != latent or not len(latents) or not np.isfinite(latents).all():
+        return nothing
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(card["thumbnails"])), formats=["PNG"]) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                return nothing
+            sheet = np.asarray(picture.convert("RGB"))
+    except (KeyError, TypeError, ValueError, OSError, SyntaxError, binascii.Error, Image.DecompressionBombError):
+        return nothing
+    count = len(latents)
+    across, down = min(COLUMNS, count), math.ceil(count / COLUMNS)
+    height, width = sheet.shape[0] // down, sheet.shape[1] // across
+    if (height * down, width * across) != sheet.shape[:2]:
+        return nothing
+    tiles = sheet.reshape(down, height, across, width, 3).swapaxes(1, 2).reshape(down * across, height, width, 3)
+    return latents, np.ascontiguousarray(tiles[:count, :, :, : shape[2]])
+
+
+def _directions(card: Mapping[str, Any], latents: np.ndarray, latent: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unit directions (count, latent) with their spreads (count,): the card's, or for older cards those of its latents."""
+    directions, spreads = _array(card.get("directions")), _array(card.get("direction_spreads"))
+    fits = directions.ndim == 2 and directions.shape[1:] == (latent,) and spreads.shape == directions.shape[:1]
+    if fits and np.isfinite(directions).all() and np.isfinite(spreads).all():
+        return directions, spreads
+    if len(latents) < 2:
+        return np.empty((0, latent), np.float32), np.empty(0, np.float32)
+    values, vectors = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)[1:]
+    count = min(MOST_DIRECTIONS, len(latents) - 1, latent)
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=1)[:, None], axis=1)
+    signed = vectors * np.where(largest < 0, -1.0, 1.0)
+    return signed[:count].astype(np.float32), (values[:count] / math.sqrt(len(latents))).astype(np.float32)

@@ -1,0 +1,126 @@
+"""Compare: the same pictures reconstructed by several models, each at its own size."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explorer.engine.jobs import Job, NotWanted, sentence_of
+from explorer.engine.models import CHUNK, Loaded, Models
+from explorer.engine.pictures import crop_of, open_pictures, picture_for, with_channels
+from explorer.messages import Compare, Compared, ModelInfo, Originals, Progress
+
+
+def compare(job: Job, models: Models) -> None:
+    """Answer a `Compare` with `Originals` and a `Compared` for each model."""
+    request: Compare = job.content
+    if not request.models:
+        raise ValueError("Choose at least one model to compare.")
+    pictures = _Pictures(job, request)
+    first = next((one.info for one in (_opened(models, path) for path in request.models) if one is not None), None)
+    if first is not None:
+        job.reply(Originals(pictures.at(first)))
+    for number, path in enumerate(request.models, start=1):
+        job.reply(_row(job, models, path, pictures), last=number == len(request.models))
+
+
+class _Pictures:
+    """The pictures to compare with, as each model sees them. Held-out ones are those of the first model that asks."""
+
+    def __init__(self, job: Job, request: Compare) -> None:
+        self._job, self._request = job, request
+        self._source: ModelInfo | None = None
+        self._names: tuple[str, ...] = ()
+        self._kept: dict[tuple, np.ndarray] = {}
+
+    def at(self, info: ModelInfo) -> np.ndarray:
+        """uint8 (count, height, width, channels) at the size of the model `info`."""
+        key = (info.image_shape, crop_of(info))
+        if key not in self._kept:
+            files = self._request.pictures
+            self._kept[key] = (
+                np.stack([picture_for(info, path)[0] for path in files]) if files else self._held_out(info)
+            )
+        return self._kept[key]
+
+    def _held_out(self, info: ModelInfo) -> np.ndarray:
+        source = self._source = self._source or info
+        height, width, _ = info.image_shape
+        try:
+            if height != width:
+                raise ValueError(f"{info.name} has pictures that are not square.")
+            collection = open_pictures(source, height, self._tell)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{error} Drop a few pictures to compare with.") from error
+        if not self._names:
+            share = source.settings.get("validation", 0.1)
+            held = collection.split(share if isinstance(share, float) and 0 < share < 1 else 0.1)[1]
+            count = min(max(1, self._request.count), len(held))
+            places = np.linspace(0, len(held) - 1, count).astype(int)  # as in the figure of a run
+            self._names = tuple(collection.names[row] for row in held[places])
+        # by name: at another size the rows are the same pictures, but painted ones have other digests
+        rows = {name: row for row, name in enumerate(collection.names)}
+        return with_channels(collection.read([rows[name] for name in self._names if name in rows]), info)
+
+    def _tell(self, done: int, total: int, what: str) -> None:
+        self._job.reply(Progress(done, total, what))
+
+
+def _opened(models: Models, path: str) -> Loaded | None:
+    try:
+        return models.get(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _row(job: Job, models: Models, path: str, pictures: _Pictures) -> Compared:
+    name = Path(path).stem
+    try:
+        job.check()
+        loaded = models.get(path)
+        return _compared(job, loaded, path, pictures.at(loaded.info))
+    except NotWanted:
+        raise
+    except Exception as error:  # this model's row says so; the others are shown
+        return Compared(path, name, np.empty((0, 1, 1, 3), np.uint8), failure=sentence_of(error))
+
+
+def _compared(job: Job, loaded: Loaded, path: str, originals: np.ndarray) -> Compared:
+    """D from one sample of each posterior and R, as in training; PSNR and the pictures from the posterior means."""
+    info = loaded.info
+    parts = []
+    for start in range(0, len(originals), CHUNK):
+        with job.piece():
+            parts.append(_measured(loaded.model, originals[start : start + CHUNK]))
+    distortions, rates, decibels, images = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Compared(
+        path,
+        info.name,
+        images,
+        kl_weight=info.kl_weight,
+        autoencoder=info.autoencoder,
+        distortion=float(np.mean(distortions)),
+        rate=None if info.autoencoder else float(np.mean(rates)),
+        psnr=float(np.mean(decibels)),
+        active=active_dimensions(info),
+        latent_dim=info.latent_dim,
+    )
+
+
+def active_dimensions(info: ModelInfo) -> int:
+    """Dimensions whose posterior mean varies over the training pictures, by the card."""
+    from kvae.measures.posterior import ACTIVE_VARIANCE
+
+    return int(np.sum(np.square(info.spreads.astype(np.float64)) >= ACTIVE_VARIANCE))
+
+
+def _measured(model: Any, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """D, R and PSNR of each of `pictures`, and their best reconstructions, uint8."""
+    from kvae.measures.quality import psnr
+    from kvae.objectives.likelihoods import squared_error
+
+    images = pictures.astype(np.float32) / 255.0
+    distortion = np.asarray(squared_error(images, model(images, training=False)))
+    rate = np.zeros_like(distortion) if model.autoencoder else np.asarray(model.rates)
+    best = model.reconstruct(images)
+    return distortion, rate, np.asarray(psnr(images, best)), np.rint(best * 255.0).astype(np.uint8)

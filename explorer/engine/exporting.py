@@ -1,0 +1,224 @@
+"""Files a person takes away: a picture as PNG, a morph as MP4 or GIF, latents as CSV or HDF5.
+
+Nothing is overwritten: where a name is taken, the next free one is used. A file appears complete or not at all: it is
+written under a temporary name beside its place and moved there, also when it is cancelled or the disk is full.
+"""
+
+import contextlib
+import csv
+import errno
+import io
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explorer.engine.films import write_gif, write_mp4
+from explorer.messages import Exported, ExportLatents, ExportMorph, ExportPicture
+
+DecodeFunction = Callable[[np.ndarray, float | None], np.ndarray]  # (n, latent), β → uint8 (n, h, w, c)
+ProgressFunction = Callable[[int, int, str], bool]  # done, total, what → whether to go on
+
+CHUNK = 16  # frames decoded in one go, so that the engine's other work is never held up
+SECONDS_BETWEEN_REPORTS = 0.1
+FILMS = {".mp4": write_mp4, ".gif": write_gif}
+TABLES = (".csv", ".h5", ".hdf5")
+
+
+_unfinished: set[Path] = set()
+
+
+def remove_unfinished() -> None:
+    """Remove the temporary files of exports under way, as the process is about to end without unwinding."""
+    for temporary in tuple(_unfinished):
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+class Cancelled(Exception):
+    """The export was cancelled; nothing of it is left on disk."""
+
+
+def export_picture(request: ExportPicture, decode: DecodeFunction, progress: ProgressFunction) -> Exported:
+    """Write one picture as PNG. At the model's own size the pixels are exactly the decoded ones.
+
+    Raises:
+        Cancelled: `progress` returned False.
+        OSError, ValueError: one sentence.
+    """
+    _check_ending(request.path, (".png",))
+    with _new_file(request.path) as (temporary, place):
+        _go_on(progress, 0, 1, "picture")
+        pixels = decode(np.asarray(request.latents, np.float32)[None], request.kl_weight)[0]
+        enlarged(pixels, request.side, request.smooth).save(temporary, format="PNG")
+        _go_on(progress, 1, 1, "picture")
+        return Exported(str(place()))
+
+
+def export_morph(request: ExportMorph, decode: DecodeFunction, progress: ProgressFunction) -> Exported:
+    """Write the frames of a morph as .mp4 or .gif; see `films` for what each can and cannot hold.
+
+    Raises:
+        Cancelled: `progress` returned False.
+        OSError, ValueError: one sentence.
+    """
+    ending = _check_ending(request.path, tuple(FILMS))
+    latents = np.asarray(request.latents, np.float32)
+    if len(latents) == 0 or not request.frames_per_second > 0:
+        raise ValueError(
+            "export_morph: there must be frames and a rate above 0. "
+            f"Received: {len(latents)} frames, frames_per_second={request.frames_per_second!r}."
+        )
+    with _new_file(request.path) as (temporary, place):
+        frames = _frames(request, latents, decode, progress)
+        FILMS[ending](temporary, frames, len(latents), request.frames_per_second, request.loop)
+        _go_on(progress, len(latents), len(latents), "frames")
+        return Exported(str(place()))
+
+
+def export_latents(request: ExportLatents) -> Exported:
+    """Write latents with their names, exact in float32: columns name, z0, z1 ... of a .csv, or `latents` and `names` of an .h5.
+
+    Raises:
+        OSError, ValueError: one sentence.
+    """
+    ending = _check_ending(request.path, TABLES)
+    latents = np.asarray(request.latents, np.float32)
+    if latents.ndim != 2 or len(latents) != len(request.names):
+        raise ValueError(
+            "export_latents: `latents` must have shape (count, latent) and `names` as many entries. "
+            f"Received: shape {latents.shape} and {len(request.names)} names."
+        )
+    with _new_file(request.path) as (temporary, place):
+        (_write_csv if ending == ".csv" else _write_hdf5)(temporary, latents, request.names)
+        return Exported(str(place()))
+
+
+def enlarged(pixels: np.ndarray, side: int, smooth: bool) -> Any:
+    """The Pillow image of `pixels`, uint8 (h, w, 1|3), whose longer side has `side` pixels; untouched at its own size.
+
+    Smooth is Lanczos; otherwise each pixel becomes a block, and where `side` is no multiple some blocks are one wider.
+    """
+    from PIL import Image
+
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    size = size_at(image.width, image.height, side)
+    if size == image.size:
+        return image
+    return image.resize(size, Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST)
+
+
+def size_at(width: int, height: int, side: int) -> tuple[int, int]:
+    """Width and height whose longer side is `side`, in the same proportion."""
+    if side < 1:
+        raise ValueError(f"size_at: `side` must be at least 1 pixel. Received: side={side!r}.")
+    longer = max(width, height)
+    return max(1, round(width * side / longer)), max(1, round(height * side / longer))
+
+
+def _frames(
+    request: ExportMorph, latents: np.ndarray, decode: DecodeFunction, progress: ProgressFunction
+) -> Iterator[Any]:
+    """Pillow images of all frames at the size asked, decoded `CHUNK` at a time; reports progress as they are taken."""
+    reported = -SECONDS_BETWEEN_REPORTS
+    for start in range(0, len(latents), CHUNK):
+        images = decode(latents[start : start + CHUNK], request.kl_weight)
+        for index, pixels in enumerate(images, start):
+            if time.monotonic() - reported >= SECONDS_BETWEEN_REPORTS:
+                _go_on(progress, index, len(latents), "frames")
+                reported = time.monotonic()
+            yield enlarged(pixels, request.side, request.smooth)
+
+
+def _go_on(progress: ProgressFunction, done: int, total: int, what: str) -> None:
+    if not progress(done, total, what):
+        raise Cancelled(f"The export was cancelled after {done} of {total} {what}; nothing was kept.")
+
+
+def _write_csv(path: Path, latents: np.ndarray, names: tuple[str, ...]) -> None:
+    """`str` of a float32 is the shortest text that reads back as the same float32."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["name", *(f"z{dimension}" for dimension in range(latents.shape[1]))])
+        writer.writerows([name, *map(str, row)] for name, row in zip(names, latents, strict=True))
+
+
+def _write_hdf5(path: Path, latents: np.ndarray, names: tuple[str, ...]) -> None:
+    """Built in memory, as HDF5 itself does not survive a full disk."""
+    import h5py
+
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        file["latents"] = latents
+        file.create_dataset("names", data=list(names), dtype=h5py.string_dtype("utf-8"), shape=(len(names),))
+    path.write_bytes(memory.getbuffer())
+
+
+# ---------------------------------------------------------------------- a new file, whole or not at all
+
+
+def _check_ending(path: str, endings: tuple[str, ...]) -> str:
+    ending = Path(path).suffix.lower()
+    if ending not in endings:
+        raise ValueError(f"The name must end in {' or '.join(endings)}. Received: {Path(path).name}.")
+    return ending
+
+
+@contextlib.contextmanager
+def _new_file(path: str) -> Iterator[tuple[Path, Callable[[], Path]]]:
+    """Yield a temporary file and a function that moves it to `path` or the next free name, which it returns.
+
+    The folder is made where it is missing. Without that call, or when the block raises, nothing is left.
+    """
+    from kvae.files.atomic import move_into_place, temporary_file
+
+    wanted = Path(path).absolute()
+
+    def place() -> Path:
+        target = _claim(wanted)
+        try:
+            move_into_place(temporary, target)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        return target
+
+    try:
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_file(wanted.parent, wanted.name[:32]) as temporary:
+            _unfinished.add(temporary)
+            try:
+                yield temporary, place
+            finally:
+                _unfinished.discard(temporary)
+    except OSError as error:
+        raise OSError(_why(error, wanted)) from error
+
+
+def _claim(wanted: Path) -> Path:
+    """Make an empty file at `wanted` or the next free name, so that no other program can take it meanwhile."""
+    candidate, number = wanted, 2
+    while True:
+        try:
+            os.close(os.open(candidate, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            return candidate
+        except FileExistsError:
+            candidate = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+            number += 1
+
+
+def _why(error: OSError, path: Path) -> str:
+    """One sentence: what could not be written, the reason, and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{path.name} could not be written: the disk is full. Free some space or choose another folder."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{path.parent} cannot be written to. Choose another folder."
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
+        return f"{path.parent} is no folder and cannot be made one. Choose another folder."
+    if error.errno == errno.ENAMETOOLONG:
+        return f"The name {path.name[:40]}… is too long. Choose a shorter one."
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{path.name} could not be written: {reason}. Choose another folder or name."

@@ -1,0 +1,201 @@
+"""Models in the engine: opened, kept, decoded and encoded through graphs that are traced once.
+
+Nothing here imports kvae, Keras or TensorFlow before a model is loaded.
+"""
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explorer.engine.cards import model_info
+from explorer.messages import ModelInfo
+
+CHUNK = 16  # pictures decoded or encoded at once: some tens of milliseconds, for which another picture may have to wait
+MOST_MODELS = 3  # kept in memory, the one on screen among them
+Piece = Callable[[], AbstractContextManager[Any]]
+
+
+class Loaded:
+    """A model with its graphs. The KL weight is an input of both, so a decode never changes what another one sees."""
+
+    def __init__(self, path: str, model: Any, card: dict[str, Any] | None = None) -> None:
+        import tensorflow as tf
+
+        self.path, self.model = path, model
+        self.info = self._info(model.card if card is None else card)
+        self._version = 0  # odd while weights are being replaced
+        self._replacing = threading.Lock()
+        weight = tf.TensorSpec((), tf.float32)
+        latents = tf.TensorSpec((None, model.latent_dim), tf.float32)
+        images = tf.TensorSpec((None, *model.image_shape), tf.uint8)
+        self._decode = tf.function(self._decoding, input_signature=[latents, weight])
+        self._encode = tf.function(self._encoding, input_signature=[images, weight])
+        self._decode.get_concrete_function()
+
+    def _decoding(self, latents: Any, weight: Any) -> Any:
+        import keras
+        import tensorflow as tf
+
+        with keras.StatelessScope([(self.model.kl_weight, weight)]):
+            images = self.model.generate(latents)
+        return tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * 255.0), tf.uint8)
+
+    def _encoding(self, images: Any, weight: Any) -> Any:
+        import keras
+        import tensorflow as tf
+
+        with keras.StatelessScope([(self.model.kl_weight, weight)]):
+            return self.model.posterior(tf.cast(images, tf.float32) / 255.0)[0]
+
+    def decode(
+        self, latents: np.ndarray, kl_weight: float | None = None, piece: Piece = contextlib.nullcontext
+    ) -> np.ndarray:
+        """The pictures, uint8 (count, height, width, channels), of `latents` (count, latent), `piece` by piece.
+
+        Raises:
+            ValueError: latents of another model.
+        """
+        latents = np.asarray(latents, np.float32)
+        if latents.ndim != 2 or latents.shape[1] != self.info.latent_dim:
+            raise ValueError(
+                f"{self.info.name} has {self.info.latent_dim} latent dimensions. Received: latents of shape {latents.shape}."
+            )
+        return self._in_pieces(self._decode, latents, kl_weight, piece, np.empty((0, *self.info.image_shape), np.uint8))
+
+    def encode(
+        self, images: np.ndarray, kl_weight: float | None = None, piece: Piece = contextlib.nullcontext
+    ) -> np.ndarray:
+        """The posterior means, float32 (count, latent), of `images`, uint8 (count, height, width, channels)."""
+        nothing = np.empty((0, self.info.latent_dim), np.float32)
+        return self._in_pieces(self._encode, images, kl_weight, piece, nothing)
+
+    def _in_pieces(
+        self, graph: Any, rows: np.ndarray, kl_weight: float | None, piece: Piece, nothing: np.ndarray
+    ) -> np.ndarray:
+        weight = np.float32(self.weight(kl_weight))
+        parts = [nothing]
+        for start in range(0, len(rows), CHUNK):
+            with piece():
+                parts.append(self._whole(graph, rows[start : start + CHUNK], weight))
+        return np.concatenate(parts) if len(parts) != 2 else parts[1]
+
+    def _whole(self, graph: Any, rows: np.ndarray, weight: np.float32) -> np.ndarray:
+        """Run `graph` on weights of one moment: once more where they were replaced meanwhile."""
+        while True:
+            version = self._version
+            if version % 2:
+                with self._replacing:
+                    continue
+            found = graph(rows, weight).numpy()
+            if version == self._version:
+                return found
+
+    def weight(self, kl_weight: float | None) -> float:
+        """The weight asked for, where the picture follows it, and the model's own elsewhere."""
+        if kl_weight is None or not self.info.carries_weight:
+            return self.info.kl_weight
+        return max(float(kl_weight), 0.0)
+
+    def replace_weights(self, path: str) -> ModelInfo:
+        """Take the weights in the .npz file at `path`, keys "0", "1" ... in the order of `model.weights`, and its "card".
+
+        Raises:
+            OSError, ValueError: no such file, or the weights of another model.
+        """
+        model = self.model
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                values = [stored[str(number)] for number in range(len(model.weights))]
+                card = json.loads(str(stored["card"])) if "card" in stored else {}
+        except (KeyError, EOFError) as error:
+            raise ValueError(f"{Path(path).name} does not hold the weights of {self.info.name}.") from error
+        if any(value.shape != tuple(weight.shape) for value, weight in zip(values, model.weights, strict=True)):
+            raise ValueError(f"{Path(path).name} holds the weights of another model than {self.info.name}.")
+        with self._replacing:
+            self._version += 1
+            try:
+                for value, weight in zip(values, model.weights, strict=True):
+                    weight.assign(value)
+            finally:
+                self._version += 1
+        if card:
+            # directions belong to the posteriors they came with
+            old = {name: part for name, part in (model.card or {}).items() if not name.startswith("direction")}
+            model.card = {**old, **card}
+        self.info = self._info(model.card)
+        return self.info
+
+    def _info(self, card: dict[str, Any] | None) -> ModelInfo:
+        model = self.model
+        config = {
+            "image_shape": model.image_shape,
+            "latent_dim": model.latent_dim,
+            "autoencoder": model.autoencoder,
+            "kl_weight": model.beta,
+            "network": "brought" if model.foreign else model.network,
+        }
+        # Keras wraps the tables of its models in its own kind of dict, which cannot be sent
+        return model_info(self.path, config, json.loads(json.dumps(card)))
+
+
+class Models:
+    """The model on screen and a few more, by path, time of change and length of their files."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int, int], Loaded] = {}  # the one used last is the last
+        self._lock = threading.Lock()
+        self._current: Loaded | None = None
+
+    @property
+    def current(self) -> Loaded:
+        """The model on screen. Raises ValueError where there is none."""
+        if self._current is None:
+            raise ValueError("No model is open. Open one, or train one.")
+        return self._current
+
+    def show(self, loaded: Loaded) -> None:
+        """From here on `loaded` is the model on screen."""
+        self._current = loaded
+
+    def get(self, path: str) -> Loaded:
+        """The model at `path`, from memory where its file has not changed.
+
+        Raises:
+            OSError, ValueError: no such file, or none that kvae can open, in one sentence.
+        """
+        key = _key(path)
+        with self._lock:
+            found = self._kept.pop(key, None) if key is not None else None
+            if found is not None and key is not None:
+                self._kept[key] = found
+                return found
+        from kvae.saving import load
+
+        loaded = Loaded(path, load(path))
+        with self._lock:
+            if key is not None and key == _key(path):  # a file that changed while it was read belongs to no key
+                self._kept[key] = loaded
+            for old in list(self._kept)[: max(0, len(self._kept) - MOST_MODELS)]:
+                del self._kept[old]
+        return loaded
+
+    def refresh(self, path: str) -> ModelInfo:
+        """Take newer weights for the model on screen; it is then no longer what its file says."""
+        loaded = self.current
+        with self._lock:
+            self._kept = {key: one for key, one in self._kept.items() if one is not loaded}
+        return loaded.replace_weights(path)
+
+
+def _key(path: str) -> tuple[str, int, int] | None:
+    try:
+        about = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return str(path), about.st_mtime_ns, about.st_size

@@ -1,0 +1,253 @@
+"""The engine: the process that decodes, encodes and lays out maps for the window.
+
+It says `Hello` at once, imports TensorFlow while the first file's card is read already, and then serves requests in four
+threads: pictures, which wait for nothing; opening; quick questions such as filmstrips; and long ones. It ends when its
+pipe closes, so that nothing is left when the window is killed.
+
+Importing this file is cheap and brings in neither kvae nor TensorFlow: the window names `engine_main` to start it.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn
+
+import numpy as np
+
+from explorer.engine.jobs import LOADS, LONG, PICTURES, QUICK, Job, Mailbox, NotWanted, Turns, sentence_of
+from explorer.engine.models import Loaded, Models
+from explorer.messages import (
+    Cancel,
+    Compare,
+    Decode,
+    Decoded,
+    Encode,
+    Encoded,
+    ExportLatents,
+    ExportMorph,
+    ExportPicture,
+    Failed,
+    Glimpsed,
+    Hello,
+    Open,
+    Opened,
+    Progress,
+    ReadMap,
+    Ready,
+    Refresh,
+    Reply,
+    Request,
+    SettingInfo,
+)
+
+THREADS = 2  # of TensorFlow's operations: pictures of this size gain nothing from more, and a trainer wants the rest
+_STARTED = time.monotonic()
+
+
+def engine_main(connection: Connection) -> None:
+    """Serve the window at the other end of `connection` until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the window's to handle
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the GPU is the trainer's
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    Engine(connection).run()
+
+
+class Engine:
+    """What the threads share."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+        self._mailbox = Mailbox()
+        self._turns = Turns()
+        self._models = Models()
+        self._imported = threading.Event()
+        self._broken = ""  # why TensorFlow cannot be used, if so
+
+    def run(self) -> None:
+        """Serve pictures in this thread, everything else in others; never returns."""
+        threading.Thread(target=self._read, daemon=True, name="pipe").start()
+        self._send(Hello(*_settings()))
+        for worker in (LOADS, QUICK, LONG):
+            threading.Thread(target=self._serve, args=(worker,), daemon=True, name=worker).start()
+        try:
+            _import_tensorflow()
+        except Exception as error:
+            self._broken = f"TensorFlow cannot be started: {sentence_of(error)} Install kvae again."
+        self._imported.set()
+        if not self._broken:
+            self._send(Ready(time.monotonic() - _STARTED))
+        self._serve(PICTURES)
+
+    def _read(self) -> None:
+        try:
+            while True:
+                message = self._connection.recv()
+                if isinstance(message, Request):
+                    self._mailbox.put(message)
+                elif isinstance(message, Cancel):
+                    self._mailbox.cancel(message.ticket)
+        except (EOFError, OSError):
+            _leave()
+
+    def _send(self, message: Any) -> None:
+        try:
+            with self._sending:
+                self._connection.send(message)
+        except OSError:
+            _leave()
+
+    # ------------------------------------------------------------------ serving
+
+    def _serve(self, worker: str) -> None:
+        while True:
+            request = self._mailbox.take(worker)
+            job = Job(request, self._send, self._mailbox, self._turns)
+            try:
+                self._answer(job)
+            except NotWanted:
+                pass
+            except Exception as error:
+                if not job.closed and job.wanted:
+                    self._send(Reply(request.ticket, Failed(sentence_of(error))))
+            finally:
+                self._mailbox.done(request.ticket)
+
+    def _answer(self, job: Job) -> None:
+        answers: dict[type, Callable[[Job], None]] = {
+            Open: self._open,
+            Refresh: self._refresh,
+            Decode: self._decode,
+            Encode: self._encode,
+            ReadMap: self._map,
+            Compare: self._compare,
+            ExportPicture: self._export,
+            ExportMorph: self._export,
+            ExportLatents: self._export,
+        }
+        if type(job.content) not in answers:
+            raise ValueError(f"The engine does not know the question {type(job.content).__name__}.")
+        if not isinstance(job.content, Open | ExportLatents):
+            self._wait_for_tensorflow()
+        answers[type(job.content)](job)
+
+    def _wait_for_tensorflow(self) -> None:
+        self._imported.wait()
+        if self._broken:
+            raise RuntimeError(self._broken)
+
+    # ------------------------------------------------------------------ the questions
+
+    def _open(self, job: Job) -> None:
+        from explorer.engine.cards import glimpse
+
+        path = job.content.path
+        glimpsed = glimpse(path)
+        if glimpsed is not None:
+            job.reply(Glimpsed(glimpsed))
+        self._wait_for_tensorflow()
+        loaded = self._models.get(path)
+        loaded.decode(np.zeros((1, loaded.info.latent_dim), np.float32))  # traced and warm before anyone waits for it
+        job.check()
+        self._models.show(loaded)
+        job.reply(Opened(loaded.info), last=True)
+
+    def _refresh(self, job: Job) -> None:
+        job.reply(Opened(self._models.refresh(job.content.path)), last=True)
+
+    def _decode(self, job: Job) -> None:
+        request: Decode = job.content
+        images = self._models.current.decode(request.latents, request.kl_weight, job.piece)
+        job.reply(Decoded(images), last=True)
+
+    def _encode(self, job: Job) -> None:
+        from explorer.engine.pictures import picture_for
+
+        request: Encode = job.content
+        loaded = self._models.current
+        image, note = picture_for(loaded.info, request.picture)
+        latents = loaded.encode(image[None], request.kl_weight, job.piece)
+        reconstruction = loaded.decode(latents, request.kl_weight, job.piece)[0]
+        job.reply(Encoded(latents[0], image, reconstruction, note), last=True)
+
+    def _map(self, job: Job) -> None:
+        from explorer.engine.mapping import read_map
+
+        read_map(job, self._models.current)
+
+    def _compare(self, job: Job) -> None:
+        from explorer.engine.comparing import compare
+
+        compare(job, self._models)
+
+    def _export(self, job: Job) -> None:
+        from explorer.engine import exporting
+
+        def progress(done: int, total: int, what: str) -> bool:
+            if job.wanted:
+                job.reply(Progress(done, total, what))
+            return job.wanted
+
+        request = job.content
+        try:
+            if isinstance(request, ExportLatents):
+                exported = exporting.export_latents(request)
+            else:
+                decode = _decoder(self._models.current, job)
+                write = exporting.export_picture if isinstance(request, ExportPicture) else exporting.export_morph
+                exported = write(request, decode, progress)
+        except exporting.Cancelled as error:
+            raise NotWanted from error
+        job.reply(exported, last=True)
+
+
+def _decoder(loaded: Loaded, job: Job) -> Callable[[np.ndarray, float | None], np.ndarray]:
+    """Decodes with the model that was on screen when the export was asked for, whatever is opened meanwhile."""
+    return lambda latents, kl_weight: loaded.decode(latents, kl_weight, job.piece)
+
+
+def _settings() -> tuple[str, tuple[SettingInfo, ...]]:
+    """kvae's version and its settings as plain data; neither needs Keras."""
+    import kvae
+    from kvae.settings import SETTINGS
+
+    return kvae.__version__, tuple(
+        SettingInfo(
+            name,
+            one.default,
+            one.help,
+            one.kind.__name__,
+            one.group,
+            one.low,
+            one.high,
+            one.unit,
+            one.choices,
+            one.many,
+        )
+        for name, one in SETTINGS.items()
+    )
+
+
+def _leave() -> NoReturn:
+    """The window is gone: end at once, whatever the other threads are in the middle of, but leave no half a file."""
+    exporting = sys.modules.get("explorer.engine.exporting")
+    if exporting is not None:
+        exporting.remove_unfinished()
+    os._exit(0)
+
+
+def _import_tensorflow() -> None:
+    from kvae.cli.display import hushed
+    from kvae.lean import lean_imports
+
+    with hushed(), lean_imports():
+        import tensorflow as tf
+
+        import kvae.saving  # noqa: F401
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS)

@@ -1,0 +1,167 @@
+"""A trainer: the process of one run. It imports TensorFlow at once and then waits for `Start`, so that a spare one is warm.
+
+The run goes on in the main thread. A second thread reads what the window wants; the run obeys between two batches. When
+the window is gone, that thread ends the process. Nothing here imports kvae before the process runs: the window names
+`trainer_main` to start it.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from explorer.messages import Continue, Delivered, Pause, RunFailed, SetWeight, Start, Stop
+
+NICENESS = 5  # below the engine's, so that the sliders stay smooth while both want the processor
+DELIVERY_SECONDS = 15.0  # a model that is being saved when the window goes is not given up
+
+
+class Stopped(Exception):
+    """The window wants no model of a run that has not begun."""
+
+
+class Orders:
+    """What the window wants, as of now. Written by the thread that reads the pipe, read by the run between batches."""
+
+    def __init__(self) -> None:
+        self.stop = False
+        self.delivering = False  # set by the run: from here on the end is near, and worth waiting for
+        self.ended = threading.Event()
+        self.cleanup: Callable[[], None] | None = None  # leaves nothing of the run behind
+        self._start: Start | None = None
+        self._weight: float | None = None
+        self._lock = threading.Lock()
+        self._begin, self._go = threading.Event(), threading.Event()
+        self._go.set()
+
+    def take(self, message: Any) -> None:
+        """Note what the window says."""
+        if isinstance(message, Start):
+            self._start = message
+            self._begin.set()
+        elif isinstance(message, SetWeight):
+            with self._lock:
+                self._weight = message.kl_weight
+        elif isinstance(message, Pause):
+            if not self.stop:
+                self._go.clear()
+        elif isinstance(message, Continue):
+            self._go.set()
+        elif isinstance(message, Stop):
+            self.stop = True
+            self._go.set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run is to wait."""
+        return not self._go.is_set()
+
+    def wait(self) -> None:
+        """Sleep until the run may go on."""
+        self._go.wait()
+
+    def weight(self) -> float | None:
+        """The KL weight that was asked for since the last call, if any."""
+        with self._lock:
+            weight, self._weight = self._weight, None
+        return weight
+
+    def wait_for_start(self) -> Start:
+        """Sleep until the window says what to train."""
+        self._begin.wait()
+        assert self._start is not None
+        return self._start
+
+    def window_gone(self) -> None:
+        """End the process at once, or as soon as the model that is being saved is safe."""
+        if self.delivering:
+            self.ended.wait(DELIVERY_SECONDS)
+        if self.cleanup is not None:
+            self.cleanup()
+        os._exit(0)
+
+
+def trainer_main(connection: Connection) -> None:
+    """The target of a spawned process: wait for `Start`, train, tell, end."""
+    if hasattr(os, "nice"):  # before any thread: on Linux each thread has its own niceness
+        with contextlib.suppress(OSError):
+            os.nice(NICENESS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the window to answer
+    orders = Orders()
+    threading.Thread(target=_read, args=(connection, orders), name="orders", daemon=True).start()
+    _import()
+    start = orders.wait_for_start()
+
+    def send(message: Any) -> None:
+        with contextlib.suppress(OSError):  # the window is gone, which the other thread sees
+            connection.send(message)
+
+    last: Delivered | RunFailed
+    try:
+        last = _trained(start, orders, send)
+    except Stopped:
+        last = RunFailed(start.run, "The run was stopped before training began, so there is no model.")
+    except Exception as error:
+        last = RunFailed(start.run, sentence_of(error))
+    send(last)  # before its snapshots go, so that nobody asks for them any more
+    if orders.cleanup is not None:
+        orders.cleanup()
+    orders.ended.set()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(0)  # TensorFlow's own end takes a second, and now and then does not come
+
+
+def _read(connection: Connection, orders: Orders) -> None:
+    try:
+        while True:
+            orders.take(connection.recv())
+    except (EOFError, OSError):
+        orders.window_gone()
+
+
+def _import() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from kvae.lean import lean_imports
+
+    with lean_imports():
+        import explorer.engine.telling  # noqa: F401
+
+
+def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Delivered:
+    from explorer.engine.snapshots import Snapshots
+    from explorer.engine.telling import Teller
+    from kvae.saving import load
+    from kvae.training.device import choose_device
+    from kvae.training.run import resumed, train
+
+    snapshots = Snapshots(start.workspace, start.output)
+    orders.cleanup = snapshots.remove
+    settings = dict(start.settings)
+    model = None
+    if start.resume:
+        choose_device(settings.get("device", "auto"))  # before anything is computed
+        model = load(start.resume)
+        settings = resumed(model, settings)
+    data = settings.pop("data", "paintings")
+    teller = Teller(start.run, send, orders, snapshots)
+    run = train(data, output=start.output, listener=teller, resume=model, **settings)
+    teller.flush()
+    return Delivered(start.run, str(run.path), str(run.figure), run.stopped, vars(run.evaluated))
+
+
+def sentence_of(error: BaseException) -> str:
+    """What went wrong, in one sentence; a mistake of ours also leaves its trace on standard error."""
+    text = " ".join(str(error).split("\n")[0].split())
+    kind = type(error).__name__
+    if isinstance(error, MemoryError) or kind == "ResourceExhaustedError":
+        return "There is not enough memory for this run. Choose smaller pictures, a smaller batch or narrower widths."
+    if isinstance(error, (ValueError, OSError)) and text:
+        return text
+    traceback.print_exception(error)
+    return f"Training failed: {text[:200] or kind}."

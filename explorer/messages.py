@@ -1,0 +1,454 @@
+"""The whole protocol between the window and its processes: frozen messages over one pipe to each process.
+
+The window asks the engine with a `Request`, whose `ticket` every `Reply` to it carries. A lane holds one request: a newer
+one replaces an older one that has not been begun, and answers to an older one are dropped. Trainer processes are told
+`Start`, `SetWeight`, `Pause`, `Continue` and `Stop`, and send everything below "a run" on their own account.
+
+Nothing here imports more than NumPy: window and processes share this file and nothing else.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+# ---------------------------------------------------------------------- envelopes
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`content` is one of the questions below. `lane` "" is a lane of its own: never replaced by a newer request."""
+
+    ticket: int
+    lane: str
+    content: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`content` answers the request with this ticket; `last` closes it. A question that fails is answered `Failed`."""
+
+    ticket: int
+    content: Any
+    last: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Window to engine: the request with this ticket is not wanted any more."""
+
+    ticket: int
+
+
+# ---------------------------------------------------------------------- what the engine says of itself
+
+
+@dataclass(frozen=True, slots=True)
+class SettingInfo:
+    """One setting of `kvae.settings.SETTINGS` as plain data. `kind` is "bool", "int", "float" or "str"."""
+
+    name: str
+    default: Any
+    help: str
+    kind: str
+    group: str
+    low: float | None
+    high: float | None
+    unit: str
+    choices: tuple[str, ...]
+    many: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The engine's first word, long before TensorFlow is there: what can be set."""
+
+    version: str
+    settings: tuple[SettingInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """TensorFlow is there; `seconds` since the process started."""
+
+    seconds: float
+
+
+# ---------------------------------------------------------------------- questions to the engine, and their answers
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The question could not be answered; one sentence that says what is wrong and what to do."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` parts of `what`; not the last reply."""
+
+    done: int
+    total: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Load the model file at `path`. Answers: `Glimpsed` (at once, from the card alone), then `Opened` or `Failed`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Take newer weights of the open model from the file at `path`, which a trainer wrote. Answer: `Opened`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What the window knows of a model. Latent dimensions are numbered from 0; arrays are float32 unless said.
+
+    `rates` (latent,), in nats, `means` and `spreads` (latent,), the mean and standard deviation over the pictures of each
+    posterior mean. `directions` (count, latent) are unit principal directions of the posterior means with
+    `direction_spreads` (count,), largest first. `latents` (n, latent) and `thumbnails`, uint8 (n, height, width, channels), are
+    a few of the training pictures. `carries_weight` says whether the picture itself follows the KL weight.
+    """
+
+    path: str
+    name: str
+    image_shape: tuple[int, int, int]
+    latent_dim: int
+    network: str
+    autoencoder: bool
+    kl_weight: float
+    carries_weight: bool
+    rates: np.ndarray
+    means: np.ndarray
+    spreads: np.ndarray
+    directions: np.ndarray
+    direction_spreads: np.ndarray
+    latents: np.ndarray
+    thumbnails: np.ndarray
+    settings: dict[str, Any] = field(default_factory=dict)  # those it was trained with; `data` says on what
+    collection: dict[str, Any] = field(default_factory=dict)  # name, pictures, training, validation, manifest_hash
+    evaluated: dict[str, Any] = field(default_factory=dict)  # distortion, rate, loss, psnr on held-out pictures
+    limit: dict[str, Any] = field(default_factory=dict)  # the Gaussian limit: distortion, rate, loss, active
+    history: dict[str, list] = field(default_factory=dict)
+    steps: dict[str, list] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpsed:
+    """What the file's card tells before the network is built: enough to lay out the sliders. Not the last reply."""
+
+    model: ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The model is loaded and has decoded its first picture."""
+
+    model: ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """The pictures of `latents`, float32 (count, latent), at `kl_weight` where the model carries one. Answer: `Decoded`."""
+
+    latents: np.ndarray
+    kl_weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """`images`, uint8 (count, height, width, channels): exactly what goes on the screen."""
+
+    images: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Encode:
+    """The latents of one picture: a file, or uint8 (height, width, 3). Answer: `Encoded`."""
+
+    picture: str | np.ndarray
+    kl_weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """`latents` (latent,), the posterior mean; `image` as the model saw it and `reconstruction`, both uint8 (h, w, c)."""
+
+    latents: np.ndarray
+    image: np.ndarray
+    reconstruction: np.ndarray
+    note: str = ""  # what was done to the picture that its owner may want to know
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMap:
+    """Encode the pictures the open model was trained on, at most `most`. Answers: `MapPart`s, then `MapDone`."""
+
+    most: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class MapPart:
+    """Some more pictures, in order. Not the last reply.
+
+    `latents` float32 (n, latent), `thumbnails` uint8 (n, side, side, channels), at most 64 pixels; `names` and `folders` (n,).
+    """
+
+    done: int
+    total: int
+    latents: np.ndarray
+    thumbnails: np.ndarray
+    names: tuple[str, ...]
+    folders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MapDone:
+    """The principal components of all latents sent: `mean` (latent,), `components` (count, latent), their variance `shares`."""
+
+    mean: np.ndarray
+    components: np.ndarray
+    shares: np.ndarray
+    note: str = ""  # such as: the training pictures are not on this machine, these are the model's own few
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Reconstruct the same pictures with several models. Answers: `Originals`, then a `Compared` for each model.
+
+    `pictures` are files; none means `count` held-out pictures of the first model's collection. Each model sees the pictures at its own size.
+    """
+
+    models: tuple[str, ...]
+    pictures: tuple[str, ...] = ()
+    count: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Originals:
+    """uint8 (count, height, width, channels). Not the last reply."""
+
+    images: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One model's row. `distortion`, `rate` (None for an autoencoder) and `psnr` are means over these pictures.
+
+    `failure` is a sentence where this model could not be used; then `images` is empty. The last model's row is the last reply.
+    """
+
+    path: str
+    name: str
+    images: np.ndarray
+    kl_weight: float = 0.0
+    autoencoder: bool = False
+    distortion: float = 0.0
+    rate: float | None = None
+    psnr: float = 0.0
+    active: int = 0
+    latent_dim: int = 0
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPicture:
+    """Decode `latents` (latent,) and write a PNG of `side` pixels. `smooth` enlarges softly, otherwise in whole pixels."""
+
+    path: str
+    latents: np.ndarray
+    side: int
+    smooth: bool = True
+    kl_weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportMorph:
+    """Decode `latents` (frames, latent) and write them as .mp4 or .gif. Answers: `Progress`, then `Exported`."""
+
+    path: str
+    latents: np.ndarray
+    frames_per_second: float
+    side: int
+    smooth: bool = True
+    loop: bool = True
+    kl_weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportLatents:
+    """Write `latents` (count, latent) with `names` as .csv or .h5. Answer: `Exported`."""
+
+    path: str
+    latents: np.ndarray
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The file that was written: the path asked for, or the next free name, as nothing is overwritten."""
+
+    path: str
+
+
+# ---------------------------------------------------------------------- a run: what a trainer is told
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Train with `settings` (names of `kvae.settings`) and deliver a model at `output` or the next free name.
+
+    `workspace` is a folder for the run's snapshots; the trainer removes what it wrote there when it ends.
+    """
+
+    run: int
+    settings: dict[str, Any]
+    output: str
+    workspace: str
+    resume: str = ""  # a model file to go on from
+
+
+@dataclass(frozen=True, slots=True)
+class SetWeight:
+    """The KL weight of the next batch."""
+
+    kl_weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait after this batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Go on after a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End after this batch and deliver the model."""
+
+
+# ---------------------------------------------------------------------- a run: what a trainer says
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something worth reading once: the pictures found, the device, the Gaussian limit."""
+
+    run: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """Preparation: `done` of `total` parts of `what`."""
+
+    run: int
+    done: int
+    total: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The pictures are ready. The Gaussian limit on held-out pictures: `weights`, `distortions`, `rates`, each (points,)."""
+
+    run: int
+    name: str
+    training: int
+    validation: int
+    device: str
+    weights: np.ndarray
+    distortions: np.ndarray
+    rates: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """Training sets out; `total_steps` is None where minutes count."""
+
+    run: int
+    kl_weight: float
+    total_steps: int | None
+    steps_per_epoch: int
+    first_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Batches since the last such message, at most 10 messages a second, each batch's own terms, not running means.
+
+    Each array float64 (n,): `step`, `distortion`, `rate` (NaN for an autoencoder), `kl_weight`, `loss`, `seconds`.
+    """
+
+    run: int
+    step: np.ndarray
+    distortion: np.ndarray
+    rate: np.ndarray
+    kl_weight: np.ndarray
+    loss: np.ndarray
+    seconds: np.ndarray
+    progress: float  # share of the run that is done
+    images_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnded:
+    """`record` has the keys of the history: epoch, step, val_distortion, val_rate, val_loss, val_psnr ..."""
+
+    run: int
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The fixed preview: held-out `originals` over their `reconstructions`, both uint8 (n, height, width, channels)."""
+
+    run: int
+    step: int
+    originals: np.ndarray
+    reconstructions: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The model as it is now can be opened: the first is a model file, later ones are weights for `Refresh`."""
+
+    run: int
+    path: str
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The run waits."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The run ended and its model is on disk; `stopped` where it was ended early."""
+
+    run: int
+    path: str
+    figure: str
+    stopped: bool
+    evaluated: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed:
+    """The run ended without a model; one sentence."""
+
+    run: int
+    sentence: str

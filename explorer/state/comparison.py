@@ -1,0 +1,212 @@
+"""The comparison of several models on the same pictures, without a window: who is in it, what came back, words and files."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from explorer.messages import Compare, Compared, Originals
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`models` and `pictures` are paths; no pictures means `count` held-out ones of the first model's collection.
+
+    `originals` uint8 (count, height, width, channels) and `rows` by model path are the engine's answers so far.
+    """
+
+    models: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+    count: int = 8
+    originals: np.ndarray | None = None
+    rows: dict[str, Compared] = field(default_factory=dict)
+
+    def with_models(self, paths: Iterable[str]) -> "Comparison":
+        """`paths` added at the end; one that is there already stays where it is."""
+        return replace(self, models=tuple(dict.fromkeys((*self.models, *paths))))
+
+    def without_model(self, path: str) -> "Comparison":
+        """`path` taken out."""
+        rows = {key: row for key, row in self.rows.items() if key != path}
+        models = tuple(model for model in self.models if model != path)
+        return replace(self, models=models, rows=rows, originals=self.originals if models else None)
+
+    def moved(self, path: str, by: int) -> "Comparison":
+        """`path` `by` places further down, or as far as it goes."""
+        rest = [model for model in self.models if model != path]
+        rest.insert(min(max(self.models.index(path) + by, 0), len(rest)), path)
+        return replace(self, models=tuple(rest))
+
+    def question(self) -> Compare:
+        """What to ask of the engine."""
+        return Compare(self.models, self.pictures, self.count)
+
+    def answered(self, content: Originals | Compared) -> "Comparison":
+        """With one more answer. Originals other than before make every row one of the past; failures are tried again."""
+        if isinstance(content, Compared):
+            return replace(self, rows={**self.rows, content.path: content})
+        same = self.originals is not None and np.array_equal(self.originals, content.images)
+        rows = {path: row for path, row in self.rows.items() if same and not row.failure}
+        return replace(self, originals=content.images, rows=rows)
+
+    def failed(self, sentence: str, answered: Iterable[str]) -> "Comparison":
+        """Every model but those `answered` fails with `sentence`."""
+        missing = {path: failure(path, sentence) for path in self.models if path not in set(answered)}
+        return replace(self, rows={**self.rows, **missing})
+
+
+def failure(path: str, sentence: str) -> Compared:
+    """The row of a model that could not be used."""
+    return Compared(path, PurePath(path).stem, np.empty((0, 1, 1, 3), np.uint8), failure=sentence)
+
+
+# ---------------------------------------------------------------------- words
+
+
+def digits(value: float, count: int) -> str:
+    """`value` with `count` significant digits and no exponent: 196.2, 221, 0.0412."""
+    if not np.isfinite(value):
+        return "not finite"
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    if whole:
+        return f"{value:.{max(count - whole, 0)}f}"
+    return f"{value:.{count}g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.{count - 1}e}"
+
+
+def weight_words(row: Compared) -> str:
+    """The model's weight and decoder noise: "KL weight 0.1 · σ 0.224"."""
+    if row.autoencoder:
+        return "plain autoencoder"
+    return f"KL weight {row.kl_weight:g} · σ {(row.kl_weight / 2) ** 0.5:.3g}"
+
+
+def measures(row: Compared, originals: np.ndarray | None = None) -> tuple[tuple[str, str], ...]:
+    """The numbers under a row, each with the term that explains it (`explorer.ui.terms.TERMS`).
+
+    A model that sees the pictures at another size than the `originals` says so: D is a sum over pixel values.
+    """
+    if row.failure:
+        return ()
+    height, width = row.images.shape[1:3]
+    same = originals is None or originals.shape[1:3] == (height, width)
+    size = () if same else ((f"at {width}×{height} pixels, so D is another sum", "distortion"),)
+    rate = () if row.rate is None else ((f"R {digits(row.rate, 3)} nats", "rate"),)
+    return (
+        (f"D {digits(row.distortion, 4)}", "distortion"),
+        *rate,
+        (f"PSNR {digits(row.psnr, 3)} dB", "psnr"),
+        (f"{row.active} of {row.latent_dim} active", "active"),
+        *size,
+    )
+
+
+def numbers(row: Compared) -> str:
+    """One line: "D 196.2 · R 221 nats · PSNR 17.3 dB · 128 of 128 active"."""
+    return " · ".join(words for words, _ in measures(row))
+
+
+# ---------------------------------------------------------------------- files
+
+
+def table(comparison: Comparison) -> str:
+    """The numbers as CSV text: one line per model, in the order shown, numbers in full."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ("model", "path", "autoencoder", "kl_weight", "sigma", "distortion", "rate_nats")
+        + ("psnr_db", "active", "latent_dim", "pictures", "failure")
+    )
+    for path in comparison.models:
+        row = comparison.rows.get(path)
+        if row is None or row.failure:
+            writer.writerow((PurePath(path).stem, path, *[""] * 9, row.failure if row else "no answer yet"))
+            continue
+        weight = ("", "") if row.autoencoder else (row.kl_weight, (row.kl_weight / 2) ** 0.5)
+        rate = "" if row.rate is None else row.rate
+        writer.writerow(
+            (row.name, path, row.autoencoder, *weight, row.distortion, rate)
+            + (row.psnr, row.active, row.latent_dim, len(row.images), "")
+        )
+    return text.getvalue()
+
+
+def write_new(path: Path, data: bytes) -> Path:
+    """Write `data` to `path`, or to the next free numbered name: "a.png", "a-2.png", ... Nothing is overwritten."""
+    number = 1
+    while True:
+        name = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+        try:
+            with name.open("xb") as file:
+                file.write(data)
+            return name
+        except FileExistsError:
+            number += 1
+
+
+# ---------------------------------------------------------------------- the layout of the table
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything stands, in whole pixels: a label at the left, then one column per picture, rows from the top.
+
+    `zooms` are whole numbers, one per row; the first row is the originals. `tops` and `heights` are those of the pictures.
+    """
+
+    label: int
+    gap: int
+    cell: int
+    columns: int
+    zooms: tuple[int, ...]
+    tops: tuple[int, ...]
+    heights: tuple[int, ...]
+    width: int
+    height: int
+
+    def left(self, column: int) -> int:
+        """The left edge of a column."""
+        return self.label + column * (self.cell + self.gap)
+
+    def column_at(self, x: float, y: float) -> int | None:
+        """The column of the picture at (x, y), or none."""
+        for top, height in zip(self.tops, self.heights, strict=True):
+            if top <= y < top + height:
+                column = int((x - self.label) // (self.cell + self.gap))
+                inside = x >= self.label and (x - self.label) % (self.cell + self.gap) < self.cell
+                return column if inside and column < self.columns else None
+        return None
+
+
+def lay_out(
+    sizes: list[tuple[int, int]],
+    columns: int,
+    room: tuple[int, int],
+    *,
+    label: int,
+    gap: int,
+    caption: int,
+    least: int,
+    comfortable: int = 128,
+) -> Layout:
+    """The layout of rows of pictures of `sizes` (height, width) each, in a room of (width, height), whole-number scaling.
+
+    Pictures are as large as the width allows; where the rows then do not fit the height, smaller, but not below
+    `comfortable` pixels: rather scroll. All rows share the columns: smaller pictures are enlarged as often as they fit.
+    `caption` pixels stand under each row but the first, the originals; no row is less than `least` high, which is the height
+    of one without pictures, size (0, 0).
+    """
+    widest = max((size[1] for size in sizes), default=1)
+    most = max(((room[0] - label - gap) // max(columns, 1) - gap) // widest, 1)
+    smallest = min(most, -(-comfortable // widest))
+    for zoom in range(most, smallest - 1, -1):
+        cell = widest * zoom
+        zooms = tuple(max(cell // max(size[1], 1), 1) for size in sizes)
+        heights = tuple(max(size[0] * factor, least) for size, factor in zip(sizes, zooms, strict=True))
+        if sum(heights) + gap * (len(sizes) + 1) + caption * (len(sizes) - 1) <= room[1]:
+            break
+    tops = tuple(gap * (row + 1) + sum(heights[:row]) + caption * max(row - 1, 0) for row in range(len(sizes)))
+    total = label + columns * (cell + gap) + gap
+    return Layout(label, gap, cell, columns, zooms, tops, heights, total, tops[-1] + heights[-1] + caption + gap)

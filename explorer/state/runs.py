@@ -1,0 +1,331 @@
+"""What is known of the training runs of this session, and their curves as numbers. No Qt."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from explorer.messages import (
+    Began,
+    Delivered,
+    EpochEnded,
+    Paused,
+    Prepared,
+    RunFailed,
+    Said,
+    Steps,
+    Working,
+)
+
+QUANTITIES = ("loss", "distortion", "weighted_rate", "rate", "kl_weight")  # in the order of reading
+ALONG = ("steps", "epochs", "time")  # what x can be
+
+_TERMS = ("step", "distortion", "rate", "kl_weight", "loss", "seconds")
+_ROUGHLY = 1e-6  # weights closer than this (relatively) are one: float32 0.1 is not a turn from 0.1
+
+
+class Columns:
+    """A table of numbers that grows by blocks at the cost of a copy each time it doubles."""
+
+    def __init__(self, names: Sequence[str], room: int = 1024) -> None:
+        self._places = {name: place for place, name in enumerate(names)}
+        self._numbers = np.empty((len(self._places), room))
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """One column, shape (len,): a view that is not to be written to."""
+        return self._numbers[self._places[name], : self._size]
+
+    def append(self, block: Sequence[np.ndarray]) -> None:
+        """Add rows: one array of shape (n,) for each column."""
+        end = self._size + len(block[0])
+        if end > self._numbers.shape[1]:
+            larger = np.empty((len(self._places), max(end, 2 * self._numbers.shape[1])))
+            larger[:, : self._size] = self._numbers[:, : self._size]
+            self._numbers = larger
+        for place, column in enumerate(block):
+            self._numbers[place, self._size : end] = column
+        self._size = end
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """At `step` the KL weight became `kl_weight`."""
+
+    step: float
+    kl_weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The Gaussian limit of a collection: `distortions` and `rates` (points,) of the best linear model at `weights`."""
+
+    weights: np.ndarray
+    distortions: np.ndarray
+    rates: np.ndarray
+
+    @classmethod
+    def of(cls, message: Prepared) -> "Limit | None":
+        """The curve that a trainer sent, in rising order of its weights; None where it sent none."""
+        parts = [np.asarray(part, np.float64) for part in (message.weights, message.distortions, message.rates)]
+        usable = np.all(np.isfinite(parts), axis=0) & (parts[0] > 0)
+        if not np.any(usable):
+            return None
+        order = np.argsort(parts[0][usable])
+        return cls(*(part[usable][order] for part in parts))
+
+    def at(self, kl_weight: float) -> tuple[float, float] | None:
+        """D and L at `kl_weight`, between two points along the logarithm of the weight; None beyond the curve's ends."""
+        low, high = self.weights[0] * (1 - _ROUGHLY), self.weights[-1] * (1 + _ROUGHLY)
+        if not low <= kl_weight <= high:
+            return None
+        along = np.log(self.weights)
+        distortion = float(np.interp(math.log(kl_weight), along, self.distortions))
+        return distortion, distortion + kl_weight * float(np.interp(math.log(kl_weight), along, self.rates))
+
+
+@dataclass
+class RunCurves:
+    """One run: how far it is and everything it has told. `take` is given each of its messages in order.
+
+    `phase` is one of preparing, training, paused, stopping, done, failed.
+    """
+
+    number: int
+    settings: dict[str, Any]
+    phase: str = "preparing"
+    sentence: str = ""  # the last thing it said, or why it failed
+    working: tuple[int, int, str] | None = None  # done, total, what
+    device: str = ""
+    pictures: int = 0
+    limit: Limit | None = None
+    total_steps: int | None = None
+    steps_per_epoch: int = 0
+    progress: float = 0.0
+    images_per_second: float = 0.0
+    path: str = ""
+    stopped: bool = False
+    evaluated: dict[str, Any] = field(default_factory=dict)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    terms: Columns = field(default_factory=lambda: Columns(_TERMS))
+    began_with: float | None = None
+
+    # ------------------------------------------------------------------ what happens to it
+
+    def take(self, message: Any) -> None:
+        """Learn from one message of this run; other kinds of message change nothing."""
+        match message:
+            case Steps():
+                self._append(message)
+            case EpochEnded():
+                self.epochs.append(dict(message.record))
+            case Working():
+                self.working = (message.done, message.total, message.what)
+            case Said():
+                self.sentence = message.sentence
+            case Prepared():
+                self.limit, self.device = Limit.of(message), message.device
+                self.pictures, self.working = message.training, None
+            case Began():
+                self.total_steps, self.steps_per_epoch = message.total_steps, message.steps_per_epoch
+                self.began_with, self.working = message.kl_weight, None
+                self._goes_on()
+            case Paused():
+                self.phase = "paused" if self.is_alive and self.phase != "stopping" else self.phase
+            case Delivered():
+                self.phase, self.path, self.stopped = "done", message.path, message.stopped
+                self.evaluated, self.progress = dict(message.evaluated), 1.0
+            case RunFailed():
+                self.phase, self.sentence = "failed", message.sentence
+
+    def go_on(self) -> None:
+        """It was told to continue."""
+        if self.phase == "paused":
+            self.phase = "training"
+
+    def stop(self) -> None:
+        """It was told to stop, and will deliver a model."""
+        if self.is_alive:
+            self.phase = "stopping"
+
+    def _goes_on(self) -> None:
+        if self.phase == "preparing":
+            self.phase = "training"
+
+    def _append(self, message: Steps) -> None:
+        if len(message.step) == 0:
+            return
+        self._goes_on()
+        before = self.kl_weight if len(self.terms) else self.began_with
+        weights = np.asarray(message.kl_weight, np.float64)
+        earlier = np.concatenate([[weights[0] if before is None else before], weights[:-1]])
+        turned = ~np.isclose(weights, earlier, rtol=_ROUGHLY, atol=0.0)
+        for place in np.flatnonzero(turned):
+            self.turns.append(Turn(float(message.step[place]), float(f"{weights[place]:.6g}")))
+        self.terms.append([getattr(message, name) for name in _TERMS])
+        self.progress, self.images_per_second = message.progress, message.images_per_second
+
+    # ------------------------------------------------------------------ how it stands
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its trainer still works on it."""
+        return self.phase not in ("done", "failed")
+
+    @property
+    def autoencoder(self) -> bool:
+        """Whether it is the control without a KL term."""
+        return bool(self.settings.get("autoencoder"))
+
+    @property
+    def kl_weight(self) -> float:
+        """The weight now: of the last batch, or the one it sets out with. 0 for an autoencoder."""
+        if self.autoencoder:
+            return 0.0
+        if len(self.terms):
+            return float(f"{self.terms['kl_weight'][-1]:.6g}")
+        return float(self.settings.get("kl_weight") or 0.0) if self.began_with is None else self.began_with
+
+    @property
+    def step(self) -> int:
+        """The last batch that was reported, 0 before the first."""
+        return int(self.terms["step"][-1]) if len(self.terms) else 0
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far."""
+        return float(self.terms["seconds"][-1]) if len(self.terms) else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """A guess from the share that is done; None where there is nothing to guess from."""
+        if self.phase != "training" or self.progress <= 0.0 or len(self.terms) == 0:
+            return None
+        return self.seconds * (1.0 - self.progress) / self.progress
+
+    @property
+    def epoch(self) -> tuple[int, int | None]:
+        """The epoch it is in, from 1, and how many there will be (None where minutes count)."""
+        each = max(self.steps_per_epoch, 1)
+        total = None if self.total_steps is None else -(-self.total_steps // each)
+        return max(self.step - 1, 0) // each + 1, total
+
+    def measured(self, name: str) -> float | None:
+        """`distortion`, `rate`, `loss` or `psnr` on held-out pictures: of the end, or of the last epoch."""
+        value = self.evaluated.get(name)
+        if value is None and self.epochs:
+            value = self.epochs[-1].get("val_" + name)
+        if name == "rate" and self.autoencoder:
+            return None
+        return None if value is None else float(value)
+
+    def trajectory(self) -> tuple[np.ndarray, np.ndarray]:
+        """R and D on held-out pictures after each epoch and at the end, each (points,); empty for an autoencoder."""
+        records = [(record.get("val_rate"), record.get("val_distortion")) for record in self.epochs]
+        records.append((self.evaluated.get("rate"), self.evaluated.get("distortion")))
+        points = [(rate, distortion) for rate, distortion in records if rate is not None and distortion is not None]
+        if self.autoencoder or not points:
+            return np.empty(0), np.empty(0)
+        table = np.array(points, np.float64)
+        return table[:, 0], table[:, 1]
+
+    # ------------------------------------------------------------------ its curves
+
+    def values(self, quantity: str) -> np.ndarray:
+        """One of QUANTITIES for each batch, shape (batches,); the weighted rate is β·R in squared error."""
+        if quantity == "weighted_rate":
+            return self.terms["kl_weight"] * self.terms["rate"]
+        return self.terms[quantity]
+
+    def x(self, along: str) -> np.ndarray:
+        """The batches in steps, in epochs or in seconds, shape (batches,)."""
+        if along == "time":
+            return self.terms["seconds"]
+        return self.terms["step"] / max(self.steps_per_epoch, 1) if along == "epochs" else self.terms["step"]
+
+    def x_of(self, step: float, along: str) -> float:
+        """Where a step lies on the x axis."""
+        steps = self.terms["step"]
+        if along == "time":
+            return float(np.interp(step, steps, self.terms["seconds"])) if len(steps) else 0.0
+        return step / max(self.steps_per_epoch, 1) if along == "epochs" else step
+
+    def nearest(self, x: float, along: str) -> int | None:
+        """The batch (from 0) nearest to a place on the x axis; None where the run has nothing within its own stretch."""
+        places = self.x(along)
+        if len(places) == 0:
+            return None
+        right = int(np.clip(np.searchsorted(places, x), 1, max(len(places) - 1, 1)))
+        if right >= len(places):
+            return 0
+        return right if places[right] - x < x - places[right - 1] else right - 1
+
+
+# ---------------------------------------------------------------------- curves made readable
+
+
+def smoothed(values: np.ndarray, span: int, *, log: bool = False) -> np.ndarray:
+    """The exponential moving average over about `span` values, debiased: right from the first value on.
+
+    With a = 1 − 1/span: s_k = Σ_j≤k a^(k−j) x_j / Σ_j≤k a^(k−j). `log` averages logarithms, as on a log axis the eye
+    does; what is not above 0 cannot stand there and becomes NaN. NaN counts for nothing and stays NaN. Shape (n,).
+    """
+    x = np.asarray(values, np.float64)
+    if log:
+        x = np.log(np.where(x > 0, x, np.nan))
+    if span > 1 and x.size:
+        known = np.isfinite(x)
+        sums = _decaying_sums(np.stack([np.where(known, x, 0.0), known.astype(np.float64)]), 1.0 - 1.0 / span)
+        x = np.divide(sums[0], sums[1], out=np.full(x.shape, np.nan), where=known)
+    return np.exp(x) if log else x
+
+
+def _decaying_sums(x: np.ndarray, decay: float) -> np.ndarray:
+    """Σ_j≤k decay^(k−j) x_j along the last axis of x (rows, n), in blocks short enough for decay^−j to stay exact."""
+    rows, length = x.shape
+    block = int(np.clip(math.log(1e6) / -math.log(decay), 1, length))
+    blocks = -(-length // block)
+    padded = np.zeros((rows, blocks * block))
+    padded[:, :length] = x
+    powers = decay ** np.arange(block)
+    within = np.cumsum(padded.reshape(rows, blocks, block) / powers, axis=2) * powers
+    carried = np.zeros((rows, blocks))
+    for place in range(1, blocks):
+        carried[:, place] = carried[:, place - 1] * decay**block + within[:, place - 1, -1]
+    return (within + carried[:, :, None] * (powers * decay)).reshape(rows, -1)[:, :length]
+
+
+def thinned(x: np.ndarray, y: np.ndarray, count: int = 2000) -> tuple[np.ndarray, np.ndarray]:
+    """At most `count` points of a curve: the ends, and the lowest and highest of each stretch, so no spike is lost."""
+    if x.size <= count:
+        return x, y
+    stretch = -(-x.size // (count // 2 - 1))
+    stretches = -(-x.size // stretch)
+    padded = np.full(stretches * stretch, np.nan)
+    padded[: x.size] = y
+    table = padded.reshape(stretches, stretch)
+    lowest = np.argmin(np.where(np.isnan(table), np.inf, table), axis=1)
+    highest = np.argmax(np.where(np.isnan(table), -np.inf, table), axis=1)
+    start = np.arange(stretches) * stretch
+    keep = np.unique(np.concatenate([[0], start + lowest, start + highest, [x.size - 1]]))
+    return x[keep], y[keep]
+
+
+def csv_text(runs: Iterable[RunCurves]) -> str:
+    """Every batch of every run as CSV with a header; numbers as exact as they came, nothing where there is none."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("run", "step", "epoch", "seconds", "loss", "distortion", "weighted_rate", "rate", "kl_weight"))
+    for run in runs:
+        table = (run.terms["step"], run.x("epochs"), run.terms["seconds"], *(run.values(name) for name in QUANTITIES))
+        for numbers in zip(*(column.tolist() for column in table), strict=True):
+            writer.writerow([run.number, int(numbers[0]), *("" if math.isnan(n) else repr(n) for n in numbers[1:])])
+    return text.getvalue()

@@ -1,0 +1,1 @@
+"""Widgets, one per file: they draw and emit, and compute nothing."""

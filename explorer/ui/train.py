@@ -1,0 +1,283 @@
+"""The Train page: choose, start, watch, turn the weight, and train again with another."""
+
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QStandardPaths, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut, QShowEvent
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
+from superqt.utils import signals_blocked
+
+from explorer.messages import Continue, Delivered, Pause, Preview, RunFailed, SetWeight, Stop
+from explorer.state.runs import RunCurves
+from explorer.ui import theme
+from explorer.ui.curves import CurvesPanel
+from explorer.ui.form import SettingsForm
+from explorer.ui.preferences import Preferences
+from explorer.ui.rate_distortion import RateDistortionChart
+from explorer.ui.runs import RunsPanel
+from explorer.ui.train_bar import RunBar
+from explorer.ui.train_data import dropped_data
+from explorer.ui.train_preview import PreviewGrid
+
+_REDRAW = 100  # ms: ten times a second is as much as an eye wants of a curve
+_BUSY = "One run at a time: this one starts when the other has ended or is stopped"
+_WELCOME = "Choose pictures on the left and start. Then train again with another weight and see both runs here."
+
+
+def models_folder(preferences: Preferences) -> Path:
+    """Where models go: as chosen, else `models` here, else a folder of our own among the documents."""
+    chosen = preferences.get("models_folder", "")
+    if chosen:
+        return Path(chosen)
+    here = Path("models").absolute()
+    if os.access(here if here.exists() else here.parent, os.W_OK):
+        return here
+    return Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)) / "kvae"
+
+
+class TrainPage(QWidget):
+    """Everything about runs. `bridge` starts them and carries their messages; nothing here computes a model."""
+
+    model_wanted = pyqtSignal(str)
+    run_delivered = pyqtSignal(str)
+
+    def __init__(self, bridge: Any, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._bridge, self._preferences = bridge, preferences
+        self.runs: dict[int, RunCurves] = {}
+        self._previews: dict[int, Preview] = {}
+        self._followed: set[int] = set()
+        self._current = 0  # the run in the bar
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_REDRAW)
+        self._timer.timeout.connect(self._redraw)
+        self._stale = False
+        self._make_widgets()
+        self._lay_out()
+        self._connect()
+        if bridge.settings:
+            self.form.build(bridge.settings)
+        self._redraw()
+
+    def _make_widgets(self) -> None:
+        self.form = SettingsForm(self._preferences, self)
+        self.bar = RunBar(self)
+        self.welcome = QLabel(_WELCOME, self)
+        self.welcome.setProperty("role", "quiet")
+        self.welcome.setWordWrap(True)
+        self.news = QLabel(self)
+        self.news.setTextFormat(Qt.TextFormat.PlainText)
+        self.news.setProperty("role", "quiet")
+        self.news.setWordWrap(True)
+        self.news.hide()
+        self.curves = CurvesPanel(self._preferences, lambda: models_folder(self._preferences), self)
+        self.preview = PreviewGrid(self)
+        self.chart = RateDistortionChart(self)
+        self.table = RunsPanel(self)
+
+    def _lay_out(self) -> None:
+        below = QSplitter(Qt.Orientation.Horizontal, self)
+        for widget, share in ((self.preview, 28), (self.chart, 32), (self.table, 42)):
+            below.addWidget(widget)
+            below.setStretchFactor(below.count() - 1, share)
+            below.setCollapsible(below.count() - 1, False)
+        below.setSizes([276, 258, 400])
+        self.chart.setMinimumSize(200, 150)
+        self.curves.setMinimumHeight(200)
+        below.setMinimumHeight(150)
+        both = QSplitter(Qt.Orientation.Vertical, self)
+        both.addWidget(self.curves)
+        both.addWidget(below)
+        both.setStretchFactor(0, 3)
+        both.setStretchFactor(1, 2)
+        both.setChildrenCollapsible(False)
+        both.setSizes([380, 230])
+        for splitter in (below, both):
+            splitter.setHandleWidth(theme.UNIT)
+        right = QVBoxLayout()
+        right.setSpacing(theme.UNIT)
+        for above in (self.welcome, self.bar, self.news):
+            right.addWidget(above)
+        right.addWidget(both, 1)
+        self.form.setFixedWidth(40 * theme.UNIT)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(2 * theme.UNIT, theme.UNIT, 2 * theme.UNIT, theme.UNIT)
+        layout.setSpacing(2 * theme.UNIT)
+        layout.addWidget(self.form)
+        layout.addLayout(right, 1)
+        self.setAcceptDrops(True)
+
+    def _connect(self) -> None:
+        self._bridge.hello.connect(lambda hello: self.form.build(hello.settings))
+        self._bridge.run_message.connect(self._hear)
+        self.form.started.connect(self._start_run)
+        self.bar.paused.connect(self._pause)
+        self.bar.stopped.connect(self._stop)
+        self.bar.turned.connect(self._turn)
+        self.bar.follow_changed.connect(self._follow)
+        self.curves.wanted.connect(self._touch)
+        self.curves.shown_changed.connect(self._redraw)
+        self.curves.saved.connect(lambda path: self._tell(f"Saved {path}"))
+        self.curves.refused.connect(self._tell)
+        self.chart.run_clicked.connect(self.table.select)
+        self.table.opened.connect(lambda run: self.model_wanted.emit(self.runs[run].path))
+        self.table.again.connect(self._again)
+        self.table.to_form.connect(self._to_form)
+        self.table.chosen.connect(self._choose)
+        self.table.shown.connect(self.curves.set_run_shown)
+        self.table.removed.connect(self._remove)
+        self.table.killed.connect(self._bridge.kill_run)
+        theme.notifier.changed.connect(self._touch)
+        submit = QShortcut(QKeySequence("Ctrl+Return"), self)
+        submit.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        submit.activated.connect(self.form.submit)
+
+    # ------------------------------------------------------------------ for the window
+
+    def start(self, settings: dict[str, Any]) -> None:
+        """Start a run with these settings over the defaults; what stands against it is said in the form."""
+        if self._alive() is not None:
+            self.form.complain(_BUSY + ".")
+        elif not self.form.fields:
+            self._start_run(dict(settings))  # the engine has not said yet what can be set; the trainer checks
+        elif self.form.fill(settings):
+            self.form.submit()
+
+    def is_following(self, run: int) -> bool:
+        """Whether Explore is to show this run while it trains."""
+        return run in self._followed
+
+    # ------------------------------------------------------------------ starting and steering
+
+    def _start_run(self, settings: dict[str, Any]) -> None:
+        if self._alive() is not None:
+            return
+        run = self._bridge.start_run(settings, str(models_folder(self._preferences) / "art.keras"))
+        self.runs[run] = RunCurves(run, dict(settings))
+        self._current = run
+        # unasked it never takes the place of a model that somebody is looking at
+        follows = self._preferences.get("train/follow", self._bridge.model is None)
+        with signals_blocked(self.bar.follow):
+            self.bar.follow.setChecked(follows)
+        if follows:
+            self._followed.add(run)
+        self._tell("")
+        self._redraw()
+
+    def _again(self, run: int, weight: float) -> None:
+        """The same once more with another weight: pictures, network, length and seed stay."""
+        if run in self.runs:
+            settings = {**self.runs[run].settings, "kl_weight": weight, "autoencoder": False}
+            self.form.fill(settings)
+            self._start_run(settings)
+
+    def _to_form(self, run: int) -> None:
+        self.form.fill({**self.runs[run].settings, "autoencoder": False})
+        self.form.focus_weight()
+
+    def _alive(self) -> RunCurves | None:
+        return next((run for run in self.runs.values() if run.is_alive), None)
+
+    def _pause(self, waits: bool) -> None:
+        run = self.runs[self._current]
+        self._bridge.tell_run(run.number, Pause() if waits else Continue())
+        if not waits:
+            run.go_on()
+        self._redraw()
+
+    def _stop(self) -> None:
+        self.runs[self._current].stop()
+        self._bridge.tell_run(self._current, Stop())
+        self._redraw()
+
+    def _turn(self, weight: float) -> None:
+        if self._current in self.runs and self.runs[self._current].is_alive:
+            self._bridge.tell_run(self._current, SetWeight(weight))
+
+    def _follow(self, follows: bool) -> None:
+        self._preferences.set("train/follow", follows)
+        (self._followed.add if follows else self._followed.discard)(self._current)
+
+    def _remove(self, run: int) -> None:
+        if run in self.runs and not self.runs[run].is_alive:
+            del self.runs[run]
+            self._previews.pop(run, None)
+            if self._current == run:
+                self._current = max(self.runs, default=0)
+            self._redraw()
+
+    def _choose(self, run: int) -> None:
+        self.preview.show_preview(self._previews.get(run))
+
+    # ------------------------------------------------------------------ hearing and showing
+
+    def _hear(self, message: Any) -> None:
+        run = self.runs.get(message.run)
+        if run is None:
+            return
+        run.take(message)
+        if isinstance(message, Preview):
+            self._previews[run.number] = message
+            if self.table.current is None or self.table.current.number == run.number:
+                self.preview.show_preview(message)
+        if isinstance(message, Delivered):
+            self.run_delivered.emit(message.path)
+        if isinstance(message, Delivered | RunFailed):
+            self._redraw()  # the end is not to wait for a timer
+        else:
+            self._touch()
+
+    def _tell(self, sentence: str) -> None:
+        self.news.setText(sentence)
+        self.news.setVisible(bool(sentence))
+
+    def _touch(self) -> None:
+        """Something is to be drawn: with the next tick, or when the page comes into view."""
+        self._stale = True
+        if self.isVisible() and not self._timer.isActive():
+            self._timer.start()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        if self._stale:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        self._stale = False
+        began = time.perf_counter()
+        runs = [self.runs[number] for number in sorted(self.runs)]
+        busy = _BUSY if self._alive() is not None else ""
+        self.form.set_busy(busy)
+        self.table.set_busy(busy)
+        run = self.runs.get(self._current)
+        self.welcome.setVisible(not runs)
+        self.bar.draw(run, self._calibrated(run))
+        self.curves.set_runs(runs)
+        self.curves.redraw()
+        self.chart.draw(runs, self.curves.hidden_runs)
+        self.table.draw(runs, self.curves.hidden_runs)
+        # on a slow machine curves come less often, so that most of the time is left to the hand
+        spent = time.perf_counter() - began + self.curves.plot.paint_seconds
+        self._timer.setInterval(max(_REDRAW, min(round(3000 * spent), 1000)))
+
+    def _calibrated(self, run: RunCurves | None) -> float | None:
+        """β* = 2·MSE of the held-out pictures, as soon as a preview tells how many values one has."""
+        preview = None if run is None else self._previews.get(run.number)
+        distortion = None if run is None else run.measured("distortion")
+        if preview is None or distortion is None or len(preview.originals) == 0:
+            return None
+        return 2.0 * distortion / math.prod(preview.originals.shape[1:])
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        if event is not None and "data" in self.form.fields and dropped_data(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        field = self.form.fields.get("data")
+        if field is not None:
+            field.dropEvent(event)

@@ -1,0 +1,401 @@
+"""The window: rail, pages, notice and status line, and who hears of what."""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PyQt6.QtCore import QByteArray, QTimer, pyqtSignal
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PyQt6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QHBoxLayout,
+    QMainWindow,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer.messages import Began, Delivered, ModelInfo, Prepared, RunFailed, Snapshot, Working
+from explorer.state.following import Following
+from explorer.ui import theme
+from explorer.ui.drops import dropped
+from explorer.ui.later import later
+from explorer.ui.leaving import Leaving
+from explorer.ui.menus import Menus
+from explorer.ui.notice import Notice
+from explorer.ui.pages import PAGES, MakePage
+from explorer.ui.preferences import Preferences
+from explorer.ui.rail import TOOLS, Rail
+from explorer.ui.status import StatusLine, in_words
+from explorer.ui.watch import FileWatch
+from explorer.ui.welcome import WelcomePage
+
+NAME = "kvae explorer"
+BACKGROUND = "The training goes on in the background, and the picture gets better under your hand."
+
+
+class MainWindow(QMainWindow):
+    """Holds the pages and passes on what happens between them, the bridge and the files. It computes nothing.
+
+    `trouble` may be emitted from any thread: the sentence appears in the notice line.
+    """
+
+    trouble = pyqtSignal(str)
+
+    def __init__(self, bridge: Any, preferences: Preferences, pages: Mapping[str, MakePage] = PAGES) -> None:
+        super().__init__()
+        self.bridge, self.preferences = bridge, preferences
+        theme.choose(preferences.get("theme", "system"))
+        self._makers, self._pages = pages, dict[str, Any]()
+        self._wires = {
+            "explore": self._wire_explore,
+            "map": self._wire_map,
+            "compare": self._wire_compare,
+            "train": self._wire_train,
+            "make": self._wire_make,
+        }
+        self._bookmarks: tuple = ()  # of the Explore page
+        self._following = Following()
+        self._opening, self._landing = "", "explore"  # the path that is being opened by hand, and the page to show then
+        self._first_run = 0  # the run that was begun on the welcome page and has no picture yet
+        self._waiting_data = ""  # what to train on once the engine has said what can be set
+        self._place: np.ndarray | None = None  # where the hand was, in a model that is only read anew
+        self._watch = FileWatch(self)
+        self._next_page = later(self, 20, self._make_next)
+        self._painted = False
+        self._build()
+        self.menus = Menus(self)
+        self._leaving = Leaving(self, self.bridge, self.notice, self.close)
+        self._connect()
+        self._restore()
+
+    # ------------------------------------------------------------------ its parts
+
+    def _build(self) -> None:
+        self.setWindowTitle(NAME)
+        self.setAcceptDrops(True)
+        self.rail, self.notice, self.status = Rail(self), Notice(self), StatusLine(self)
+        self.stack = QStackedWidget(self)
+        self.welcome = WelcomePage(self.bridge, self.preferences, self)
+        self.stack.addWidget(self.welcome)
+        right = QVBoxLayout()
+        right.setSpacing(0)
+        right.addWidget(self.notice)
+        right.addWidget(self.stack, 1)
+        top = QHBoxLayout()
+        top.setSpacing(0)
+        top.addWidget(self.rail)
+        top.addLayout(right, 1)
+        central = QWidget(self)
+        layout = QVBoxLayout(central)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(top, 1)
+        layout.addWidget(self.status)
+        self.setCentralWidget(central)
+
+    def _connect(self) -> None:
+        welcome = self.welcome
+        self.trouble.connect(self.notice.show_error)
+        self.rail.chosen.connect(self.show_page)
+        welcome.browse_wanted.connect(self.browse)
+        welcome.folder_wanted.connect(self.browse_folder)
+        welcome.open_wanted.connect(self.open)
+        welcome.train_wanted.connect(self.train_on)
+        welcome.watch_wanted.connect(partial(self.show_page, "train"))
+        self._watch.changed.connect(self._reopen)
+        self.bridge.model_changed.connect(self._on_model)
+        self.bridge.open_failed.connect(self._on_open_failed)
+        self.bridge.engine_changed.connect(self._on_engine)
+        self.bridge.run_message.connect(self._on_run)
+        self.bridge.hello.connect(self._on_hello)
+
+    def _restore(self) -> None:
+        if not self.restoreGeometry(self.preferences.get("window/geometry", QByteArray())):
+            screen = QApplication.primaryScreen()
+            room = screen.availableGeometry().size() if screen is not None else self.size()
+            self.resize(min(1360, round(0.9 * room.width())), min(860, round(0.9 * room.height())))
+        kept = self.preferences.get("window/page", "explore")
+        self.last_page = kept if kept in self._makers else "explore"  # of the session before
+        self.rail.set_current("explore")
+        self.stack.setCurrentWidget(self.welcome)
+
+    def page(self, name: str) -> Any:
+        """The page `name` ("explore", "map", ...), made when first asked for."""
+        if name not in self._pages:
+            made = self._makers[name](self.bridge, self.preferences)
+            self._pages[name] = made
+            self.stack.addWidget(made)
+            self._wires[name](made)
+        return self._pages[name]
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        super().paintEvent(event)
+        if not self._painted:  # the window is on the screen; the pages follow one by one, so that it never stalls
+            self._painted = True
+            self._next_page.start(0)
+
+    def _make_next(self) -> None:
+        missing = [tool.name for tool in TOOLS if tool.name not in self._pages]
+        if missing:
+            self.page(missing[0])
+            self._next_page.start()
+
+    # ------------------------------------------------------------------ who hears of what
+
+    def _wire_explore(self, page: Any) -> None:
+        self.menus.fill_edit(page)
+        page.bookmarks_changed.connect(self._on_bookmarks)
+        page.point_changed.connect(self._on_point)
+
+    def _wire_map(self, page: Any) -> None:
+        page.picked.connect(self._on_picked)
+        page.morph_wanted.connect(self._on_morph)
+        page.explore_wanted.connect(partial(self.show_page, "explore"))
+
+    def _wire_compare(self, page: Any) -> None:
+        page.set_known(self.welcome.known())
+
+    def _wire_make(self, page: Any) -> None:
+        if self.bridge.model is not None:
+            page.set_bookmarks(self._bookmarks)
+            self._tell_point(page)
+
+    def _wire_train(self, page: Any) -> None:
+        page.model_wanted.connect(self.open)
+        page.run_delivered.connect(self._on_delivered)
+
+    def _on_bookmarks(self, bookmarks: tuple) -> None:
+        self._bookmarks = bookmarks
+        if "make" in self._pages:
+            self._pages["make"].set_bookmarks(bookmarks)
+
+    def _on_point(self, latents: np.ndarray) -> None:
+        if "map" in self._pages:
+            self._pages["map"].set_point(latents)
+        if "make" in self._pages:
+            self._tell_point(self._pages["make"])
+
+    def _tell_point(self, make: Any) -> None:
+        if len((explore := self.page("explore")).point()):
+            make.set_point(explore.point())
+            make.set_kl_weight(explore.kl_weight())
+
+    def _on_picked(self, latents: np.ndarray, name: str) -> None:
+        self.page("explore").go_to(latents, name)
+
+    def _on_morph(self, start: np.ndarray, end: np.ndarray) -> None:
+        self.page("make").set_morph(start, end)
+        self.show_page("make")
+
+    def _on_delivered(self, path: str) -> None:
+        self.page("compare").add_model(path)
+        self.notice.show_info(f"The training is done: {Path(path).name}.", "Open", partial(self.open, path))
+
+    # ------------------------------------------------------------------ pages
+
+    def show_page(self, name: str) -> None:
+        """Put this tool on the table; in place of Explore the welcome page while there is no model."""
+        self.rail.set_current(name)
+        wanted: Any = self.welcome if name == "explore" and not self._has_model() else self.page(name)
+        if name == "make":
+            self._tell_point(wanted)  # the weight may have been turned since
+        elif name == "compare":
+            wanted.set_known(self.welcome.known())
+        self.stack.setCurrentWidget(wanted)
+        self.preferences.set("window/page", name)
+
+    def _has_model(self) -> bool:
+        return self.bridge.model is not None or bool(self._opening)
+
+    def _show_again(self) -> None:
+        """The page that the rail says, after what can be shown has changed."""
+        self.show_page(self.rail.current() or "explore")
+
+    # ------------------------------------------------------------------ models
+
+    def browse(self) -> None:
+        """Let a person choose a model file."""
+        folder = self.preferences.get("folders/models", str(Path("models").absolute()))
+        path, _ = QFileDialog.getOpenFileName(self, "Open a model", folder, "Models (*.keras);;All files (*)")
+        if path:
+            self.preferences.set("folders/models", str(Path(path).parent))
+            self.open(path)
+
+    def open(self, path: str, landing: str = "explore") -> None:
+        """Open the model file at `path` and show the page `landing`; what is wrong appears in the notice line."""
+        path = os.path.abspath(path)
+        if not os.path.exists(path):
+            self.notice.show_error(f"There is no file {path}. Choose another model, or train one.")
+            return
+        if os.path.isdir(path):
+            self.notice.show_info(
+                f"{path} is a folder, not a model. Train on the pictures in it?", "Train", partial(self.train_on, path)
+            )
+            return
+        self._following.turned_away()
+        self._opening, self._landing, self._place = path, landing, None
+        self.status.set_opening(path)
+        if self.stack.currentWidget() is self.welcome:
+            self._show_again()
+        self.bridge.open(path)
+
+    def _reopen(self) -> None:
+        """The file of the open model changed on disk."""
+        model = self.bridge.model
+        if model is not None and not self._opening:
+            self._open_again(model.path)
+
+    def _open_again(self, path: str) -> None:
+        """Read what is the same model to the person who plays with it: the sliders stay where they are."""
+        self._place = self.page("explore").point()
+        self.bridge.open(path)
+
+    def _keep_place(self) -> None:
+        place, self._place = self._place, None
+        model = self.bridge.model
+        if place is not None and model is not None and len(place) == model.latent_dim:
+            self.page("explore").go_to(place, "Stay in place")
+
+    def _on_model(self, model: ModelInfo | None, same: bool) -> None:
+        by_hand, self._opening = self._opening, ""
+        training = self._following.shown is not None
+        self.status.set_model(model, training)
+        if model is None:
+            self._watch.set_path("")
+            self.setWindowTitle(NAME)
+            self._show_again()
+            return
+        self.setWindowTitle(f"{'training' if training else Path(model.path).name} – {NAME}")
+        self._watch.set_path("" if training else model.path)
+        if by_hand:
+            self.preferences.add_recent(by_hand)
+        if self._first_run:
+            self._first_run = 0
+            self.welcome.clear_progress()
+            self.notice.show_info(BACKGROUND, "Watch it", partial(self.show_page, "train"))
+        if self.stack.currentWidget() is self.welcome or by_hand:
+            self.show_page(self._landing)
+        if self._place is not None:
+            QTimer.singleShot(0, self._keep_place)  # after the page has taken the model
+
+    def _on_open_failed(self, sentence: str) -> None:
+        self._opening = ""
+        self.status.set_opening("")
+        self.notice.show_error(sentence)
+        self._show_again()
+
+    def _on_engine(self, state: str, sentence: str) -> None:
+        self.status.set_engine(state)
+        if state == "lost" and sentence:
+            self.notice.show_error(sentence)
+
+    # ------------------------------------------------------------------ training
+
+    def browse_folder(self) -> None:
+        """Let a person choose a folder of pictures to train on."""
+        start = self.preferences.get("folders/pictures", str(Path.home()))
+        path = QFileDialog.getExistingDirectory(self, "Choose a folder of pictures", start)
+        if path:
+            self.preferences.set("folders/pictures", str(Path(path).parent))
+            self.train_on(path)
+
+    def train_on(self, data: str) -> None:
+        """Train on a folder of pictures, or on the sample "paintings", with every other setting as it comes."""
+        if not self.bridge.settings:  # the engine says in a moment what can be set
+            self._waiting_data = data
+            self.welcome.show_progress("Getting ready")
+            return
+        before = set(self.bridge.running())
+        defaults = {one.name: one.default for one in self.bridge.settings}
+        self.page("train").start({**defaults, "data": data})
+        begun = set(self.bridge.running()) - before
+        if not begun:  # the page has said why
+            self.welcome.clear_progress()
+            self.show_page("train")
+        elif self.bridge.model is None:
+            self._first_run = max(begun)
+            self.welcome.show_progress("Getting ready")
+            self.show_page("explore")
+        else:
+            name = "the sample paintings" if data == "paintings" else Path(data).name
+            self.notice.show_info(f"Training on {name} has begun.", "Watch it", partial(self.show_page, "train"))
+
+    def _on_hello(self, _: object) -> None:
+        data, self._waiting_data = self._waiting_data, ""
+        if data:
+            self.train_on(data)
+
+    def _on_run(self, message: Any) -> None:
+        self.status.take(message)
+        match message:
+            case Working() | Prepared() | Began() if message.run == self._first_run:
+                self._show_preparation(message)
+            case Snapshot():
+                follows = "train" in self._pages and self._pages["train"].is_following(message.run)
+                if self._opening:  # what a person asked for is not overtaken
+                    self._following.learn(message)
+                else:
+                    self._following.snapshot(message, follows, self.bridge.open, self.bridge.refresh)
+            case Delivered():
+                self._on_ended(message.run)
+                if self._following.ended(message.run):
+                    self._open_again(message.path)
+            case RunFailed():
+                self._on_ended(message.run)
+                self._following.ended(message.run)
+                self.notice.show_error(message.sentence)
+
+    def _show_preparation(self, message: Working | Prepared | Began) -> None:
+        if isinstance(message, Working):
+            self.welcome.show_progress(in_words(message), message.done, message.total)
+        else:
+            done = "building the network" if isinstance(message, Prepared) else "painting the first pictures"
+            self.welcome.show_progress(done)
+
+    def _on_ended(self, run: int) -> None:
+        if run == self._first_run:
+            self._first_run = 0
+            self.welcome.clear_progress()
+        self.welcome.refresh()
+        self._leaving.run_ended()
+
+    # ------------------------------------------------------------------ what is dropped on it
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        if event is not None and dropped(event.mimeData()) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        found = None if event is None else dropped(event.mimeData())
+        if event is not None and found is not None:
+            kind, path = found
+            actions = {"model": self.open, "folder": self.train_on, "picture": self._open_picture}
+            action: Callable[[str], None] = actions[kind]  # type: ignore[assignment]
+            event.acceptProposedAction()
+            QTimer.singleShot(0, partial(action, path))  # the program it was dragged from waits until this returns
+
+    def _open_picture(self, path: str) -> None:
+        if self.bridge.model is None:
+            self.notice.show_info("A picture needs a model to be found in: open one, or train on the sample paintings.")
+            return
+        self.page("explore").open_picture(path)
+        self.show_page("explore")
+
+    # ------------------------------------------------------------------ the end
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        if event is not None and not self._leaving.may_close():
+            event.ignore()
+            return
+        self.preferences.set("window/geometry", self.saveGeometry())
+        self.preferences.sync()
+        super().closeEvent(event)
+
+    def leave(self) -> None:
+        """Close without a question."""
+        self._leaving.at_once()

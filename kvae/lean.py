@@ -1,0 +1,27 @@
+"""Starting Keras and TensorFlow without what they import in passing."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+# TensorFlow Lite imports JAX where it is installed, and Keras imports pyplot for its summaries: 2 to 3 s for nothing
+PASSENGERS = ("jax", "matplotlib.pyplot")
+
+
+@contextlib.contextmanager
+def lean_imports() -> Iterator[None]:
+    """Import Keras and TensorFlow inside this block: modules they try but do not need count as not installed.
+
+    Only inside: afterwards they can be imported as ever. What is imported already, and JAX as Keras's backend, stays.
+    """
+    wanted = os.environ.get("KERAS_BACKEND", "tensorflow")
+    absent = [name for name in PASSENGERS if name not in sys.modules and name != wanted]
+    # None in sys.modules makes an import raise ModuleNotFoundError, which both packages are ready for
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in absent:
+            if sys.modules.get(name, absent) is None:
+                del sys.modules[name]

@@ -1,0 +1,37 @@
+"""Bookmarks as values, and as the preferences keep them."""
+
+import math
+
+from explorer.state.bookmarks import Bookmark, added, from_plain, key_of, removed, renamed, to_plain
+
+
+def test_a_bookmark_without_a_name_takes_the_next_free_number():
+    three = added(added(added((), (1.0,)), (2.0,)), (3.0,))
+    assert [bookmark.name for bookmark in three] == ["Bookmark 1", "Bookmark 2", "Bookmark 3"]
+    assert added(removed(three, 1), (4.0,))[-1] == Bookmark("Bookmark 2", (4.0,))
+    assert added(three, (5.0,), "sea")[-1].name == "sea"
+
+
+def test_renaming_keeps_place_and_point():
+    two = added(added((), (1.0,)), (2.0,))
+    assert renamed(two, 0, " sea ") == (Bookmark("sea", (1.0,)), two[1])
+    assert renamed(two, 0, "  ") == two
+
+
+def test_bookmarks_survive_being_kept():
+    two = added(added((), (1.0, -0.25)), (0.1, 2.0), "sea")
+    assert from_plain(to_plain(two), 2) == two
+
+
+def test_what_is_damaged_or_belongs_to_another_model_is_left_out():
+    good = {"name": "sea", "latents": [1, 2.0]}
+    entries = [good, {"name": "other", "latents": [1.0]}, {"name": 3, "latents": [1.0, 2.0]}, "x", None]
+    entries.append({"name": "nowhere", "latents": [math.nan, 0.0]})
+    assert from_plain(entries, 2) == (Bookmark("sea", (1.0, 2.0)),)
+    assert from_plain("nonsense", 2) == from_plain(None, 2) == ()
+
+
+def test_a_file_has_one_key_however_it_is_spelt(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert key_of("art.keras") == key_of(str(tmp_path / "x" / ".." / "art.keras"))
+    assert key_of("art.keras") != key_of("other.keras")

@@ -1,0 +1,102 @@
+"""The state of a comparison: order, answers, words, files, layout."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from explorer.messages import Compare, Compared, Originals
+from explorer.state import comparison
+from explorer.state.comparison import Comparison
+
+IMAGES = np.zeros((2, 4, 4, 3), np.uint8)
+
+
+def row(path: str, **more) -> Compared:
+    values = {"kl_weight": 0.1, "distortion": 196.23, "rate": 221.4, "psnr": 17.31, "active": 128, "latent_dim": 128}
+    return Compared(path, path.removesuffix(".keras"), IMAGES, **{**values, **more})
+
+
+def test_a_model_is_compared_once_and_in_the_order_added():
+    state = Comparison().with_models(["a.keras", "b.keras"]).with_models(["a.keras", "c.keras"])
+    assert state.models == ("a.keras", "b.keras", "c.keras")
+    assert state.question() == Compare(("a.keras", "b.keras", "c.keras"), (), 8)
+
+
+@pytest.mark.parametrize("by, order", [(-1, "bac"), (1, "acb"), (-9, "bac"), (9, "acb")])
+def test_a_model_moves_up_and_down_as_far_as_it_goes(by, order):
+    assert "".join(Comparison(tuple("abc")).moved("b", by).models) == order
+
+
+def test_rows_stay_while_the_originals_are_the_same_and_go_when_they_change():
+    state = Comparison(("a.keras",)).answered(Originals(IMAGES)).answered(row("a.keras"))
+    assert "a.keras" in state.answered(Originals(IMAGES.copy())).rows
+    assert not state.answered(Originals(IMAGES + 1)).rows
+
+
+def test_a_failure_of_the_whole_question_is_told_in_every_row_without_an_answer():
+    state = Comparison(("a.keras", "b.keras")).answered(row("a.keras")).failed("The engine ended.", ["a.keras"])
+    assert not state.rows["a.keras"].failure
+    assert state.rows["b.keras"].failure == "The engine ended."
+    again = state.answered(Originals(IMAGES)).answered(Originals(IMAGES))
+    assert not again.rows, "what failed is tried again"
+
+
+def test_the_numbers_read_as_in_the_question():
+    assert comparison.numbers(row("a.keras")) == "D 196.2 · R 221 nats · PSNR 17.3 dB · 128 of 128 active"
+    assert comparison.weight_words(row("a.keras")) == "KL weight 0.1 · σ 0.224"
+
+
+def test_a_plain_autoencoder_has_neither_rate_nor_weight():
+    plain = row("a.keras", autoencoder=True, rate=None, kl_weight=0.0)
+    assert "nats" not in comparison.numbers(plain)
+    assert comparison.weight_words(plain) == "plain autoencoder"
+
+
+@pytest.mark.parametrize(
+    "value, count, words",
+    [(196.23, 4, "196.2"), (12345.6, 4, "12346"), (0.04123, 3, "0.0412"), (0.0, 3, "0"), (9.5, 4, "9.500")]
+    + [(1.2e-7, 3, "1.20e-07"), (float("nan"), 3, "not finite")],
+)
+def test_digits_are_significant_ones(value, count, words):
+    assert comparison.digits(value, count) == words
+
+
+def test_the_table_holds_full_numbers_and_failures():
+    state = Comparison(("a.keras", "b.keras", "c.keras"))
+    state = state.answered(row("a.keras")).answered(comparison.failure("b.keras", "Not a model, said she."))
+    first, second, third = csv.DictReader(io.StringIO(comparison.table(state)))
+    assert float(first["distortion"]) == 196.23 and float(first["sigma"]) == pytest.approx(0.05**0.5)
+    assert first["pictures"] == "2" and first["failure"] == ""
+    assert second["failure"] == "Not a model, said she." and second["distortion"] == ""
+    assert third["failure"] == "no answer yet"
+
+
+def test_nothing_is_overwritten(tmp_path):
+    paths = [comparison.write_new(tmp_path / "table.csv", bytes([i])) for i in range(3)]
+    assert [path.name for path in paths] == ["table.csv", "table-2.csv", "table-3.csv"]
+    assert [path.read_bytes() for path in paths] == [b"\0", b"\1", b"\2"]
+
+
+@pytest.mark.parametrize("width", [300, 700, 1366, 2732])
+@pytest.mark.parametrize("columns", [1, 3, 8, 16])
+def test_pictures_are_whole_multiples_and_as_large_as_the_width_allows(width, columns):
+    sizes = [(64, 64), (64, 64), (32, 32), (96, 64)]
+    layout = comparison.lay_out(sizes, columns, (width, 10**6), label=160, gap=8, caption=24, least=64)
+    assert layout.zooms[0] >= 1 and layout.zooms[2] == 2 * layout.zooms[0]
+    assert layout.width <= width or layout.zooms[0] == 1
+    assert layout.width + 64 * columns > width, "one more whole step would have fitted"
+    bottoms = np.array(layout.tops) + layout.heights
+    assert np.all(np.array(layout.tops[1:]) >= bottoms[:-1] + np.array([0, 24, 24]))
+    for column in range(columns):
+        assert layout.column_at(layout.left(column) + 1, layout.tops[1] + 1) == column
+        assert layout.column_at(layout.left(column) - 1, layout.tops[1] + 1) is None
+
+
+def test_pictures_shrink_to_fit_the_height_but_stay_comfortable():
+    values = {"label": 160, "gap": 8, "caption": 24, "least": 64}
+    roomy = comparison.lay_out([(64, 64)] * 3, 2, (1366, 700), **values)
+    assert roomy.cell == 192 and roomy.height <= 700
+    crowded = comparison.lay_out([(64, 64)] * 9, 2, (1366, 700), **values)
+    assert crowded.cell == 128 and crowded.height > 700

@@ -1,0 +1,179 @@
+"""The point in latent space as a value: what each event makes of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from explorer.messages import ModelInfo
+from explorer.state.latent import (
+    REACH,
+    LatentState,
+    axes_of,
+    centre_of,
+    stand_in,
+    starting_point,
+    unit_of,
+)
+
+ZERO, ONE = np.zeros(4), np.ones(4)
+
+
+@pytest.fixture
+def state() -> LatentState:
+    return LatentState((0.5, -1.0, 2.0, 0.0))
+
+
+def test_moving_one_dimension_leaves_the_others(state):
+    assert state.moved(1, 3.0).values == (0.5, 3.0, 2.0, 0.0)
+    assert state.values == (0.5, -1.0, 2.0, 0.0)  # the one before is still there
+
+
+def test_a_locked_dimension_does_not_move(state):
+    locked = state.toggled_lock(1)
+    assert locked.moved(1, 3.0) == locked
+    assert locked.toggled_lock(1).moved(1, 3.0).values[1] == 3.0
+
+
+def test_a_picked_picture_is_shown_as_it_is_also_where_locked(state):
+    assert state.toggled_lock(0).at(np.array([9, 8, 7, 6])).values == (9.0, 8.0, 7.0, 6.0)
+
+
+def test_latents_of_another_model_are_refused(state):
+    with pytest.raises(ValueError, match="must have 4 values. Received: 3"):
+        state.at(np.zeros(3))
+
+
+def test_moving_along_a_direction_reaches_the_coordinate_and_nothing_else(state):
+    mean = np.array([1.0, 0.0, 0.0, 0.0])
+    one, other = np.array([0.6, 0.8, 0.0, 0.0]), np.array([0.8, -0.6, 0.0, 0.0])
+    moved = state.moved_along(one, 2.5, mean)
+    assert moved.coordinate(one, mean) == pytest.approx(2.5)
+    assert moved.coordinate(other, mean) == pytest.approx(state.coordinate(other, mean))
+    assert moved.values[2:] == state.values[2:]
+
+
+def test_moving_along_a_direction_leaves_locked_dimensions_and_still_arrives(state):
+    direction = np.full(4, 0.5)
+    moved = state.toggled_lock(2).moved_along(direction, -1.0, ZERO)
+    assert moved.values[2] == 2.0
+    assert moved.coordinate(direction, ZERO) == pytest.approx(-1.0)
+
+
+def test_a_direction_whose_dimensions_are_all_locked_is_locked(state):
+    locked = state.toggled_lock(0).toggled_lock(1)
+    assert locked.moved_along(np.array([0.6, 0.8, 0.0, 0.0]), 3.0, ZERO) == locked
+
+
+def test_reset_goes_to_the_centre_but_for_what_is_locked(state):
+    assert state.toggled_lock(2).reset(ZERO).values == (0.0, 0.0, 2.0, 0.0)
+    assert state.reset_one(0, 0.25).values == (0.25, -1.0, 2.0, 0.0)
+
+
+def test_the_dice_fall_the_same_for_the_same_seed(state):
+    first = state.rolled(7, 1.0, ZERO, ONE)
+    assert first.values == state.moved(0, 3.0).rolled(7, 1.0, ZERO, ONE).values
+    assert first.values != state.rolled(8, 1.0, ZERO, ONE).values
+    assert (first.seed, first.temperature) == (7, 1.0)
+
+
+def test_a_lock_keeps_its_dimension_in_a_throw_and_changes_no_other(state):
+    free, locked = state.rolled(7, 1.0, ZERO, ONE), state.toggled_lock(1).rolled(7, 1.0, ZERO, ONE)
+    assert locked.values[1] == -1.0
+    assert [locked.values[j] for j in (0, 2, 3)] == [free.values[j] for j in (0, 2, 3)]
+
+
+def test_temperature_scales_the_throw(state):
+    assert state.rolled(7, 0.0, ZERO, ONE).values == (0.0, 0.0, 0.0, 0.0)
+    cool, hot = (state.rolled(7, t, ZERO, ONE).array() for t in (0.5, 1.0))
+    np.testing.assert_allclose(2 * cool, hot)
+
+
+def test_a_throw_follows_the_temperature_and_a_moved_point_does_not(state):
+    thrown = state.rolled(7, 1.0, ZERO, ONE)
+    assert thrown.warmed(0.5, ZERO, ONE) == state.rolled(7, 0.5, ZERO, ONE)
+    moved = thrown.moved(0, 3.0)
+    assert moved.warmed(0.5, ZERO, ONE).values == moved.values
+
+
+def test_swapping_twice_comes_back(state):
+    held = state.held().moved(0, 9.0)
+    assert held.swapped().values == state.values and held.swapped().showing == "B"
+    assert held.swapped().swapped() == held
+    assert state.swapped() == state  # nothing is held
+
+
+def test_without_a_held_point_the_one_on_the_screen_is_a(state):
+    assert state.held().swapped().let_go().showing == "A"
+    assert state.held().let_go() == state
+
+
+# ---------------------------------------------------------------------- sliders
+
+
+def test_the_most_informative_sliders_stand_first_and_collapsed_ones_last(model_info: ModelInfo):
+    axes = axes_of(model_info, "dimensions")
+    assert [axis.index for axis in axes] == [3, 1, 0, 2, 5, 4, 6, 7]
+    assert [axis.index for axis in axes if axis.collapsed] == [6, 7]
+
+
+def test_a_dimension_that_varies_too_little_is_collapsed_whatever_its_rate(model_info: ModelInfo):
+    flat = replace(model_info, spreads=np.where(np.arange(8) == 3, 0.05, model_info.spreads))
+    assert axes_of(flat, "dimensions")[-1].index == 7
+    assert {axis.index for axis in axes_of(flat, "dimensions") if axis.collapsed} == {3, 6, 7}
+
+
+@pytest.mark.parametrize("mode", ["dimensions", "directions"])
+def test_what_a_slider_is_set_to_it_reads(model_info: ModelInfo, mode):
+    state = starting_point(model_info)
+    for axis in axes_of(model_info, mode):
+        assert axis.read(axis.moved(state, 1.25)) == pytest.approx(1.25, abs=1e-6)
+
+
+def test_a_filmstrip_goes_from_minus_three_to_plus_three(model_info: ModelInfo):
+    state = starting_point(model_info)
+    axis = axes_of(model_info, "dimensions")[0]
+    frames = axis.frames(state.toggled_lock(axis.index), 7)
+    np.testing.assert_allclose(frames[:, axis.index], [-3, -2, -1, 0, 1, 2, 3])
+    others = np.delete(frames, axis.index, axis=1)
+    np.testing.assert_array_equal(others, np.tile(others[0], (7, 1)))
+
+
+def test_an_autoencoder_is_measured_by_its_own_codes(model_info: ModelInfo):
+    plain = replace(model_info, autoencoder=True, rates=np.zeros(8, "float32"), means=np.full(8, 5.0, "float32"))
+    axes = axes_of(plain, "dimensions")
+    assert [axis.index for axis in axes[:3]] == [3, 1, 0]  # by spread: there is no rate
+    assert axes[0].rate is None and axes[0].centre == 5.0
+    assert axes[0].unit == pytest.approx(0.97)
+    assert centre_of(plain)[0] == 5.0 and unit_of(plain)[7] == 1.0  # no unit of nothing
+
+
+def test_newer_weights_leave_the_sliders_under_the_hand_where_they_are(model_info: ModelInfo):
+    before = axes_of(model_info, "dimensions")
+    newer = replace(
+        model_info,
+        rates=np.array([1.2, 0.0, 0.9, 3.1, 0.4, 9.0, 0.8, 0.0], "float32"),
+        spreads=np.array([0.8, 0.0, 0.7, 0.97, 0.4, 0.6, 0.7, 0.0], "float32"),
+    )
+    after = axes_of(newer, "dimensions", keep=before)
+    assert [axis.index for axis in after] == [3, 1, 0, 2, 5, 4, 6, 7]
+    assert [axis.index for axis in after if axis.collapsed] == [7]  # 6 has woken up and 1 stays at its place
+
+
+def test_sliders_reach_as_far_as_the_pictures(model_info: ModelInfo):
+    wide = replace(model_info, spreads=np.where(np.arange(8) == 3, 2.5, model_info.spreads))
+    axis = axes_of(wide, "dimensions")[0]
+    assert axis.unit * REACH == 10.0
+
+
+def test_the_start_is_a_stored_picture_and_its_thumbnail_stands_in(model_info: ModelInfo):
+    start = starting_point(model_info)
+    np.testing.assert_array_equal(start.array(), model_info.latents[0])
+    near = start.at(model_info.latents[4] + 0.01)
+    np.testing.assert_array_equal(stand_in(model_info, near), model_info.thumbnails[4])
+
+
+def test_without_stored_pictures_the_start_is_their_mean(model_info: ModelInfo):
+    bare = replace(model_info, latents=model_info.latents[:0], thumbnails=model_info.thumbnails[:0])
+    np.testing.assert_array_equal(starting_point(bare).array(), model_info.means)
+    assert stand_in(bare, starting_point(bare)) is None

@@ -1,0 +1,192 @@
+"""Laws of a run's curves as numbers."""
+
+import csv
+import io
+import math
+
+import numpy as np
+import pytest
+
+from explorer.messages import Began, Delivered, EpochEnded, Paused, Prepared, RunFailed, Steps, Working
+from explorer.state.runs import QUANTITIES, RunCurves, csv_text, smoothed, thinned
+
+
+def steps(first: int, weights, run: int = 1, distortion=None, rate=None, progress: float = 0.1) -> Steps:
+    step = np.arange(first, first + len(weights), dtype=np.float64)
+    weights = np.asarray(weights, np.float64)
+    distortion = 100.0 / step if distortion is None else np.asarray(distortion, np.float64)
+    rate = 10.0 + step if rate is None else np.asarray(rate, np.float64)
+    return Steps(run, step, distortion, rate, weights, distortion + weights * rate, step * 0.5, progress, 100.0)
+
+
+def began(run: int = 1, weight: float = 0.1, total: int | None = 100) -> Began:
+    return Began(run, weight, total, 10, 0)
+
+
+def grown(*messages, settings=None) -> RunCurves:
+    run = RunCurves(1, {"kl_weight": 0.1} if settings is None else settings)
+    for message in messages:
+        run.take(message)
+    return run
+
+
+def test_a_run_keeps_every_batch_in_order_however_they_come_in():
+    run = grown(began(), *(steps(first, [0.1] * 700) for first in range(1, 7001, 700)))
+    assert len(run.terms) == 7000
+    np.testing.assert_array_equal(run.values("distortion"), 100.0 / np.arange(1, 7001))
+    np.testing.assert_array_equal(run.x("steps"), np.arange(1, 7001))
+    np.testing.assert_allclose(run.values("loss"), run.values("distortion") + run.values("weighted_rate"))
+
+
+def test_a_turn_is_the_step_at_which_the_weight_became_another():
+    run = grown(began(), steps(1, [0.1, 0.1, 0.5, 0.5]), steps(5, [0.5, 2.0]))
+    assert [(turn.step, turn.kl_weight) for turn in run.turns] == [(3.0, 0.5), (6.0, 2.0)]
+
+
+def test_a_weight_in_single_precision_is_no_turn():
+    assert grown(began(), steps(1, [float(np.float32(0.1))] * 3)).turns == []
+
+
+def test_a_weight_turned_before_the_first_batch_is_a_turn_at_it():
+    assert [turn.step for turn in grown(began(), steps(1, [0.7, 0.7])).turns] == [1.0]
+
+
+def test_phases_follow_the_messages():
+    run = RunCurves(1, {})
+    seen = []
+    for message in (Working(1, 3, 10, "pictures"), began(), steps(1, [0.1]), Paused(1)):
+        run.take(message)
+        seen.append(run.phase)
+    run.go_on()
+    seen.append(run.phase)
+    run.stop()
+    run.take(steps(2, [0.1]))
+    run.take(Paused(1))
+    seen.append(run.phase)
+    run.take(Delivered(1, "/m/art.keras", "", True, {"distortion": 5.0}))
+    run.stop()
+    assert seen == ["preparing", "training", "training", "paused", "training", "stopping"]
+    assert (run.phase, run.path, run.stopped, run.progress) == ("done", "/m/art.keras", True, 1.0)
+
+
+def test_a_failed_run_keeps_its_sentence():
+    run = grown(began(), RunFailed(1, "The loss is no number."))
+    assert (run.phase, run.sentence, run.is_alive) == ("failed", "The loss is no number.", False)
+
+
+def test_time_left_is_what_the_share_done_leaves():
+    run = grown(began(), steps(1, [0.1] * 20, progress=0.2))
+    assert run.seconds_left == pytest.approx(40.0)  # 10 s for a fifth
+    assert run.epoch == (2, 10)
+
+
+def test_x_can_be_steps_epochs_or_seconds():
+    run = grown(began(), steps(1, [0.1] * 30))
+    assert (run.x("steps")[-1], run.x("epochs")[-1], run.x("time")[-1]) == (30.0, 3.0, 15.0)
+    assert (run.x_of(20, "steps"), run.x_of(20, "epochs"), run.x_of(20, "time")) == (20, 2.0, 10.0)
+
+
+def test_the_nearest_batch_is_found_along_every_x():
+    run = grown(began(), steps(1, [0.1] * 30))
+    assert [run.nearest(x, "steps") for x in (-5.0, 1.4, 7.6, 99.0)] == [0, 0, 7, 29]
+    assert run.nearest(1.94, "epochs") == 18
+    assert RunCurves(1, {}).nearest(3.0, "steps") is None
+    assert grown(began(), steps(1, [0.1])).nearest(3.0, "steps") == 0
+
+
+def test_the_limit_is_read_between_its_points_along_the_logarithm_of_the_weight():
+    weights = np.array([1.0, 0.01, 0.1])  # in no order
+    run = grown(Prepared(1, "p", 90, 10, "cpu", weights, np.array([30.0, 10.0, 20.0]), np.array([5.0, 50.0, 20.0])))
+    assert run.limit is not None
+    assert run.limit.at(0.1) == pytest.approx((20.0, 22.0))
+    middle = math.sqrt(0.1)
+    assert run.limit.at(middle) == pytest.approx((25.0, 25.0 + middle * 12.5))
+    assert run.limit.at(5.0) is None and run.limit.at(0.0) is None
+
+
+def test_a_trainer_without_a_limit_is_no_error():
+    empty = np.empty(0)
+    assert grown(Prepared(1, "p", 90, 10, "cpu", empty, empty, empty)).limit is None
+
+
+def test_measures_are_of_the_last_epoch_until_the_end_gives_its_own():
+    record = {"epoch": 1, "step": 10, "val_distortion": 9.0, "val_rate": 4.0, "val_loss": 9.4, "val_psnr": 20.0}
+    run = grown(began(), EpochEnded(1, record))
+    assert run.measured("distortion") == 9.0
+    run.take(Delivered(1, "/m/art.keras", "", False, {"distortion": 8.0, "rate": 3.0}))
+    assert (run.measured("distortion"), run.measured("psnr")) == (8.0, 20.0)
+    np.testing.assert_array_equal(run.trajectory(), [[4.0, 3.0], [9.0, 8.0]])
+
+
+def test_an_autoencoder_has_neither_weight_nor_rate():
+    run = grown(
+        began(weight=0.0), steps(1, [0.0] * 3, rate=[np.nan] * 3), settings={"autoencoder": True, "kl_weight": 0.1}
+    )
+    run.take(EpochEnded(1, {"val_distortion": 9.0, "val_rate": None}))
+    assert (run.kl_weight, run.measured("rate"), run.turns) == (0.0, None, [])
+    assert np.all(np.isnan(run.values("weighted_rate"))) and run.trajectory()[0].size == 0
+
+
+@pytest.mark.parametrize("span", [2, 10, 300])
+def test_smoothing_is_the_debiased_exponential_average(span):
+    x = np.random.default_rng(0).normal(50.0, 20.0, 1200)
+    decay = 1 - 1 / span
+    expected = []
+    for k in range(len(x)):
+        weights = decay ** np.arange(k, -1, -1.0)
+        expected.append(np.sum(weights * x[: k + 1]) / np.sum(weights))
+    np.testing.assert_allclose(smoothed(x, span), expected, rtol=1e-9)
+
+
+def test_smoothing_a_constant_leaves_it_and_a_span_of_one_changes_nothing():
+    np.testing.assert_allclose(smoothed(np.full(5000, 3.7), 50), 3.7)
+    x = np.array([1.0, 5.0, 2.0])
+    np.testing.assert_array_equal(smoothed(x, 1), x)
+
+
+def test_on_a_log_axis_the_logarithms_are_averaged():
+    x = np.array([1.0, 100.0, 10.0, 1e4])
+    np.testing.assert_allclose(smoothed(x, 7, log=True), np.exp(smoothed(np.log(x), 7)))
+    # two values, decay 1/2: (½·0 + 1·2)/(1½) decades
+    assert smoothed(np.array([1.0, 100.0]), 2, log=True)[1] == pytest.approx(10 ** (2 / 1.5))
+
+
+def test_what_cannot_stand_on_a_log_axis_is_left_out_and_harms_nothing():
+    result = smoothed(np.array([10.0, 0.0, 10.0, np.nan, 10.0]), 4, log=True)
+    np.testing.assert_array_equal(np.isnan(result), [False, True, False, True, False])
+    np.testing.assert_allclose(result[[0, 2, 4]], 10.0)
+
+
+def test_thinning_keeps_every_peak_and_the_ends():
+    x = np.arange(20_000.0)
+    y = np.sin(x / 700)
+    y[12_345], y[777] = 9.0, -9.0
+    few_x, few_y = thinned(x, y, 2000)
+    assert len(few_x) <= 2000
+    assert (few_x[0], few_x[-1], few_y.max(), few_y.min()) == (0.0, 19_999.0, 9.0, -9.0)
+    assert np.all(np.diff(few_x) > 0)
+    np.testing.assert_array_equal(few_y, y[few_x.astype(int)])
+
+
+@pytest.mark.parametrize("length", [1999, 2000, 2001, 3999, 4001, 5003])
+def test_thinning_never_exceeds_what_is_asked_for(length):
+    assert len(thinned(np.arange(length), np.random.default_rng(1).random(length), 2000)[0]) <= 2000
+
+
+def test_thinning_keeps_a_gap_a_gap():
+    y = np.ones(10_000)
+    y[4000:6000] = np.nan
+    x, kept = thinned(np.arange(10_000), y, 200)
+    assert np.all(np.isnan(kept[(x > 4100) & (x < 5900)])) and np.any((x > 4100) & (x < 5900))
+
+
+def test_the_csv_holds_exactly_what_was_appended():
+    first, second = grown(began(), steps(1, [0.1] * 3)), RunCurves(2, {"autoencoder": True})
+    second.take(began(2, 0.0))
+    second.take(steps(1, [0.0] * 2, run=2, rate=[np.nan] * 2))
+    rows = list(csv.DictReader(io.StringIO(csv_text([first, second]))))
+    assert [(row["run"], row["step"]) for row in rows] == [("1", "1"), ("1", "2"), ("1", "3"), ("2", "1"), ("2", "2")]
+    for name in QUANTITIES:
+        assert [float(row[name]) for row in rows[:3]] == first.values(name).tolist()
+    assert rows[3]["rate"] == "" and float(rows[3]["distortion"]) == 100.0
+    assert [float(row["epoch"]) for row in rows[:3]] == [0.1, 0.2, 0.3]

@@ -1,0 +1,175 @@
+"""The program as a person starts it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from explorer.app import Troubles, main
+
+# what a started window has imported, said once it is on the screen and all its pages are made
+PROBE = """
+import sys
+from PyQt6.QtCore import QTimer
+from explorer.ui.window import MainWindow
+from explorer import app
+
+def look(self):
+    if len(self._pages) < 5:
+        return QTimer.singleShot(50, lambda: look(self))
+    print("heavy:", [name for name in ("kvae", "keras", "tensorflow") if name in sys.modules], flush=True)
+    print("visible:", self.isVisible(), flush=True)
+    print("notice:", self.notice.text, flush=True)
+    print("megabytes:", __import__("psutil").Process().memory_info().rss >> 20, flush=True)
+    {then}
+
+show = MainWindow.show
+MainWindow.show = lambda self: (show(self), QTimer.singleShot(0, lambda: look(self)))
+if __name__ == "__main__":
+    sys.exit(app.main({arguments}))
+"""
+
+
+@pytest.fixture
+def home(tmp_path) -> dict[str, str]:
+    """An environment whose settings are in a temporary folder."""
+    return {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+
+
+def _start(tmp_path: Path, home: dict[str, str], arguments: list[str], then: str) -> subprocess.Popen:
+    script = tmp_path / "start.py"
+    script.write_text(PROBE.format(arguments=arguments, then=then))
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(
+        [sys.executable, str(script)],
+        env={**home, "PYTHONPATH": str(root)},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _line(process: subprocess.Popen, start: str) -> str:
+    """The rest of the first line of output that begins so."""
+    for line in process.stdout:
+        if line.startswith(start):
+            return line.removeprefix(start).strip()
+    raise AssertionError(f"no line begins with {start!r}: {process.stderr.read()}")
+
+
+def _gone(pids: list[int], seconds: float = 20.0) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_help_teaches_without_a_window(home):
+    code = (
+        "import sys\nfrom explorer import app\n"
+        "try:\n    app.main(['--help'])\n"
+        "finally:\n    assert not any(name.startswith(('PyQt6', 'numpy', 'kvae')) for name in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=home, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for words in ("kvae-explorer", "MODEL", "First steps", "Train on the sample paintings", "Ctrl+Z"):
+        assert words in done.stdout
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0 and capsys.readouterr().out.startswith("kvae-explorer ")
+
+
+def test_a_flag_that_is_not_known_is_an_error(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--colour"])
+    assert left.value.code == 2
+
+
+@pytest.fixture
+def troubles(monkeypatch) -> Troubles:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    made = Troubles()
+    made.install()
+    return made
+
+
+def test_an_exception_that_nobody_caught_is_printed_and_told(troubles, capsys):
+    told: list[str] = []
+    troubles.tell = told.append
+    try:
+        raise ValueError("no such colour")
+    except ValueError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    assert told == ["Something went wrong in the program, and it goes on (ValueError: no such colour)."]
+    assert "ValueError: no such colour" in capsys.readouterr().err
+
+
+def test_an_exception_in_a_thread_is_told_too(troubles, capsys):
+    told: list[str] = []
+    troubles.tell = told.append
+    thread = threading.Thread(target=lambda: [][1])
+    thread.start()
+    thread.join()
+    assert len(told) == 1 and "IndexError" in told[0]
+
+
+def test_an_exception_before_the_window_is_there_is_printed(troubles, capsys):
+    sys.excepthook(ValueError, ValueError("early"), None)
+    assert "early" in capsys.readouterr().err
+
+
+@pytest.mark.timeout(120)
+def test_the_window_never_imports_what_the_engine_needs_and_stays_small(tmp_path, home):
+    process = _start(tmp_path, home, [], "self.leave()")
+    assert _line(process, "heavy:") == "[]"
+    assert _line(process, "visible:") == "True"
+    assert int(_line(process, "megabytes:")) <= 250
+    children = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+    assert process.wait(60) == 0
+    assert "Traceback" not in process.stderr.read()
+    assert _gone(children)
+
+
+@pytest.mark.timeout(120)
+def test_a_model_that_is_not_there_opens_the_window_with_a_sentence(tmp_path, home):
+    process = _start(tmp_path, home, ["none.keras"], "self.leave()")
+    assert _line(process, "visible:") == "True"
+    assert _line(process, "notice:").startswith("There is no file")
+    assert process.wait(60) == 0
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_signal_closes_the_window_and_all_its_processes(tmp_path, home, number):
+    process = _start(tmp_path, home, [], "pass")
+    assert int(_line(process, "megabytes:")) > 0
+    children = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+    process.send_signal(number)
+    assert process.wait(60) == 0
+    assert "Traceback" not in process.stderr.read()
+    assert _gone(children)
+
+
+@pytest.mark.timeout(120)
+def test_an_exception_in_a_slot_does_not_end_the_program(tmp_path, home):
+    then = (
+        "QTimer.singleShot(0, lambda: 1 / 0); "
+        'QTimer.singleShot(200, lambda: (print("after:", self.notice.text, flush=True), self.leave()))'
+    )
+    process = _start(tmp_path, home, [], then)
+    assert "ZeroDivisionError" in _line(process, "after:")
+    assert process.wait(60) == 0
