@@ -105,7 +105,7 @@ def test_a_run_keeps_its_balance_and_tells_it(small, undrawn, tmp_path):
     [
         {"weighting": "warm-up", "ramp_steps": 8, "kl_weight": 0.8},
         {"weighting": "capacity", "capacity": 0.5, "capacity_weight": 3.0},
-        {"weighting": "free-bits", "free_bits": 1e3},
+        {"weighting": "free-bits", "free_bits": 100.0},
     ],
     ids=lambda settings: settings["weighting"],
 )
