@@ -90,7 +90,7 @@ def _sheet(path: Path, runs: dict[str, dict[str, list]], size: int) -> None:
     )
     sheet = Sheet(left + 3 * (width + 80), top + len(runs) * (height + gap))
     sheet.text(30, 56, f"Every weighting on the same paintings, {size} × {size}", 28, weight="bold")
-    note = "by optimizer step; faint: single batches, strong: their median over 15; one axis for each column"
+    note = "by optimizer step; faint: single batches, strong: their median over 15 (the weight: itself); one axis for each column"
     sheet.text(30, 84, note, 14, color=LIGHT.quiet)
     for column, (key, title, color) in enumerate(columns):
         x = left + column * (width + 80)
@@ -108,7 +108,8 @@ def _sheet(path: Path, runs: dict[str, dict[str, list]], size: int) -> None:
             axes = sheet.axes(x, y, width, height)
             axes.set_yscale("log", nonpositive="mask")
             axes.plot(steps["step"], values[name], color=color, alpha=0.25, linewidth=points(1))
-            middle = [np.median(values[name][max(0, at - 7) : at + 8]) for at in range(len(values[name]))]
+            reach = 0 if key == "kl_weight" else 7  # the weight has no noise, and a jump is a jump
+            middle = [np.median(values[name][max(0, at - reach) : at + reach + 1]) for at in range(len(values[name]))]
             axes.plot(steps["step"], middle, color=color, linewidth=points(2.2))
             axes.set_ylim(low / 1.2, high * 1.2)
             label_log(axes)
