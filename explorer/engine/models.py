@@ -34,8 +34,9 @@ class Loaded:
         weight = tf.TensorSpec((), tf.float32)
         latents = tf.TensorSpec((None, model.latent_dim), tf.float32)
         images = tf.TensorSpec((None, *model.image_shape), tf.uint8)
-        self._decode = tf.function(self._decoding, input_signature=[latents, weight])
-        self._encode = tf.function(self._encoding, input_signature=[images, weight])
+        # without AutoGraph, of which nothing here makes use: it leaves files behind when the process is ended at once
+        self._decode = tf.function(self._decoding, input_signature=[latents, weight], autograph=False)
+        self._encode = tf.function(self._encoding, input_signature=[images, weight], autograph=False)
         self._decode.get_concrete_function()
 
     def _decoding(self, latents: Any, weight: Any) -> Any:
@@ -103,20 +104,21 @@ class Loaded:
         return max(float(kl_weight), 0.0)
 
     def replace_weights(self, path: str) -> ModelInfo:
-        """Take the weights in the .npz file at `path`, keys "0", "1" ... in the order of `model.weights`, and its "card".
+        """Take the part of a card and the weights in the file at `path`, which `Snapshots.write_weights` wrote.
 
         Raises:
             OSError, ValueError: no such file, or the weights of another model.
         """
-        model = self.model
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                values = [stored[str(number)] for number in range(len(model.weights))]
-                card = json.loads(str(stored["card"])) if "card" in stored else {}
-        except (KeyError, EOFError) as error:
-            raise ValueError(f"{Path(path).name} does not hold the weights of {self.info.name}.") from error
-        if any(value.shape != tuple(weight.shape) for value, weight in zip(values, model.weights, strict=True)):
-            raise ValueError(f"{Path(path).name} holds the weights of another model than {self.info.name}.")
+        model, name = self.model, Path(path).name
+        with open(path, "rb") as file:
+            try:
+                card = json.loads(str(np.load(file, allow_pickle=False)))
+                values = [np.load(file, allow_pickle=False) for _ in model.weights]
+            except (ValueError, EOFError) as error:
+                raise ValueError(f"{name} does not hold the weights of {self.info.name}.") from error
+            rest = file.read(1)
+        if rest or any(value.shape != tuple(one.shape) for value, one in zip(values, model.weights, strict=True)):
+            raise ValueError(f"{name} holds the weights of another model than {self.info.name}.")
         with self._replacing:
             self._version += 1
             try:
