@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from kvae.blueprint import FOREIGN, FORMAT
 from kvae.images.pca import PCA, fit_pca
 from kvae.networks import DEFAULT_DEPTH, NETWORKS
 from kvae.networks.blocks import Plan, check_image_shape, fitting_widths, layer_seed
@@ -338,7 +339,9 @@ class VAE(keras.Model):
             ValueError: foreign networks, without that trust.
         """
         config = dict(config)
-        for part in ("encoder", "decoder"):
+        if config.pop("format", 1) > FORMAT:
+            raise ValueError("this model needs a newer kvae. Update kvae and open it again.")
+        for part in FOREIGN:
             if part in config:
                 if not TRUSTED.get():
                     raise ValueError(
