@@ -109,14 +109,7 @@ class Loaded:
             OSError, ValueError: no such file, or the weights of another model.
         """
         model = self.model
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                values = [stored[str(number)] for number in range(len(model.weights))]
-                card = json.loads(str(stored["card"])) if "card" in stored else {}
-        except (KeyError, EOFError) as error:
-            raise ValueError(f"{Path(path).name} does not hold the weights of {self.info.name}.") from error
-        if any(value.shape != tuple(weight.shape) for value, weight in zip(values, model.weights, strict=True)):
-            raise ValueError(f"{Path(path).name} holds the weights of another model than {self.info.name}.")
+        values, card = self._read_weights(path)
         with self._replacing:
             self._version += 1
             try:
@@ -130,6 +123,29 @@ class Loaded:
             model.card = {**old, **card}
         self.info = self._info(model.card)
         return self.info
+
+    def _read_weights(self, path: str) -> tuple[list[np.ndarray], dict[str, Any]]:
+        """A value for each weight, known to fit, and the part of a card beside them."""
+        from kvae.blueprint import CARD_NODES, MOST_CARD
+        from kvae.files.npy import read_npz
+        from kvae.files.refusal import Refused, sentence
+        from kvae.files.strict_json import parse
+
+        weights = self.model.weights
+        most = sum(int(np.prod(weight.shape)) for weight in weights) * 4 + 4 * MOST_CARD + (1 << 20)
+        try:
+            stored = read_npz(path, most_bytes=most)
+            values = [stored[str(number)] for number in range(len(weights))]
+            card = parse(str(stored["card"]).encode(), most_nodes=CARD_NODES) if "card" in stored else {}
+        except Refused as error:
+            raise ValueError(sentence(path, error)) from error
+        except KeyError as error:
+            raise ValueError(f"{Path(path).name} does not hold the weights of {self.info.name}.") from error
+        if any(value.shape != tuple(weight.shape) for value, weight in zip(values, weights, strict=True)):
+            raise ValueError(f"{Path(path).name} holds the weights of another model than {self.info.name}.")
+        if any(value.dtype.kind not in "fiu" or not np.isfinite(value).all() for value in values):
+            raise ValueError(f"{Path(path).name} holds weights that are no finite numbers.")
+        return values, card if isinstance(card, dict) else {}
 
     def _info(self, card: dict[str, Any] | None) -> ModelInfo:
         model = self.model

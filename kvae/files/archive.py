@@ -95,8 +95,13 @@ class Archive:
         """A member to be read from front to back."""
         if name not in self.sizes:
             raise Refused("lacks a member that every such file has. Copy it again, or open another file.")
-        with _as_damage(), self._zip.open(name) as member:
-            yield member  # type: ignore[misc]
+        with _as_damage():
+            member = self._zip.open(name)
+        try:
+            with member:
+                yield member  # type: ignore[misc]
+        except (zipfile.BadZipFile, zlib.error, EOFError):
+            raise Refused(DAMAGED) from None
 
 
 def _check_frame(file: BinaryIO, most_bytes: int, most_members: int) -> None:
