@@ -135,7 +135,7 @@ def read_settings(given: Any) -> dict[str, Any]:
     settings["image_shape"] = _image_shape(given["image_shape"])
     settings["name"] = _name(given.get("name", "vae"))
     settings["dtype"] = given.get("dtype", "float32")
-    if settings["dtype"] not in set(SETTINGS["precision"].choices) - {"auto"}:
+    if settings["dtype"] == "auto" or settings["dtype"] not in SETTINGS["precision"].choices:
         raise Refused(f"wants an arithmetic that kvae does not use. {CURE}")
     return settings
 

@@ -71,6 +71,7 @@ class Archive:
             if allowed is not None and info.filename not in allowed:
                 raise Refused("holds members that kvae does not write. Open a file that kvae saved.")
             _check_member(info, ratio)
+            _check_local(file, info)
             most = most_bytes if allowed is None else allowed[info.filename]
             if info.file_size > most:
                 raise Refused("holds a member that is too large for what it is. Open a file that kvae saved.")
@@ -147,6 +148,21 @@ def _check_member(info: zipfile.ZipInfo, ratio: int | None) -> None:
         raise Refused(DAMAGED)
     if ratio is not None and info.file_size > ratio * packed + SLACK:
         raise Refused(f"unpacks to over {ratio} times its size. Save it again without compression.")
+
+
+def _check_local(file: BinaryIO, info: zipfile.ZipInfo) -> None:
+    """What stands before a member, compared with the directory: two programs must not see two different files."""
+    file.seek(info.header_offset)
+    head = file.read(30)
+    if len(head) != 30 or head[:4] != _START:
+        raise Refused(DAMAGED)
+    flags, method, crc, packed, size, name_length, extra = struct.unpack("<HH4xLLLHH", head[6:])
+    later = flags & 0x8  # sizes and checksum follow the member
+    said = [(crc, info.CRC), (packed, info.compress_size), (size, info.file_size)]
+    # numbers that are too large stand in the extra field, which only a liar would fill with others
+    agree = later or all(one == its or (one == 0xFFFFFFFF and extra) for one, its in said)
+    if not agree or method != info.compress_type or flags != info.flag_bits or name_length > 1000:
+        raise Refused(DAMAGED)
 
 
 @contextlib.contextmanager

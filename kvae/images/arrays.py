@@ -252,9 +252,9 @@ def _plain_names(file: h5py.File) -> list[str]:
 def _check_dataset(owner: str, data) -> None:
     """Refuse what reaches outside the file, needs foreign code, or declares more than the file can hold."""
     if not isinstance(data, h5py.Dataset):
-        raise ValueError(f"{owner} must hold its pictures as a dataset called {' or '.join(NAMES)}.")
+        raise ValueError(f"{owner} must hold its pictures as a dataset. Call it {' or '.join(NAMES)}.")
     if data.shape is None or len(data.shape) not in (3, 4) or data.dtype.kind not in "buif":
-        raise ValueError(f"{owner} must hold pictures of shape (n, height, width) or (n, height, width, channels).")
+        raise ValueError(f"{owner} must hold numbers of shape (n, height, width[, channels]). Store pictures so.")
     if data.is_virtual or data.external:
         raise ValueError(f"{owner} keeps its pictures in other files. Copy them into it (h5repack) and try again.")
     plist = data.id.get_create_plist()
@@ -265,7 +265,7 @@ def _check_dataset(owner: str, data) -> None:
     if data.chunks and math.prod(data.chunks) * data.dtype.itemsize > MAX_CHUNK_BYTES:
         raise ValueError(f"{owner} has chunks of over {MAX_CHUNK_BYTES >> 20} MB. Store it with smaller chunks.")
     if data.nbytes > MAX_RATIO * data.id.get_storage_size():
-        raise ValueError(f"{owner} declares {data.nbytes / 1e9:.3g} GB but stores far less: damaged, or never filled.")
+        raise ValueError(f"{owner} declares {data.nbytes / 1e9:.0f} GB but stores far less. Fill it, or copy it again.")
 
 
 @contextlib.contextmanager
