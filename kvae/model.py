@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from kvae.blueprint import FOREIGN, FORMAT
 from kvae.compiling import fitting_jit, fitting_optimizer, optimizer_config
 from kvae.images.pca import PCA, fit_pca
 from kvae.images.pixels import as_float, gathered, in_batches, pixels
@@ -386,7 +387,9 @@ class VAE(keras.Model):
             ValueError: foreign networks, without that trust.
         """
         config = dict(config)
-        for part in ("encoder", "decoder"):
+        if config.pop("format", 1) > FORMAT:
+            raise ValueError("this model needs a newer kvae. Update kvae and open it again.")
+        for part in FOREIGN:
             if part in config:
                 if not TRUSTED.get():
                     raise ValueError(

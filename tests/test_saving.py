@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import kvae
+from kvae.files.hdf5 import Tensors
+from kvae.layout import planned, variables
 from kvae.model import VAE
+from kvae.networks import NETWORKS, fewest_weights
 from kvae.saving import BadModelFile, free_path, load, save
 
 
@@ -67,6 +70,76 @@ def test_keras_opens_what_kvae_saved_and_kvae_what_keras_saved(model, path, tmp_
     np.testing.assert_allclose(
         load(tmp_path / "by-keras.keras").reconstruct(pictures), by_keras.reconstruct(pictures), atol=1e-6
     )
+
+
+def same(ones, others) -> None:
+    for one, other in zip(ones, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("trained", [True, False])
+def test_every_network_comes_back_bit_for_bit_and_as_keras_opens_it(network, dtype, trained, tmp_path, pictures):
+    widths = None if network == "linear" else (8,)
+    model = VAE(image_shape=(16, 16, 3), latent_dim=3, network=network, widths=widths, dtype=dtype)
+    if trained:
+        model.compile(keras.optimizers.Adam(0.01, amsgrad=True, use_ema=dtype == "float32", clipnorm=10.0))
+        model.fit(pictures, batch_size=4, verbose=0)
+    path = save(model, tmp_path / "art.keras")
+    opened, by_keras = load(path), keras.models.load_model(path)
+    same(opened.weights, model.weights)
+    same(by_keras.weights, model.weights)
+    assert opened.get_config() == model.get_config()
+    if trained:
+        same(opened.optimizer.variables, model.optimizer.variables)
+        same(opened.optimizer.variables, by_keras.optimizer.variables)
+        assert type(opened.optimizer) is type(model.optimizer)
+        assert opened.optimizer.get_config() == by_keras.optimizer.get_config()
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("autoencoder", [True, False])
+def test_what_a_file_keeps_is_known_before_the_model_is_made(network, autoencoder, tmp_path):
+    settings = {"image_shape": (16, 16, 3), "latent_dim": 3, "network": network, "autoencoder": autoencoder}
+    model = VAE(**settings)
+    model.compile(keras.optimizers.Adam(0.003))
+    with zipfile.ZipFile(save(model, tmp_path / "art.keras")) as archive:
+        content = archive.read("model.weights.h5")
+    plan, kept = planned(lambda: VAE(**settings), lambda: keras.optimizers.Adam(0.003))
+    assert {path: one.shape for path, one in kept.items()} == Tensors(content, most=1000).shapes
+    assert variables(model).keys() == kept.keys()
+    assert fewest_weights(network, model.image_shape, 3, model.widths, model.depth) <= model.count_params()
+    # a plan has no weights, and leaves none to be made later
+    assert all(weight._value is None for weight in plan.weights)
+
+
+def test_a_model_that_would_not_open_again_is_not_saved(model, tmp_path):
+    target = save(model, tmp_path / "art.keras")
+    before, card, weight = target.read_bytes(), model.card, model.beta
+    try:
+        model.card = {"thumbnails": "x" * (17 << 20)}
+        with pytest.raises(ValueError, match="save: not saved, since the file holds a member that is too large"):
+            save(model, target)
+        model.card = card
+        model.kl_weight.assign(1e9)
+        with pytest.raises(ValueError, match="save: not saved, since the file gives the setting kl_weight"):
+            save(model, target)
+    finally:
+        model.card = card
+        model.kl_weight.assign(weight)
+    assert target.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == ["art.keras"]
+
+
+def test_another_optimizer_opens_with_trust_alone(tmp_path, pictures):
+    model = VAE(image_shape=(16, 16, 3), latent_dim=3, network="conv", widths=(8,))
+    model.compile(keras.optimizers.SGD(0.001, momentum=0.9))
+    model.fit(pictures, batch_size=4, verbose=0)
+    path = save(model, tmp_path / "sgd.keras")
+    with pytest.raises(BadModelFile, match=r"trust=True"):
+        load(path)
+    opened = load(path, trust=True)
+    same(opened.optimizer.variables, model.optimizer.variables)
 
 
 # ---------------------------------------------------------------------- whole or not at all
@@ -146,17 +219,20 @@ def zeroed(content: bytes) -> bytes:
 
 FOREIGN = json.dumps({"registered_name": None, "class_name": "Sequential", "config": {}}).encode()
 DAMAGES = {
-    "empty": (lambda path: b"", "damaged or no model file"),
-    "text": (lambda path: b"a letter to my aunt", "damaged or no model file"),
-    "cut": (lambda path: path.read_bytes()[:-200], "damaged or no model file"),
-    "only the start": (lambda path: path.read_bytes()[:100], "damaged or no model file"),
-    "no config": (lambda path: rewritten(path, config_json=None), "damaged or no model file"),
-    "config is no JSON": (lambda path: rewritten(path, config_json=b"\xff{"), "damaged or no model file"),
+    "empty": (lambda path: b"", "is damaged or not of this kind."),
+    "text": (lambda path: b"a letter to my aunt", "is damaged or not of this kind."),
+    "cut": (lambda path: path.read_bytes()[:-200], "is damaged or cut off."),
+    "only the start": (lambda path: path.read_bytes()[:100], "is damaged or cut off."),
+    "no config": (lambda path: rewritten(path, config_json=None), "lacks a member"),
+    "config is no JSON": (lambda path: rewritten(path, config_json=b"\xff{"), "holds text that is not JSON."),
     "config is a list": (lambda path: rewritten(path, config_json=b"[]"), "was not made by kvae"),
     "another class": (lambda path: rewritten(path, config_json=FOREIGN), "was not made by kvae"),
-    "no weights": (lambda path: rewritten(path, model_weights_h5=None), "cannot be opened"),
-    "half the weights": (lambda path: rewritten(path, model_weights_h5=b"\x89HDF\r\n\x1a\n"), "cannot be opened"),
-    "wrong bytes": (lambda path: zeroed(path.read_bytes()), "cannot be opened"),
+    "no weights": (lambda path: rewritten(path, model_weights_h5=None), "does not hold the weights"),
+    "half the weights": (
+        lambda path: rewritten(path, model_weights_h5=b"\x89HDF\r\n\x1a\n"),
+        "does not hold the weights",
+    ),
+    "wrong bytes": (lambda path: zeroed(path.read_bytes()), "is damaged or cut off."),
 }
 
 
@@ -191,7 +267,9 @@ def test_a_setting_outside_its_bounds_is_no_way_in(path, tmp_path):
     config["config"]["latent_dim"] = 10**12
     broken = tmp_path / "huge.keras"
     broken.write_bytes(rewritten(path, config_json=json.dumps(config).encode()))
-    with pytest.raises(BadModelFile, match="huge.keras cannot be opened"):
+    with pytest.raises(
+        BadModelFile, match=r"huge\.keras gives the setting latent_dim a value outside its bounds, 1 to 4096\."
+    ):
         load(broken)
 
 
@@ -216,7 +294,7 @@ def foreign(tmp_path_factory):
 def test_layers_that_are_not_kvaes_are_refused_and_open_with_trust(foreign, pictures):
     model, path = foreign
     for options in ({}, {"custom_objects": {"Twice": Twice}}):
-        with pytest.raises(BadModelFile, match=r"own\.keras holds layers .* kvae\.load\(path, trust=True\)"):
+        with pytest.raises(BadModelFile, match=r"own\.keras holds parts .* kvae\.load\(path, trust=True\)"):
             load(path, **options)
     opened = load(path, trust=True, custom_objects={"Twice": Twice})
     np.testing.assert_allclose(opened.reconstruct(pictures), model.reconstruct(pictures), atol=1e-6)

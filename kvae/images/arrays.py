@@ -5,7 +5,9 @@ Files are read from front to back in blocks, so that memory does not grow with t
 
 import contextlib
 import hashlib
+import itertools
 import math
+import os
 import stat
 import zipfile
 import zlib
@@ -18,6 +20,9 @@ import h5py
 import numpy as np
 from PIL import Image
 
+from kvae.files.archive import Archive, open_regular
+from kvae.files.npy import read_header
+from kvae.files.refusal import Refused, sentence, shown
 from kvae.images.cache import Block
 from kvae.images.decoding import MAX_PIXELS, fit, flatten, letterbox
 
@@ -25,7 +30,10 @@ NAMES = ("images", "imgs", "x_train")  # of the array in an .npz or HDF5 file: o
 ENDINGS = (".npy", ".npz", ".h5", ".hdf5")
 BLOCK_BYTES = 8 << 20  # of source pixels read at once
 MAX_CHUNK_BYTES = 256 << 20  # of one HDF5 chunk, which is in memory as a whole
+MAX_FILE_BYTES = 1 << 44
+MAX_NAMES = 100  # of an HDF5 file that are looked through
 MAX_RATIO = 1100  # declared bytes to stored bytes; deflate cannot do better than 1032
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, LookupError, ValueError, TypeError)
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -55,9 +63,11 @@ def from_array(array: np.ndarray) -> Pictures:
 def from_file(path: Path) -> Pictures:
     """The pictures in an .npy, .npz or HDF5 file. Raises ValueError with one sentence if it holds none."""
     if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError(f"{path.name} is not a regular file. Give a folder of pictures, or an .npy, .npz or .h5 file.")
+        raise ValueError(
+            f"{shown(path)} is not a regular file. Give a folder of pictures, or an .npy, .npz or .h5 file."
+        )
     openers = {".npy": _npy, ".npz": _npz}
-    with _as_damage(path.name):
+    with _as_damage(shown(path)):
         return _checked(openers.get(path.suffix.lower(), _hdf5)(path))
 
 
@@ -83,6 +93,8 @@ def decoded(pictures: Pictures, *, size: int, crop: str, progress=None) -> Itera
 
 def _checked(pictures: Pictures) -> Pictures:
     owner, shape, dtype = pictures.owner, pictures.shape, pictures.dtype
+    if len(shape) > 8 or any(type(side) is not int or not 0 <= side < 1 << 40 for side in shape):
+        raise ValueError(f"{owner} declares sides that cannot be. Copy it again.")
     if len(shape) == 3 and shape[2] in _MODES:
         raise ValueError(f"{owner} has the shape of one picture. Give several, or x[None]. Received: shape={shape}.")
     if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in _MODES:
@@ -93,6 +105,8 @@ def _checked(pictures: Pictures) -> Pictures:
         )
     if shape[1] * shape[2] > MAX_PIXELS:
         raise ValueError(f"{owner} has pictures of over {MAX_PIXELS // 10**6} megapixels. Received: shape={shape}.")
+    if math.prod(shape[1:]) * dtype.itemsize > MAX_CHUNK_BYTES:
+        raise ValueError(f"{owner} has pictures of over {MAX_CHUNK_BYTES >> 20} MB each. Store them as uint8.")
     if dtype not in (np.uint8, np.uint16, np.bool_) and dtype.kind != "f":
         raise ValueError(
             f"{owner} must be uint8, uint16, bool, or floats in [0, 1]; use .astype('uint8'). Received: {dtype}."
@@ -144,41 +158,36 @@ def _rows_at_once(shape: tuple[int, ...], dtype: np.dtype) -> int:
 
 
 def _npy(path: Path) -> Pictures:
-    with path.open("rb") as file:
-        shape, dtype = _header(path.name, file)
-        stored = path.stat().st_size - file.tell()
-    _same_bytes(path.name, shape, dtype, stored)
-    return Pictures(path.name, shape, dtype, lambda: _streamed(path.name, lambda: path.open("rb")))
+    name = shown(path)
+    with open_regular(path, follow=True) as file:
+        shape, dtype = read_header(file)
+        stored = os.fstat(file.fileno()).st_size - file.tell()
+    _same_bytes(name, shape, dtype, stored)
+    return Pictures(name, shape, dtype, lambda: _streamed(name, lambda: open_regular(path, follow=True)))
 
 
 def _npz(path: Path) -> Pictures:
-    with zipfile.ZipFile(path) as archive:
-        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        info = members[_choose(path.name, list(members))]
-        with archive.open(info) as file:
-            shape, dtype = _header(path.name, file)
-            _same_bytes(path.name, shape, dtype, info.file_size - file.tell())
+    name = shown(path)
+    with _archive(path) as archive:
+        members = {member.removesuffix(".npy"): member for member in archive.sizes}
+        chosen = members[_choose(name, list(members))]
+        with archive.stream(chosen) as file:
+            shape, dtype = read_header(file)
+            _same_bytes(name, shape, dtype, archive.sizes[chosen] - file.tell())
 
     @contextlib.contextmanager
     def member():
-        with zipfile.ZipFile(path) as archive, archive.open(info.filename) as file:
+        with _archive(path) as archive, archive.stream(chosen) as file:
             yield file
 
-    return Pictures(path.name, shape, dtype, lambda: _streamed(path.name, member))
+    return Pictures(name, shape, dtype, lambda: _streamed(name, member))
 
 
-def _header(owner: str, file) -> tuple[tuple[int, ...], np.dtype]:
-    """Read the header of an .npy stream with NumPy's own bounded parser; pickles are refused."""
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    try:
-        shape, fortran, dtype = readers[np.lib.format.read_magic(file)](file)
-    except (ValueError, KeyError):
-        raise ValueError(f"{owner} does not start as NumPy arrays do. Save it again with numpy.save.") from None
-    if dtype.hasobject:
-        raise ValueError(f"{owner} holds Python objects, which can run code. Save plain numbers with numpy.save.")
-    if fortran and len(shape) > 1:
-        raise ValueError(f"{owner} is stored column by column. Save numpy.ascontiguousarray(x) instead.")
-    return shape, dtype
+@contextlib.contextmanager
+def _archive(path: Path) -> Iterator[Archive]:
+    with open_regular(path, follow=True) as file:
+        # black pictures pack a thousand times smaller; they are read in blocks, so no ratio is too high
+        yield Archive(file, most_bytes=MAX_FILE_BYTES, ratio=None)
 
 
 def _same_bytes(owner: str, shape: tuple[int, ...], dtype: np.dtype, stored: int) -> None:
@@ -188,7 +197,7 @@ def _same_bytes(owner: str, shape: tuple[int, ...], dtype: np.dtype, stored: int
 
 def _streamed(owner: str, opener: Callable[[], contextlib.AbstractContextManager[BinaryIO]]) -> Iterator[np.ndarray]:
     with _as_damage(owner), opener() as file:
-        shape, dtype = _header(owner, file)
+        shape, dtype = read_header(file)
         step = _rows_at_once(shape, dtype)
         for start in range(0, shape[0], step):
             rows = min(step, shape[0] - start)
@@ -208,31 +217,44 @@ def _choose(owner: str, names: list[str]) -> str:
             return name
     if len(names) == 1:
         return names[0]
-    held = ", ".join(sorted(names)[:6]) or "nothing"
-    raise ValueError(f"{owner} must hold an array called {' or '.join(NAMES)}. It holds: {held}.")
+    held = ", ".join(name if name.isprintable() else "?" for name in sorted(names)[:6]) or "nothing"
+    raise ValueError(f"{owner} must hold an array called {' or '.join(NAMES)}. It holds: {held[:60]}.")
 
 
 def _hdf5(path: Path) -> Pictures:
+    owner = shown(path)
     with h5py.File(path, "r") as file:
-        name = _choose(path.name, [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)])
+        name = _choose(owner, _plain_names(file))
         data = file.get(name)
-        _check_dataset(path.name, data)
+        _check_dataset(owner, data)
         shape, dtype = data.shape, data.dtype
         row = max(1, math.prod(shape[1:]) * dtype.itemsize)
         # Whole chunks where memory allows: reading part of one decompresses all of it.
         step = max(_rows_at_once(shape, dtype), min(data.chunks[0] if data.chunks else 1, MAX_CHUNK_BYTES // row))
 
     def blocks() -> Iterator[np.ndarray]:
-        with _as_damage(path.name), h5py.File(path, "r") as file:
+        with _as_damage(owner), h5py.File(path, "r") as file:
             yield from _slices(file[name], step)
 
-    return Pictures(path.name, shape, dtype, blocks)
+    return Pictures(owner, shape, dtype, blocks)
+
+
+def _plain_names(file: h5py.File) -> list[str]:
+    """What lies in the file itself under NAMES, or else a few of all names; links are not followed."""
+    known = [name for name in NAMES if name in file]
+    return [
+        name
+        for name in known or itertools.islice(file, MAX_NAMES)
+        if type(file.get(name, getlink=True)) is h5py.HardLink
+    ]
 
 
 def _check_dataset(owner: str, data) -> None:
     """Refuse what reaches outside the file, needs foreign code, or declares more than the file can hold."""
     if not isinstance(data, h5py.Dataset):
-        raise ValueError(f"{owner} must hold its pictures as a dataset called {' or '.join(NAMES)}.")
+        raise ValueError(f"{owner} must hold its pictures as a dataset. Call it {' or '.join(NAMES)}.")
+    if data.shape is None or len(data.shape) not in (3, 4) or data.dtype.kind not in "buif":
+        raise ValueError(f"{owner} must hold numbers of shape (n, height, width[, channels]). Store pictures so.")
     if data.is_virtual or data.external:
         raise ValueError(f"{owner} keeps its pictures in other files. Copy them into it (h5repack) and try again.")
     plist = data.id.get_create_plist()
@@ -243,7 +265,7 @@ def _check_dataset(owner: str, data) -> None:
     if data.chunks and math.prod(data.chunks) * data.dtype.itemsize > MAX_CHUNK_BYTES:
         raise ValueError(f"{owner} has chunks of over {MAX_CHUNK_BYTES >> 20} MB. Store it with smaller chunks.")
     if data.nbytes > MAX_RATIO * data.id.get_storage_size():
-        raise ValueError(f"{owner} declares {data.nbytes / 1e9:.3g} GB but stores far less: damaged, or never filled.")
+        raise ValueError(f"{owner} declares {data.nbytes / 1e9:.0f} GB but stores far less. Fill it, or copy it again.")
 
 
 @contextlib.contextmanager
@@ -253,6 +275,10 @@ def _as_damage(owner: str) -> Iterator[None]:
         yield
     except PermissionError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, KeyError, NotImplementedError) as error:
-        said = " ".join(str(error).split())[:60] or type(error).__name__
+    except Refused as error:
+        raise ValueError(sentence(owner, error)) from None
+    except _DAMAGE as error:
+        if type(error) is ValueError and str(error).startswith(f"{owner} "):  # said by us
+            raise
+        said = " ".join(str(error).split())[:40] or type(error).__name__
         raise ValueError(f"{owner} is damaged, cut off or of another kind ({said}). Copy it again.") from None

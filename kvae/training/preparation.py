@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import json
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from kvae.figures import Limit
 from kvae.files.atomic import atomic_path
+from kvae.files.npy import read_npz
 from kvae.images.cache import cache_folder
 from kvae.images.collection import Collection, open_collection
 from kvae.images.pca import PCA, fit_pca
@@ -25,6 +25,7 @@ from kvae.training.listener import Listener
 VERSION = 1  # of what is kept in the cache; raise it when the same inputs give another PCA
 PCA_PICTURES = 8192  # a PCA looks at no more; a random sample of this size has the same leading components
 MOST_BYTES = 384 << 20  # of varied pictures in memory
+MOST_PCA_BYTES = 16 << 30  # 4096 components of a picture of 512 pixels
 BLOCK = 256  # pictures that a PCA looks at together
 COPIES = 12  # varied copies of each picture in a small collection
 SHOWN = 11  # pictures in a row of the figures
@@ -155,10 +156,10 @@ def _cached(collection: Collection, indices: np.ndarray, count: int, kind: str, 
     key = json.dumps([VERSION, collection.path.stem, collection.shape, chosen, count, kind])
     path = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.pca.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            mean, eigenvalues, eigenvectors = (stored[name] for name in ("mean", "eigenvalues", "eigenvectors"))
-            return PCA(mean, eigenvalues, eigenvectors, float(stored["total"]), int(stored["pictures"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        stored = read_npz(path, most_bytes=MOST_PCA_BYTES)
+        mean, eigenvalues, eigenvectors = (stored[name] for name in ("mean", "eigenvalues", "eigenvectors"))
+        return PCA(mean, eigenvalues, eigenvectors, float(stored["total"]), int(stored["pictures"]))
+    except (OSError, ValueError, KeyError, TypeError):
         pass  # absent or damaged: measured anew
     pca = measure()
     with atomic_path(path) as temporary, open(temporary, "wb") as file:

@@ -256,8 +256,8 @@ CASES = {
     "a gpu that is not there": (["--device", "gpu"], "finds no GPU here. Use --device cpu"),
     "resuming from nothing": (["--resume", "{bad}/none.keras"], "There is no model file"),
     "resuming from a folder": (["--resume", "{bad}/empty"], "There is no model file"),
-    "resuming from a text": (["--resume", "{bad}/text.keras"], "text.keras is damaged or no model file"),
-    "resuming from half a file": (["--resume", "{bad}/cut.keras"], "cut.keras is damaged or no model file"),
+    "resuming from a text": (["--resume", "{bad}/text.keras"], "text.keras is damaged or not of this kind"),
+    "resuming from half a file": (["--resume", "{bad}/cut.keras"], "cut.keras is damaged or cut off"),
     "resuming from another model": (["--resume", "{bad}/foreign.keras"], "foreign.keras was not made by kvae"),
     "an unknown flag": (["--beta", "3"], "unrecognized arguments: --beta 3"),
 }

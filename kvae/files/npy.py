@@ -1,0 +1,55 @@
+"""NumPy's own files from strangers: no Python objects, no more bytes than are there."""
+
+import math
+import os
+from typing import BinaryIO
+
+import numpy as np
+
+from kvae.files.archive import DAMAGED, Archive, open_regular
+from kvae.files.refusal import Refused
+
+
+def read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the .npy stream that `file` begins, by NumPy's own bounded parser.
+
+    Raises:
+        Refused: none, or one of objects, which are pickles and can run code, or one stored column by column.
+    """
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    try:
+        shape, fortran, dtype = readers[np.lib.format.read_magic(file)](file)
+    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError):
+        raise Refused("does not start as NumPy arrays do. Save it again with numpy.save.") from None
+    if dtype.hasobject:
+        raise Refused("holds Python objects, which can run code. Save plain numbers with numpy.save.")
+    if fortran and len(shape) > 1:
+        raise Refused("is stored column by column. Save numpy.ascontiguousarray(x) instead.")
+    if len(shape) > 8 or any(type(side) is not int or not 0 <= side < 1 << 40 for side in shape):
+        raise Refused("declares sides that cannot be. Copy it again.")
+    return shape, dtype
+
+
+def read_npz(path: str | os.PathLike[str], *, most_bytes: int) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file of at most `most_bytes`, packed or not; they may not be written to.
+
+    Raises:
+        Refused: anything but arrays of plain numbers and text.
+        OSError: no such file, or it may not be read.
+    """
+    arrays = {}
+    with open_regular(path) as file:
+        archive = Archive(file, most_bytes=most_bytes)
+        if sum(archive.sizes.values()) > most_bytes:
+            raise Refused("unpacks to more than its kind can hold. Copy it again.")
+        for name, size in archive.sizes.items():
+            with archive.stream(name) as member:
+                shape, dtype = read_header(member)
+                stored = size - member.tell()
+                if math.prod(shape) * dtype.itemsize != stored or not dtype.itemsize:
+                    raise Refused(DAMAGED)
+                content = member.read(stored)
+                if len(content) != stored or member.read(1):
+                    raise Refused(DAMAGED)
+            arrays[name.removesuffix(".npy")] = np.frombuffer(content, dtype).reshape(shape)
+    return arrays

@@ -1,0 +1,24 @@
+"""What is said of a file that is not read: one line of at most 160 characters, with the cure."""
+
+import os
+import unicodedata
+from pathlib import Path
+
+MOST_CHARACTERS = 160
+MOST_OF_NAME = 40
+
+
+class Refused(ValueError):
+    """Why a file is not read and what to do, as the rest of a line that begins with the file's name."""
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """The name of a file as it can be printed on a line: short, without control characters."""
+    plain = "".join("?" if unicodedata.category(one)[0] == "C" else one for one in Path(path).name)
+    return plain if len(plain) <= MOST_OF_NAME else f"{plain[:18]}…{plain[-20:]}"
+
+
+def sentence(path: str | os.PathLike[str], reason: object) -> str:
+    """`reason` said of the file at `path`, on one line."""
+    line = " ".join(f"{shown(path)} {reason}".split())
+    return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 1]}…"

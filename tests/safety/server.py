@@ -1,0 +1,126 @@
+"""Opens files for the tests in a process of its own, and says of each what came of it and what it took.
+
+A line with a JSON list [kind, path] comes in, a line with a JSON table goes out. The process never leaves on its own, so a
+missing answer is a crash of a library.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras
+import numpy as np
+
+import kvae
+from explorer.engine.cards import glimpse
+from kvae.files.npy import read_npz
+from kvae.images.arrays import decoded, from_file
+from kvae.saving import load
+
+WRITES = ("os.mkdir", "os.rename", "os.remove", "os.link", "os.symlink", "os.truncate", "tempfile.", "shutil.")
+RUNS = (
+    "subprocess.",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "socket.connect",
+    "pickle.",
+)
+OURS = (sys.prefix, sys.base_prefix, str(Path(kvae.__file__).parents[1]), "/proc")  # imports, and the measuring
+seen: list[str] = []
+path_now = ""
+
+
+def watch(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note what is written, run, or opened beside the file in question."""
+    if not path_now:
+        return
+    if event == "open":
+        name, _, flags = arguments
+        writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        if writes or (
+            isinstance(name, str) and name != path_now and not name.startswith((sys.prefix, sys.base_prefix, "/proc"))
+        ):
+            seen.append(f"open {name}")
+    elif event.startswith(WRITES + RUNS):
+        seen.append(event)
+
+
+def peak() -> int:
+    """The most memory since `forget_peak`, in bytes."""
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) << 10
+
+
+def forget_peak() -> None:
+    """Begin to measure anew, where the system can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def model(path: str) -> Any:
+    """As the explorer does: a look at the card, then the model."""
+    about = glimpse(path)
+    made = load(path)
+    return {
+        "glimpsed": about is not None,
+        "beta": made.beta,
+        "sum": float(sum(np.sum(one) for one in made.get_weights())),
+    }
+
+
+def pictures(path: str) -> Any:
+    """All pictures of a file."""
+    return sum(len(block.pixels) for block in decoded(from_file(Path(path)), size=16, crop="square"))
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "model": model,
+    "pictures": pictures,
+    "weights": lambda path: len(read_npz(path, most_bytes=1 << 20)),
+}
+
+
+def serve(kind: str, path: str) -> dict[str, Any]:
+    """What came of opening `path`."""
+    global path_now
+    gc.collect()
+    forget_peak()
+    before, seen[:], path_now = peak(), [], path
+    policy = keras.config.dtype_policy().name
+    answer: dict[str, Any] = {}
+    start = time.perf_counter()
+    try:
+        answer.update(outcome="LOADS", value=READERS[kind](path))
+    except (ValueError, OSError) as error:
+        answer.update(outcome="REF", says=str(error), kind=type(error).__name__)
+    except BaseException as error:
+        answer.update(outcome="ERROR", says=f"{type(error).__name__}: {error}")
+    answer["seconds"] = time.perf_counter() - start
+    path_now = ""
+    answer["growth"] = peak() - before
+    answer["seen"] = list(seen)
+    answer["policy"] = policy == keras.config.dtype_policy().name
+    answer["kvae"] = kvae.__file__
+    return answer
+
+
+if __name__ == "__main__":
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    sys.addaudithook(watch)
+    for number, line in enumerate(sys.stdin):
+        if number == 2:
+            gc.freeze()  # what the imports left need not be looked through each time
+        print(json.dumps(serve(*json.loads(line))), file=answers, flush=True)
