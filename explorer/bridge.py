@@ -7,8 +7,6 @@ wait with TensorFlow imported already. Threads read and write the pipes; everyth
 import contextlib
 import itertools
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +14,8 @@ from typing import Any
 
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
 
-from explorer.child import Child
+from explorer.child import Child, Deaths
+from explorer.engine.exporting import remove_left_by
 from explorer.messages import (
     Cancel,
     Decode,
@@ -38,6 +37,7 @@ from explorer.messages import (
     Start,
     Stop,
 )
+from explorer.workspaces import Workspaces
 
 ENGINE = ("explorer.engine.process", "engine_main")
 TRAINER = ("explorer.engine.training", "trainer_main")
@@ -45,9 +45,6 @@ MODEL_BOUND = (Decode, Encode, ReadMap)  # questions about the open model: they 
 # In these lanes an answer is also shown when a newer question waits, as long as no newer answer came: otherwise a slider
 # that moves faster than the machine decodes would show nothing until the hand rests.
 FLOWING = ("picture", "other")
-MOST_DEATHS, DEATHS_WITHIN = 3, 30.0  # restarts of the engine; seconds
-LOST = "The engine ended unexpectedly ({}). It is starting again with the same model."
-GAVE_UP = "The engine ended {} times within half a minute ({}). Restart the program; if it goes on, open another model."
 RUN_LOST = "The training process ended unexpectedly ({}). The other runs and the explorer are not affected."
 KILLED = "The run was ended at once, so it left no model."
 
@@ -67,7 +64,6 @@ class _Run:
     """A run whose trainer lives."""
 
     child: Child
-    workspace: str
     ended: bool = False  # it said Delivered or RunFailed
 
 
@@ -76,9 +72,8 @@ class Bridge(QObject):
 
     engine_changed = pyqtSignal(str, str)  # "starting" | "ready" | "lost", and a sentence or ""
     hello = pyqtSignal(object)  # messages.Hello
-    model_changed = pyqtSignal(
-        object, bool
-    )  # ModelInfo | None; whether it is the same model, only newer or more complete
+    # ModelInfo | None; whether it is the same model to a hand on its sliders: newer, more complete, or in another file
+    model_changed = pyqtSignal(object, bool)
     open_failed = pyqtSignal(str)  # a sentence; the model on screen stays
     run_message = pyqtSignal(object)
     _arrived = pyqtSignal(object, object)  # Child, message or None: from the reading threads
@@ -90,7 +85,7 @@ class Bridge(QObject):
         self._engine: Child | None = None
         self._spare: Child | None = None
         self._runs: dict[int, _Run] = {}
-        self._workspaces: list[str] = []
+        self._workspaces = Workspaces()
         self._run_numbers = itertools.count(1)
         self._tickets = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
@@ -98,9 +93,11 @@ class Bridge(QObject):
         self._opening: int | None = None  # ticket
         self._before: ModelInfo | None = None  # the model to go back to when the opening fails after its glimpse
         self._glimpsed = False
-        self._overtaken = False  # an opening was replaced by another: the engine may have completed it all the same
+        self._same = False  # the file being opened is wanted as the same model, if it fits
+        self._aside = ""  # the path that is being opened while the engine goes on with the model on screen
+        self._loaded: ModelInfo | None = None  # what the engine holds, where that is certain
         self._refreshed = ""
-        self._deaths: list[float] = []
+        self._deaths = Deaths()  # of the engine
         self._closed = False
         self._arrived.connect(self._take, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
 
@@ -127,7 +124,8 @@ class Bridge(QObject):
             self._forget(lambda old: old.lane == name)
         self._pending[ticket] = _Pending(content, then, failed, name)
         request = Request(ticket, name, content)
-        if self._opening is not None and not self._glimpsed and isinstance(content, MODEL_BOUND):
+        held = self._opening is not None and not self._glimpsed and not self._aside
+        if held and isinstance(content, MODEL_BOUND):
             self._held.append(request)
         elif self._engine is not None:
             self._engine.send(request)
@@ -141,17 +139,27 @@ class Bridge(QObject):
         if self._pending.pop(ticket, None) is not None and self._engine is not None:
             self._engine.send(Cancel(ticket))
 
-    def open(self, path: str) -> None:
-        """Open the model file at `path`; what was asked about the present model is dropped."""
+    def open(self, path: str, *, same: bool = False) -> None:
+        """Open the model file at `path`.
+
+        Where that is the `same` model to the person who plays with it, or the file that is on screen already, its latents
+        stay if they fit, and the model on screen answers until it is loaded. Otherwise what was asked about the present
+        model is dropped.
+        """
+        path = os.fspath(path)
+        self._same = self.model is not None and (same or path == self.model.path)
         if self._opening is not None:
             self.cancel(self._opening)
-            self._overtaken = True
+            self._loaded = None  # the engine may have completed it all the same
         else:
-            self._before, self._overtaken = self.model, False
-        self._drop_model_bound()
+            self._before = self.model
+        self._aside = path if self._same and self._loaded is self.model else ""
+        if not self._aside:
+            self._drop_model_bound()
+            self._forget(lambda old: isinstance(old.content, Refresh))
         self._glimpsed, self._opening = False, None
-        path = os.fspath(path)
-        self._opening = self.ask(Open(path), self._on_opening, failed=lambda why: self._on_open_failed(path, why))
+        content = Open(path, aside=bool(self._aside))
+        self._opening = self.ask(content, self._on_opening, failed=lambda why: self._on_open_failed(path, why))
 
     def refresh(self, path: str) -> None:
         """Take newer weights of the same model from `path`."""
@@ -160,36 +168,50 @@ class Bridge(QObject):
         def fresh(content: Any) -> None:
             if isinstance(content, Opened):
                 self._refreshed = path
-                self._show(content.model, True)
+                if self._before is self.model:  # another file is being opened meanwhile
+                    self._before = content.model
+                self._show_loaded(content.model, True)
 
         # a refresh that fails is overtaken by the next snapshot, or its run has ended: nothing a person could do
         self.ask(Refresh(path), fresh, lane="refresh")
 
     def _on_opening(self, content: Any) -> None:
-        if isinstance(content, Glimpsed):
+        if isinstance(content, Glimpsed) and not self._aside:
             self._drop_model_bound()
             self._glimpsed = True
-            self._show(content.model, False)
+            self._show(content.model, self._fits(content.model))
         elif isinstance(content, Opened):
-            same, self._opening, self._before, self._refreshed = self._glimpsed, None, None, ""
+            same = self._glimpsed or self._fits(content.model)
+            if self._aside and not same:
+                self._drop_model_bound()
+            self._opening, self._before, self._aside, self._refreshed = None, None, "", ""
             self._release(drop=not same)
-            self._show(content.model, same)
+            self._show_loaded(content.model, same)
+
+    def _fits(self, model: ModelInfo) -> bool:
+        """Whether `model` can take the place of the one on screen under the hand."""
+        old = self.model if self._same else None
+        return old is not None and (old.latent_dim, old.image_shape) == (model.latent_dim, model.image_shape)
 
     def _on_open_failed(self, path: str, sentence: str) -> None:
-        before, self._opening, self._before = self._before, None, None
+        before, self._opening, self._before, self._aside = self._before, None, None, ""
         if self.model is not before:
             self._drop_model_bound()
             self._show(before, False)
-        if self._overtaken:
+        if self._loaded is not before:
             self._reopen()
         self._release(drop=False)
-        gone = any(path.startswith(folder + os.sep) for folder in self._ended_workspaces())
-        if not gone:  # a snapshot of a run that ended meanwhile is no loss: its model is delivered
+        # a snapshot of a run that ended meanwhile is no loss: its model is delivered
+        if not self._workspaces.holds(path, self._ended()):
             self.open_failed.emit(sentence)
 
     def _show(self, model: ModelInfo | None, same: bool) -> None:
         self.model = model
         self.model_changed.emit(model, same)
+
+    def _show_loaded(self, model: ModelInfo, same: bool) -> None:
+        self._loaded = model
+        self._show(model, same)
 
     def _release(self, drop: bool) -> None:
         held, self._held = self._held, []
@@ -230,6 +252,8 @@ class Bridge(QObject):
                     self.hello.emit(message)
             elif isinstance(message, Ready):
                 self.engine_changed.emit("ready", "")
+            elif isinstance(message, RunFailed):
+                self.run_message.emit(message)
             return
         if child is self._spare and message is None:
             self._spare = None
@@ -260,29 +284,32 @@ class Bridge(QObject):
         engine, self._engine = self._engine, None
         assert engine is not None
         engine.end(1.0)
-        why = engine.how_it_ended()
-        now = time.monotonic()
-        self._deaths = [when for when in self._deaths if now - when < DEATHS_WITHIN] + [now]
-        given_up = len(self._deaths) >= MOST_DEATHS
-        sentence = GAVE_UP.format(len(self._deaths), why) if given_up else LOST.format(why)
+        sentence = self._deaths.sentence(engine.how_it_ended(), " with the same model" if self.model else "")
+        # what nobody asked for by hand, such as the model of a run that has ended, is tried once more
+        aside, self._loaded = self._aside, None
         self.engine_changed.emit("lost", sentence)
         lost, self._pending, self._held = list(self._pending.values()), {}, []
         # an opening that fails goes back to the model before it, so what is reopened is never what killed the engine
         for pending in lost:
+            remove_left_by(engine.process.pid, pending.content)
             if pending.failed is not None:
                 pending.failed(sentence)
-        if not given_up:
-            self.start()
+        if self._deaths.too_many:
+            return
+        self.start()
+        if aside:
+            self.open(aside, same=True)
+        else:
             self._reopen()
 
     def _reopen(self) -> None:
         model, newer = self.model, self._refreshed
-        if model is None or self._opening is not None:
+        if model is None or self._opening is not None or self._engine is None:
             return
 
         def reopened(content: Any) -> None:
             if isinstance(content, Opened):
-                self._show(content.model, True)
+                self._show_loaded(content.model, True)
                 if newer:
                     self.refresh(newer)
 
@@ -296,9 +323,13 @@ class Bridge(QObject):
         child, self._spare = self._spare, None
         if child is None or not child.process.is_alive():
             child = Child(TRAINER, "kvae-trainer", self._from_thread)
-        workspace = tempfile.mkdtemp(prefix=f"kvae-run-{run}-")
-        self._workspaces.append(workspace)
-        self._runs[run] = _Run(child, workspace)
+        try:
+            workspace = self._workspaces.make(run)
+        except OSError as error:  # told once the caller knows the number
+            self._spare = child
+            self._arrived.emit(None, RunFailed(run, str(error)))
+            return run
+        self._runs[run] = _Run(child)
         child.send(Start(run, dict(settings), os.fspath(output), workspace, os.fspath(resume)))
         return run
 
@@ -337,17 +368,14 @@ class Bridge(QObject):
             self.run_message.emit(RunFailed(run, RUN_LOST.format(one.child.how_it_ended())))
         self._sweep()
 
-    def _ended_workspaces(self) -> list[str]:
-        alive = {one.workspace for one in self._runs.values() if not one.ended}
-        return [folder for folder in self._workspaces if folder not in alive]
+    def _ended(self) -> list[int]:
+        return [run for run in self._workspaces.folders if run not in self.running()]
 
     def _sweep(self) -> None:
         """Remove what ended runs left, but for the folder of a model that is on screen or about to be."""
         shown = [one.path for one in (self.model, self._before) if one is not None]
         shown += [one.content.path for one in self._pending.values() if isinstance(one.content, Open)]
-        for folder in self._ended_workspaces():
-            if not any(path.startswith(folder + os.sep) for path in shown):
-                shutil.rmtree(folder, ignore_errors=True)
+        self._workspaces.remove(self._ended(), shown)
 
     # ------------------------------------------------------------------ the end
 
@@ -368,5 +396,4 @@ class Bridge(QObject):
             one.child.process.join(max(0.0, until - time.monotonic()))
             one.child.end()
         self._runs.clear()
-        for folder in self._workspaces:
-            shutil.rmtree(folder, ignore_errors=True)
+        self._workspaces.remove(self._workspaces.folders)

@@ -5,9 +5,32 @@ import os
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
+
+MOST_DEATHS, DEATHS_WITHIN = 3, 30.0  # of the engine before it is given up; seconds
+LOST = "The engine ended unexpectedly ({}). It is starting again{}."
+GAVE_UP = "The engine ended {} times within half a minute ({}). Restart the program; if it goes on, open another model."
+
+
+class Deaths:
+    """Counts how often the engine ended, and says so."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+
+    def sentence(self, why: str, again: str) -> str:
+        """Count one more and say it; `again` is what it starts again with."""
+        now = time.monotonic()
+        self._times = [when for when in self._times if now - when < DEATHS_WITHIN] + [now]
+        return GAVE_UP.format(len(self._times), why) if self.too_many else LOST.format(why, again)
+
+    @property
+    def too_many(self) -> bool:
+        """Whether starting it again is of no use."""
+        return len(self._times) >= MOST_DEATHS
 
 
 class Child:

@@ -95,9 +95,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Load the model file at `path`. Answers: `Glimpsed` (at once, from the card alone), then `Opened` or `Failed`."""
+    """Load the model file at `path`. Answers: `Glimpsed` (at once, from the card alone), then `Opened` or `Failed`.
+
+    Questions about a model wait for it, unless `aside`: then the present model answers until this one is there.
+    """
 
     path: str
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +403,22 @@ class Steps:
     seconds: np.ndarray
     progress: float  # share of the run that is done
     images_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced:
+    """The gradient balance on the encoder's weights after the batch `step`.
+
+    `distortion` and `rate` are the lengths of ∇D and ∇(βR), `cosine` that of the angle between them, `share` the second
+    length's part of both.
+    """
+
+    run: int
+    step: int
+    distortion: float
+    rate: float
+    cosine: float
+    share: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,10 @@ class _RegisterWithKeras:
 
             def execute_and_register(module: Any) -> None:
                 execute(module)
-                import_module("kvae.model")
+                # a part of kvae that is itself being imported asks for keras: what needs that part cannot come first
+                parts = [part for name, part in sys.modules.items() if name.startswith(f"{__name__}.")]
+                if not any(getattr(part.__spec__, "_initializing", False) for part in parts):
+                    import_module("kvae.model")
 
             spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
         return spec

@@ -1,6 +1,7 @@
 """The variational autoencoder: D and beta·R, with a weight that can be moved while training runs."""
 
 import json
+import math
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,20 @@ import numpy as np
 from keras import layers, ops
 
 from kvae.blueprint import FOREIGN, FORMAT
+from kvae.compiling import fitting_jit, fitting_optimizer, optimizer_config
 from kvae.images.pca import PCA, fit_pca
+from kvae.images.pixels import as_float, gathered, in_batches, pixels
+from kvae.methods import METHOD_SETTINGS, choose
 from kvae.networks import DEFAULT_DEPTH, NETWORKS
 from kvae.networks.blocks import Plan, check_image_shape, fitting_widths, layer_seed
 from kvae.networks.brought import brought
+from kvae.networks.linear import affine_form
+from kvae.objectives.base import Drawn, Posterior
 from kvae.objectives.likelihoods import squared_error
-from kvae.objectives.rates import diagonal_kl, soft_bound
+from kvae.objectives.rates import soft_bound
 from kvae.settings import check
+from kvae.weighting.base import Observed
+from kvae.weighting.step import weigh
 
 Tensor = Any
 
@@ -35,6 +43,10 @@ class VAE(keras.Model):
     to it between any two batches and the next batch uses it. β·R enters through `add_loss`. `fit`, `evaluate` and the
     history report `loss`, `distortion`, `rate` and `kl_weight`.
 
+    A `weighting` other than constant sets β by itself: `kl_weight` then follows, one value a batch, and evaluation uses
+    the last. D and R are reported as defined above whatever is optimised; `loss` is what the optimizer sees in
+    training, and D + β·R, with the likelihood's D, in evaluation.
+
     Either name a network, or bring two Keras models: `encoder`, from images to features of any shape (the VAE adds the
     posterior's heads and the sampling), and `decoder`, from latents (batch, latent_dim) to images.
 
@@ -46,9 +58,12 @@ class VAE(keras.Model):
         widths: channels of each level, each of which halves the picture; None chooses.
         depth: residual blocks of a level; None chooses.
         kl_weight: β = 2σ², the decoder noise in squared pixel values.
-        autoencoder: the same layers without sampling and without the KL term; β is then 0.
+        autoencoder: the same layers without sampling and without the KL term; β is then 0, and no weighting or rate counts.
+        weighting: how β is set over time, one of `kvae.weighting.registry.WEIGHTINGS`.
+        rate, likelihood: one of `RATES` and of `LIKELIHOODS` in `kvae.objectives.registry`.
         seed: of the initial weights and of the sampling noise.
         dtype: policy of the networks' inner layers; heads, sampling and losses are float32 always.
+        options: settings of the chosen methods by name, such as target_distortion=40.
 
     Raises:
         ValueError: a setting outside its bounds, or networks whose shapes do not fit, in one sentence.
@@ -66,9 +81,13 @@ class VAE(keras.Model):
         depth: int | None = None,
         kl_weight: float = 0.1,
         autoencoder: bool = False,
+        weighting: str = "constant",
+        rate: str = "diagonal",
+        likelihood: str = "squared-error",
         seed: int = 0,
         dtype: Any = None,
         name: str = "vae",
+        **options: Any,
     ) -> None:
         # the model itself is float32, so that Keras does not cast the images before the distortion is measured
         super().__init__(name=name, dtype="float32")
@@ -81,6 +100,11 @@ class VAE(keras.Model):
         self.foreign = encoder is not None or decoder is not None
         self.card: dict[str, Any] | None = None  # what a saved model tells about itself
         weight = 0.0 if autoencoder else check("kl_weight", kl_weight, "VAE")
+        if unknown := sorted(set(options) - METHOD_SETTINGS):
+            raise ValueError(f"VAE: no setting is called `{unknown[0]}`. Known: {', '.join(sorted(METHOD_SETTINGS))}.")
+        chosen = {"weighting": weighting, "rate": rate, "kl_weight": weight, **options}
+        self.methods = choose({"likelihood": likelihood, **({} if autoencoder else chosen)}, "VAE")
+        self._given = weight
 
         if self.foreign:
             parts = brought(encoder, decoder, self.latent_dim)
@@ -94,20 +118,29 @@ class VAE(keras.Model):
             parts = NETWORKS[self.network](plan)
         self.encoder, self.decoder, self.linear_path = parts.encoder, parts.decoder, parts.path
         self._add_heads()
-        self.kl_weight = self.add_weight(
-            name="kl_weight",
-            shape=(),
-            dtype="float32",
-            trainable=False,
-            initializer=keras.initializers.Constant(weight),
-        )
+        self.kl_weight = self._scalars("kl_weight", weight)
+        # a plain VAE has neither: its file is that of every kvae before
+        start, trained = self.methods.weighting.start(), self.methods.weighting.trained()
+        self.weighting_state = self._scalars("weighting_state", start) if start else None
+        self.weighting_trained = None if trained is None else self._scalars("weighting_trained", trained, True)
         self._noise = keras.random.SeedGenerator(self.seed)
         self._terms = [keras.metrics.Mean("distortion")]
         if not self.autoencoder:
             self._terms += [keras.metrics.Mean("rate"), keras.metrics.Mean("kl_weight")]
-        self.rates: Tensor = None
+        self.rates: Tensor = None  # R of each image of the last batch
+        self.effective_weight: Tensor = None  # and the weight it had
         # a model that was never called is never built, and then saves without its optimizer's state
         self.built = True
+
+    def _scalars(self, name: str, start: float | tuple[float, ...], trainable: bool = False) -> keras.Variable:
+        """A float32 weight of the model, saved with it."""
+        return self.add_weight(
+            name=name,
+            shape=np.shape(start),
+            dtype="float32",
+            trainable=trainable,
+            initializer=lambda shape, dtype=None: ops.convert_to_tensor(start, dtype),
+        )
 
     def _add_heads(self) -> None:
         features = self.encoder.output_shape[1:]
@@ -127,6 +160,9 @@ class VAE(keras.Model):
 
         self.mean_head = head("mean", 1)
         self.log_var_head = None if self.autoencoder else head("log_var", 2)
+        self.rate_layers = (
+            [] if self.autoencoder else self.methods.rate.layers(self.latent_dim, units, layer_seed(self.seed, -3))
+        )
 
     # ------------------------------------------------------------------ what a VAE does
 
@@ -135,6 +171,10 @@ class VAE(keras.Model):
 
         An autoencoder has no variance: its second part is None.
         """
+        found = self._posterior(images, training)
+        return found.mean, None if found.log_var is None else found.marginal_log_var
+
+    def _posterior(self, images: Tensor, training: bool) -> Posterior:
         features = self._flatten(self.encoder(images, training=training))
         mean = self.mean_head(features)
         log_var = None if self.log_var_head is None else self.log_var_head(features)
@@ -142,7 +182,9 @@ class VAE(keras.Model):
             path_mean, path_log_var = self.linear_path.encode(images, self._weight())
             mean = mean + path_mean
             log_var = None if log_var is None else log_var + path_log_var
-        return mean, None if log_var is None else soft_bound(log_var)
+        if log_var is None:
+            return Posterior(mean, None)
+        return self.methods.rate.posterior(self.rate_layers, features, mean, soft_bound(log_var), training)
 
     def generate(self, latents: Tensor, training: bool = False) -> Tensor:
         """The decoder's mean image of `latents`, shape (batch, latent), as a float32 tensor; not clipped."""
@@ -158,14 +200,37 @@ class VAE(keras.Model):
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Images (batch, height, width, channels) → their reconstructions, from one sample of the posterior each."""
-        images = _pixels(images)
-        mean, log_var = self.posterior(images, training=training)
-        if log_var is None:
-            return self.generate(mean, training=training)
-        self.rates = ops.sum(diagonal_kl(mean, log_var), axis=-1)  # (batch,)
-        self.add_loss(self.kl_weight * ops.mean(self.rates))
-        noise = keras.random.normal(ops.shape(mean), seed=self._noise if training else EVALUATION_SEED)
-        return self.generate(mean + ops.exp(0.5 * log_var) * noise, training=training)
+        images = pixels(images)
+        posterior = self._posterior(images, training)
+        if posterior.log_var is None:
+            return self.generate(posterior.mean, training=training)
+        noise = keras.random.normal(ops.shape(posterior.mean), seed=self._noise if training else EVALUATION_SEED)
+        latents = self.methods.rate.sample(posterior, noise)
+        output = self.generate(latents, training=training)
+        rates = self.methods.rate.rates(posterior)  # (batch, latent)
+        self.rates = ops.sum(rates, axis=-1)  # (batch,)
+        if training:
+            self.add_loss(self._penalty(squared_error(images, output), posterior, latents, rates))
+        else:
+            self.effective_weight = ops.convert_to_tensor(self.kl_weight)
+            self.add_loss(self.kl_weight * ops.mean(self.rates))
+        return output
+
+    def _penalty(self, distortions: Tensor, posterior: Posterior, latents: Tensor, rates: Tensor) -> Tensor:
+        """What the methods add to D in training; the weighting's state goes one step on."""
+        rate = self.methods.rate
+        prior = keras.random.normal(ops.shape(latents), seed=self._noise) if rate.NEEDS_PRIOR else None
+        means = ops.mean(rates, axis=0)  # (latent,)
+        seen = Observed(
+            given=ops.convert_to_tensor(self.kl_weight),
+            distortion=ops.stop_gradient(ops.mean(distortions)),
+            rates=means,
+            extra=rate.extra(Drawn(posterior, latents, prior, ops.sum(means))),
+            trained=self.weighting_trained,
+            values=math.prod(self.image_shape),
+        )
+        penalty, self.effective_weight = weigh(self.methods.weighting, seen, self.weighting_state, self.kl_weight)
+        return penalty
 
     def compute_loss(
         self,
@@ -175,12 +240,12 @@ class VAE(keras.Model):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """L = D + β·R of a batch, a scalar. `y` and `sample_weight` are not used."""
-        distortions = squared_error(_pixels(x), y_pred)
-        observed = [distortions] if self.autoencoder else [distortions, self.rates, self.kl_weight]
+        """L = D + β·R of a batch, a scalar, with the likelihood's D. `y` and `sample_weight` are not used."""
+        distortions = squared_error(images := pixels(x), y_pred)
+        observed = [distortions] if self.autoencoder else [distortions, self.rates, self.effective_weight]
         for metric, value in zip(self._terms, observed, strict=True):
             metric.update_state(value)
-        return ops.mean(distortions) + sum(self.losses)
+        return ops.mean(self.methods.likelihood.function(images, y_pred)) + sum(self.losses)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -193,12 +258,8 @@ class VAE(keras.Model):
 
         On TensorFlow without a GPU, XLA halves the speed of the convolutions, so `"auto"` then means no XLA.
         """
-        optimizer = keras.optimizers.get(keras.optimizers.Adam(1e-3) if optimizer is None else optimizer)
-        if self.precision == "mixed_float16" and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        if jit_compile == "auto" and keras.backend.backend() == "tensorflow":
-            jit_compile = bool(keras.distribution.list_devices("gpu"))
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **options)
+        optimizer = fitting_optimizer(optimizer, self.precision)
+        super().compile(optimizer=optimizer, jit_compile=fitting_jit(jit_compile), **options)
         self.optimizer.build(self.trainable_variables)
 
     @property
@@ -218,7 +279,7 @@ class VAE(keras.Model):
         uint8 images are divided by 255, float images are taken as they are, in [0, 1]. The log-variance of an autoencoder is -inf.
         """
         means, log_vars = [np.empty((0, self.latent_dim), "float32")], [np.empty((0, self.latent_dim), "float32")]
-        for batch in _batches(_as_float(images, self.image_shape)):
+        for batch in in_batches(as_float(images, self.image_shape)):
             mean, log_var = self.posterior(batch)
             means.append(ops.convert_to_numpy(mean))
             log_vars.append(np.full_like(means[-1], -np.inf) if log_var is None else ops.convert_to_numpy(log_var))
@@ -232,7 +293,7 @@ class VAE(keras.Model):
                 f"VAE.decode: `latents` must have shape (count, {self.latent_dim}). Received: shape {latents.shape}."
             )
         images = [np.empty((0, *self.image_shape), "float32")]
-        images += [ops.convert_to_numpy(self.generate(ops.convert_to_tensor(batch))) for batch in _batches(latents)]
+        images += [ops.convert_to_numpy(self.generate(ops.convert_to_tensor(batch))) for batch in in_batches(latents)]
         return np.clip(np.concatenate(images), 0.0, 1.0)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
@@ -261,15 +322,7 @@ class VAE(keras.Model):
 
         At most `most` pictures are looked at. `fit` does this by itself where nobody did before.
         """
-        if len(getattr(images, "shape", ())) == 4:
-            images = ops.convert_to_numpy(images)
-        else:
-            batches = (batch[0] if isinstance(batch, (tuple, list)) else batch for batch in images)
-            rows: list[np.ndarray] = []
-            while sum(map(len, rows)) < most and (batch := next(batches, None)) is not None:
-                rows.append(ops.convert_to_numpy(batch))
-            images = np.concatenate(rows) if rows else np.empty((0, *self.image_shape), "float32")
-        blocks = _batches(_as_float(images[:most], self.image_shape), 256)
+        blocks = in_batches(as_float(gathered(images, most, self.image_shape), self.image_shape), 256)
         self.fit_linear(fit_pca(lambda: blocks, self.latent_dim))
 
     def fit(self, x: Any = None, *args: Any, **options: Any) -> Any:
@@ -295,20 +348,14 @@ class VAE(keras.Model):
             raise ValueError(
                 f"VAE.fit_linear: the network {self.network!r} has no linear part. Use `hybrid` or `linear`."
             )
-        path = NETWORKS["hybrid"](Plan(self.image_shape, self.latent_dim, (1,), 0, "float32", 0)).path
-        assert path is not None
-        path.assign_pca(pca.mean, pca.eigenvalues, pca.eigenvectors)
-        # an affine map is known from what it does to nothing and to the axes
-        weight, axes = self._weight(), np.eye(self.latent_dim, dtype="float32")
-        origin = ops.convert_to_numpy(path.decode(0.0 * axes[:1], weight)).reshape(-1)
-        kernel = ops.convert_to_numpy(path.decode(axes, weight)).reshape(self.latent_dim, -1) - origin
-        offset, log_var = path.encode(np.zeros((1, *self.image_shape), "float32"), weight)
-        variance = np.maximum(ops.convert_to_numpy(path.eigenvalues), 1e-12)
+        (kernel, origin), (analysis, offset), log_var = affine_form(
+            pca, self.image_shape, self.latent_dim, self._weight()
+        )
         synthesis = next(layer for layer in self.decoder.layers if isinstance(layer, layers.Dense))
         synthesis.set_weights([kernel, origin])
-        self.mean_head.set_weights([kernel.T / variance, ops.convert_to_numpy(offset)[0]])
+        self.mean_head.set_weights([analysis, offset])
         if self.log_var_head is not None:
-            self.log_var_head.set_weights([0.0 * kernel.T, ops.convert_to_numpy(log_var)[0]])
+            self.log_var_head.set_weights([0.0 * analysis, log_var])
 
     # ------------------------------------------------------------------ saving
 
@@ -317,11 +364,12 @@ class VAE(keras.Model):
         config: dict[str, Any] = {
             "image_shape": list(self.image_shape),
             "latent_dim": self.latent_dim,
-            "kl_weight": self.beta,
+            "kl_weight": self._given if self.methods.weighting.MOVES else self.beta,
             "autoencoder": self.autoencoder,
             "seed": self.seed,
             "dtype": self.precision,
             "name": self.name,
+            **self.methods.config(),
         }
         if self.foreign:
             config["encoder"] = keras.saving.serialize_keras_object(self.encoder)
@@ -357,7 +405,7 @@ class VAE(keras.Model):
         """The optimizer; the rest of how a VAE is compiled follows from the model and the machine."""
         if not self.compiled or self.optimizer is None:
             return None
-        return {"optimizer": _optimizer_config(self.optimizer)}
+        return {"optimizer": optimizer_config(self.optimizer)}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile with the optimizer that was saved, ready to take its state."""
@@ -373,35 +421,6 @@ class VAE(keras.Model):
         path = Path(folder, CARD)
         if path.is_file():
             self.card = json.loads(path.read_text(encoding="utf-8"))
-
-
-def _optimizer_config(optimizer: Any) -> dict[str, Any]:
-    # the faster Adam of the training room is saved as plain Adam: its state is the same, and every kvae opens the file
-    if isinstance(optimizer, keras.optimizers.Adam) and type(optimizer).__module__.startswith("kvae."):
-        optimizer = keras.optimizers.Adam.from_config(optimizer.get_config())
-    config = keras.optimizers.serialize(optimizer)
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        config["config"]["inner_optimizer"] = _optimizer_config(optimizer.inner_optimizer)
-    return config
-
-
-def _pixels(images: Tensor) -> Tensor:
-    """Images as float32 in [0, 1]; bytes are divided by 255."""
-    scale = 255.0 if keras.backend.standardize_dtype(images.dtype) == "uint8" else 1.0
-    return ops.cast(images, "float32") / scale
-
-
-def _as_float(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    images = np.asarray(images)
-    if images.shape[1:] != tuple(shape):
-        raise ValueError(
-            f"VAE: images must have shape (count, {', '.join(map(str, shape))}). Received: {images.shape}."
-        )
-    return images.astype("float32") / (255.0 if images.dtype == np.uint8 else 1.0)
-
-
-def _batches(values: np.ndarray, rows: int = 64) -> list[np.ndarray]:
-    return [values[start : start + rows] for start in range(0, len(values), rows)]
 
 
 def _between(start: np.ndarray, end: np.ndarray, share: np.ndarray, spherical: bool) -> np.ndarray:

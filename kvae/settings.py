@@ -85,6 +85,101 @@ SETTINGS: dict[str, Setting] = {
         bool,
         "model",
     ),
+    # weighting: how the KL weight is set over time
+    "weighting": Setting(
+        "constant",
+        "how the KL weight is set over time: constant; warm-up and cyclical let it rise; capacity and pi hold the rate, "
+        "geco the distortion; free-bits leaves each latent a little for nothing; calibrated and learned follow the error",
+        group="weighting",
+        choices=(
+            "constant",
+            "warm-up",
+            "cyclical",
+            "capacity",
+            "free-bits",
+            "pi",
+            "geco",
+            "calibrated",
+            "learned",
+        ),  # fmt: skip
+    ),
+    "ramp": Setting("linear", "how warm-up rises", group="weighting", choices=("linear", "logistic")),
+    "ramp_steps": Setting(
+        None,
+        "steps until warm-up has risen, all cycles are over, or the capacity is whole; "
+        "by default 5000, 20000 and 100000, or what fits into the run where that is shorter",
+        int,
+        "weighting",
+        1,
+        10**7,
+        "steps",
+    ),
+    "cycles": Setting(4, "how many times cyclical rises", int, "weighting", 1, 10**4),
+    "cycle_ramp": Setting(0.5, "share of a cycle in which cyclical rises", float, "weighting", 0.01, 1.0),
+    "capacity": Setting(25.0, "the rate that capacity leads to", float, "weighting", 0.0, 1e5, "nats"),
+    "capacity_weight": Setting(
+        1000.0,
+        "how hard capacity holds the rate: the gamma of gamma |R - C|",
+        float,
+        "weighting",
+        1e-6,
+        1e9,
+        "squared error per nat",
+    ),
+    "free_bits": Setting(
+        0.25, "what free-bits leaves each latent for nothing", float, "weighting", 0.0, 100.0, "nats per latent"
+    ),
+    "target_rate": Setting(200.0, "the rate that pi holds", float, "weighting", 0.0, 1e5, "nats"),
+    "proportional_gain": Setting(
+        0.01, "how pi answers to the present error, K_p", float, "weighting", 0.0, 1e6, "squared error per nat"
+    ),
+    "integral_gain": Setting(
+        1e-4, "how pi answers to the sum of errors, K_i", float, "weighting", 0.0, 1e6, "squared error per squared nat"
+    ),
+    "lowest_weight": Setting(
+        0.0, "pi goes no lower than this weight", float, "weighting", 0.0, 1e6, "squared error per nat"
+    ),
+    "highest_weight": Setting(
+        1.0, "pi goes no higher than this weight", float, "weighting", 1e-9, 1e6, "squared error per nat"
+    ),
+    "target_distortion": Setting(
+        40.0, "the distortion D that geco holds, summed over a picture", float, "weighting", 1e-6, 1e9, "squared error"
+    ),
+    "constraint_rate": Setting(
+        0.01, "how fast geco turns the weight, per step and per relative error", float, "weighting", 1e-9, 10.0
+    ),
+    "averaging": Setting(
+        0.99, "how much of geco's moving average of the error stays in a step", float, "weighting", 0.0, 0.999999
+    ),
+    # objective: what the rate and the distortion are
+    "rate": Setting(
+        "diagonal",
+        "the rate: diagonal; full covariance; tc, mmd, dip-i and dip-ii add a term about all latents together; "
+        "bn and delta keep the rate from falling to zero",
+        group="objective",
+        choices=("diagonal", "full", "tc", "mmd", "dip-i", "dip-ii", "bn", "delta"),
+    ),
+    "likelihood": Setting(
+        "squared-error",
+        "what the optimizer sees as distortion: squared-error; laplace, the absolute error; bernoulli, the cross-entropy. "
+        "The logged D is the squared error always",
+        group="objective",
+        choices=("squared-error", "laplace", "bernoulli"),
+    ),
+    "tc_weight": Setting(6.0, "how tc weights the total correlation within the rate", float, "objective", 0.0, 1e6),
+    "information": Setting(
+        0.0, "how much of the rate mmd takes away in favour of information, alpha", float, "objective", -100.0, 1.0
+    ),
+    "mmd_weight": Setting(
+        1000.0, "how mmd weights the discrepancy from the prior, lambda", float, "objective", 0.0, 1e9, "nats"
+    ),
+    "dip_weight": Setting(
+        10.0, "how dip-i and dip-ii weight the covariance off the diagonal", float, "objective", 0.0, 1e6, "nats"
+    ),
+    "bn_scale": Setting(0.6, "deviation of the posterior means that bn holds", float, "objective", 1e-3, 100.0),
+    "committed_rate": Setting(
+        5.0, "the rate that delta never falls below, over all latents", float, "objective", 1e-6, 1e5, "nats"
+    ),
     # training
     "epochs": Setting(
         None, "passes over the pictures; by default as many as make about 2000 steps", int, "training", 1, 10**6
@@ -97,6 +192,16 @@ SETTINGS: dict[str, Setting] = {
         1e-3, "Adam's peak step size; it warms up and falls to zero along a cosine", float, "training", 1e-8, 1.0
     ),
     "seed": Setting(0, "makes a run repeatable", int, "training", 0, 2**31 - 1),
+    "balance_every": Setting(
+        None,
+        "steps from one measurement of the gradient balance to the next; 0 never measures it. "
+        "By default as often as 3% of the time of training allows",
+        int,
+        "training",
+        0,
+        10**7,
+        "steps",
+    ),
     "device": Setting("auto", "where to compute", group="training", choices=("auto", "cpu", "gpu")),
     "precision": Setting(
         "auto",
@@ -106,6 +211,11 @@ SETTINGS: dict[str, Setting] = {
         choices=("auto", "float32", "mixed_float16", "mixed_bfloat16"),
     ),
 }
+
+
+def default(name: str) -> Any:
+    """The default of the setting `name`, for whoever takes it as an argument."""
+    return SETTINGS[name].default
 
 
 def check(name: str, value: Any, owner: str = "kvae") -> Any:

@@ -21,7 +21,7 @@ def refusal(name: str, value: object) -> str:
 def test_a_setting_explains_itself(name):
     setting = SETTINGS[name]
     assert len(setting.help) > 15 and setting.help[-1] != "."
-    assert setting.group in {"pictures", "model", "training"}
+    assert setting.group in {"pictures", "model", "weighting", "objective", "training"}
     assert name.isidentifier() and name == name.lower()
 
 

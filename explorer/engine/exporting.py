@@ -7,8 +7,10 @@ written under a temporary name beside its place and moved there, also when it is
 import contextlib
 import csv
 import errno
+import glob
 import io
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,16 +28,39 @@ CHUNK = 16  # frames decoded in one go, so that the engine's other work is never
 SECONDS_BETWEEN_REPORTS = 0.1
 FILMS = {".mp4": write_mp4, ".gif": write_gif}
 TABLES = (".csv", ".h5", ".hdf5")
+TEMPORARY_SUFFIX = ".part"  # as `kvae.files.atomic` names them, which the window must not import
 
 
 _unfinished: set[Path] = set()
+_claimed: set[Path] = set()  # names taken for files that are about to be moved there
+_beginning = threading.Lock()
 
 
 def remove_unfinished() -> None:
     """Remove the temporary files of exports under way, as the process is about to end without unwinding."""
+    _beginning.acquire(timeout=1.0)  # and kept: nothing is begun after that
     for temporary in tuple(_unfinished):
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+    for target in tuple(_claimed):
+        with contextlib.suppress(OSError):
+            if target.stat().st_size == 0:
+                target.unlink()
+
+
+def remove_left_by(process: int | None, request: Any) -> None:
+    """Remove what the engine with this process id, which was killed, left of an export; of other requests nothing is left."""
+    if process is None or not isinstance(request, ExportPicture | ExportMorph | ExportLatents):
+        return
+    wanted = Path(request.path).absolute()
+    with contextlib.suppress(OSError):
+        for temporary in wanted.parent.glob(f".{glob.escape(_hint(wanted, process))}.*{TEMPORARY_SUFFIX}"):
+            temporary.unlink(missing_ok=True)
+
+
+def _hint(wanted: Path, process: int) -> str:
+    """The middle of a temporary file's name: for which file, and whose."""
+    return f"{wanted.name[:32]}.{process}"
 
 
 class Cancelled(Exception):
@@ -179,21 +204,24 @@ def _new_file(path: str) -> Iterator[tuple[Path, Callable[[], Path]]]:
 
     def place() -> Path:
         target = _claim(wanted)
+        _claimed.add(target)
         try:
             move_into_place(temporary, target)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
+        finally:
+            _claimed.discard(target)
         return target
 
     try:
         wanted.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_file(wanted.parent, wanted.name[:32]) as temporary:
-            _unfinished.add(temporary)
-            try:
-                yield temporary, place
-            finally:
-                _unfinished.discard(temporary)
+        with contextlib.ExitStack() as stack:
+            with _beginning:
+                temporary = stack.enter_context(temporary_file(wanted.parent, _hint(wanted, os.getpid())))
+                _unfinished.add(temporary)
+                stack.callback(_unfinished.discard, temporary)
+            yield temporary, place
     except OSError as error:
         raise OSError(_why(error, wanted)) from error
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from explorer.engine.wording import in_form_words
 from explorer.messages import (
     Compare,
     Decode,
@@ -76,7 +77,8 @@ class Mailbox:
             return ticket not in self._unwanted
 
     def _next(self, worker: str) -> Request | None:
-        loading = any(isinstance(one.content, Open) for one in [*self._waiting, *self._serving.values()])
+        opens = (one.content for one in [*self._waiting, *self._serving.values()] if isinstance(one.content, Open))
+        loading = any(not one.aside for one in opens)
         mine = [
             request
             for request in self._waiting
@@ -153,7 +155,7 @@ class Job:
 
 
 def sentence_of(error: BaseException) -> str:
-    """One line that says what went wrong. kvae's own errors are sentences already."""
+    """One line that says what went wrong, in the window's words. kvae's own errors are sentences already."""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "There is not enough memory for this. Close other programs, or use smaller or fewer pictures."
     line = next((part.strip() for part in str(error).splitlines() if part.strip()), "")
@@ -163,4 +165,5 @@ def sentence_of(error: BaseException) -> str:
         return f"Something went wrong in the engine ({type(error).__name__}). Try again, or restart the program."
     if not isinstance(error, ValueError | OSError):
         line = f"Something went wrong in the engine: {line} ({type(error).__name__})."
+    line = in_form_words(line)
     return line if len(line) <= 400 else line[:397] + "..."

@@ -34,8 +34,9 @@ class Loaded:
         weight = tf.TensorSpec((), tf.float32)
         latents = tf.TensorSpec((None, model.latent_dim), tf.float32)
         images = tf.TensorSpec((None, *model.image_shape), tf.uint8)
-        self._decode = tf.function(self._decoding, input_signature=[latents, weight])
-        self._encode = tf.function(self._encoding, input_signature=[images, weight])
+        # without AutoGraph, of which nothing here makes use: it leaves files behind when the process is ended at once
+        self._decode = tf.function(self._decoding, input_signature=[latents, weight], autograph=False)
+        self._encode = tf.function(self._encoding, input_signature=[images, weight], autograph=False)
         self._decode.get_concrete_function()
 
     def _decoding(self, latents: Any, weight: Any) -> Any:
@@ -103,7 +104,7 @@ class Loaded:
         return max(float(kl_weight), 0.0)
 
     def replace_weights(self, path: str) -> ModelInfo:
-        """Take the weights in the .npz file at `path`, keys "0", "1" ... in the order of `model.weights`, and its "card".
+        """Take the part of a card and the weights in the file at `path`, which `Snapshots.write_weights` wrote.
 
         Raises:
             OSError, ValueError: no such file, or the weights of another model.
@@ -127,20 +128,21 @@ class Loaded:
     def _read_weights(self, path: str) -> tuple[list[np.ndarray], dict[str, Any]]:
         """A value for each weight, known to fit, and the part of a card beside them."""
         from kvae.blueprint import CARD_NODES, MOST_CARD
-        from kvae.files.npy import read_npz
+        from kvae.files.npy import read_sequence
         from kvae.files.refusal import Refused, sentence
         from kvae.files.strict_json import parse
 
         weights = self.model.weights
-        most = sum(int(np.prod(weight.shape)) for weight in weights) * 4 + 4 * MOST_CARD + (1 << 20)
+        room = sum(int(np.prod(weight.shape)) for weight in weights) * 4 + 4 * MOST_CARD + (1 << 20)
         try:
-            stored = read_npz(path, most_bytes=most)
-            values = [stored[str(number)] for number in range(len(weights))]
-            card = parse(str(stored["card"]).encode(), most_nodes=CARD_NODES) if "card" in stored else {}
+            text, *values = read_sequence(path, most_bytes=room)
+            card = parse(str(text).encode(), most_nodes=CARD_NODES)
         except Refused as error:
             raise ValueError(sentence(path, error)) from error
-        except KeyError as error:
-            raise ValueError(f"{Path(path).name} does not hold the weights of {self.info.name}.") from error
+        except ValueError:
+            raise ValueError(f"{Path(path).name} does not hold the weights of {self.info.name}.") from None
+        if len(values) != len(weights):
+            raise ValueError(f"{Path(path).name} does not hold the weights of {self.info.name}.")
         if any(value.shape != tuple(weight.shape) for value, weight in zip(values, weights, strict=True)):
             raise ValueError(f"{Path(path).name} holds the weights of another model than {self.info.name}.")
         if any(value.dtype.kind not in "fiu" or not np.isfinite(value).all() for value in values):

@@ -3,17 +3,21 @@
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from explorer.engine.knowing import Knowing
 from explorer.engine.snapshots import Snapshots
 from explorer.engine.training import Orders, Stopped
-from explorer.messages import Began, EpochEnded, Paused, Prepared, Preview, Said, Snapshot, Steps, Working
+from explorer.engine.wording import in_form_words
+from explorer.messages import Balanced, Began, EpochEnded, Paused, Prepared, Preview, Said, Snapshot, Steps, Working
 from kvae.measures.posterior import posterior_statistics
 from kvae.model import VAE
 from kvae.settings import check
 from kvae.training import preparation
+from kvae.training.balance import Balance
 from kvae.training.delivery import as_bytes, latent_card, model_card
 from kvae.training.listener import Listener, Step
 from kvae.training.loop import Loop
@@ -24,28 +28,35 @@ PREVIEW_EVERY = 2.0  # seconds
 PREVIEWED = 8  # pictures
 SNAPSHOT_EVERY = 5.0  # seconds
 SNAPSHOT_SHARE = 0.02  # of the time may go into snapshots
-MEASURED = 256  # pictures that the posterior of a snapshot is measured on
+SNAPSHOT_AGAIN = 60.0  # seconds until one that could not be written is tried again
+UNWRITABLE = (
+    "The picture cannot follow the training, as the folder for temporary files cannot be written to ({}). It goes on."
+)
+MEASURED = 128  # pictures that the posterior of a snapshot is measured on; the first of them are those of the card
 CURVE = np.geomspace(0.003, 30.0, 60)  # the weights at which the Gaussian limit is shown
 
 
 class Teller(Listener):
-    """Sends the messages of one run, obeys `orders` between two batches, and writes snapshots after epochs."""
+    """Sends the messages of one run, obeys `orders` between two batches, and writes snapshots now and then."""
 
     def __init__(self, run: int, send: Callable[[Any], None], orders: Orders, snapshots: Snapshots) -> None:
         self._run, self._send, self._orders, self._snapshots = run, send, orders, snapshots
         self._prepared: preparation.Prepared | None = None
         self._model: VAE | None = None
+        self._knowing: Knowing | None = None
         self._loop: Loop | None = None
         self._steps: list[Step] = []
         self._opened = False  # the first snapshot was sent
+        self._unwritable = False  # it was said that there is no room for snapshots
         self._worked = ("", 0.0)  # what was last said of the preparation, and when
-        self._flushed = self._previewed = self._next_snapshot = 0.0
+        self._flushed = self._previewed = 0.0
+        self._next_snapshot = math.inf  # the first ones come with the model and the beginning
 
     # ------------------------------------------------------------------ before training
 
     def said(self, sentence: str) -> None:
         self._check_stop()
-        self._send(Said(self._run, sentence))
+        self._send(Said(self._run, in_form_words(sentence)))
 
     def working(self, done: int, total: int, what: str) -> None:
         if what == DELIVERING:
@@ -95,18 +106,23 @@ class Teller(Listener):
 
     def stepped(self, step: Step) -> None:
         self._steps.append(step)
-        if time.monotonic() - self._flushed >= EVERY:
+        now = time.monotonic()
+        if now - self._flushed >= EVERY:
             self.flush()
+        # within an epoch too: one may last minutes
+        if now >= self._next_snapshot and step.progress < 1.0 and not self._orders.stop:
+            self._snapshot()
 
     def epoch_ended(self, record: dict[str, Any]) -> None:
         self._send(EpochEnded(self._run, dict(record)))
         if self._orders.stop:  # the model itself comes next
             return
-        now = time.monotonic()
-        if now - self._previewed >= PREVIEW_EVERY:
+        if time.monotonic() - self._previewed >= PREVIEW_EVERY:
             self._preview()
-        if now >= self._next_snapshot and self._loop is not None and self._loop.progress < 1.0:
-            self._snapshot()
+
+    def balanced(self, balance: Balance) -> None:
+        found = balance.distortion, balance.rate, balance.cosine, balance.share
+        self._send(Balanced(self._run, balance.step, *found))
 
     def wants_stop(self) -> bool:
         return self._orders.stop
@@ -132,7 +148,7 @@ class Teller(Listener):
         try:
             model.kl_weight.assign(check("kl_weight", weight, "SetWeight"))
         except ValueError as error:
-            self._send(Said(self._run, str(error)))
+            self._send(Said(self._run, in_form_words(str(error))))
 
     def _preview(self) -> None:
         assert self._model is not None and self._prepared is not None and self._loop is not None
@@ -143,16 +159,33 @@ class Teller(Listener):
 
     def _snapshot(self) -> None:
         """Write the model as it is. The next one waits until this one's share of the time is small."""
-        model, prepared, before = self._model, self._prepared, time.monotonic()
-        assert model is not None and prepared is not None
-        pictures = prepared.collection.blocks(prepared.training[:MEASURED], 64)
-        posterior = posterior_statistics(model, pictures)
-        first, self._opened = not self._opened, True
-        if first:
-            card = model_card(model, prepared.settings, prepared, posterior, loop=self._loop)
-            path = self._snapshots.write_model(model, card)
-        else:
-            path = self._snapshots.write_weights(model, latent_card(model, prepared, posterior))
-        self._send(Snapshot(self._run, str(path), first))
+        before, every = time.monotonic(), SNAPSHOT_EVERY
+        first = not self._opened
+        try:
+            path = self._written(first)
+            self._opened = True
+            self._send(Snapshot(self._run, str(path), first))
+        except OSError as error:  # the run itself wants no more than room for its model at the end
+            every = SNAPSHOT_AGAIN
+            if not self._unwritable:
+                self._unwritable = True
+                self._send(Said(self._run, UNWRITABLE.format(error.strerror or error)))
         now = time.monotonic()
-        self._next_snapshot = now + max(SNAPSHOT_EVERY, (now - before) / SNAPSHOT_SHARE)
+        self._next_snapshot = now + max(every, (now - before) / SNAPSHOT_SHARE)
+
+    def _written(self, first: bool) -> Path:
+        model, prepared = self._model, self._prepared
+        assert model is not None and prepared is not None
+        known = self._known(model, prepared)
+        posterior = posterior_statistics(known, [known.pictures])
+        if not first:
+            return self._snapshots.write_weights(model, latent_card(known, prepared, posterior))
+        card = model_card(known, prepared.settings, prepared, posterior, loop=self._loop)
+        return self._snapshots.write_model(model, card)
+
+    def _known(self, model: VAE, prepared: preparation.Prepared) -> Any:
+        """What stands in for the model where it only has to encode the first training pictures."""
+        if self._knowing is None or self._knowing.model is not model:
+            self._knowing = Knowing(model, prepared.collection.read(prepared.training[:MEASURED]))
+        self._knowing.look()
+        return self._knowing

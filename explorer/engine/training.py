@@ -15,6 +15,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from explorer.engine.wording import in_form_words
 from explorer.messages import Continue, Delivered, Pause, RunFailed, SetWeight, Start, Stop
 
 NICENESS = 5  # below the engine's, so that the sliders stay smooth while both want the processor
@@ -83,6 +84,9 @@ class Orders:
             self.ended.wait(DELIVERY_SECONDS)
         if self.cleanup is not None:
             self.cleanup()
+        elif self._start is not None:  # it was told to begin, and has written nothing yet
+            with contextlib.suppress(OSError):
+                os.rmdir(self._start.workspace)
         os._exit(0)
 
 
@@ -142,6 +146,7 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
 
     snapshots = Snapshots(start.workspace, start.output)
     orders.cleanup = snapshots.remove
+    snapshots.make_scratch()
     settings = dict(start.settings)
     model = None
     if start.resume:
@@ -157,7 +162,7 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
 
 def sentence_of(error: BaseException) -> str:
     """What went wrong, in one sentence; a mistake of ours also leaves its trace on standard error."""
-    text = " ".join(str(error).split("\n")[0].split())
+    text = in_form_words(" ".join(str(error).split("\n")[0].split()))
     kind = type(error).__name__
     if isinstance(error, MemoryError) or kind == "ResourceExhaustedError":
         return "There is not enough memory for this run. Choose smaller pictures, a smaller batch or narrower widths."

@@ -40,6 +40,10 @@ class Comparison:
         rest.insert(min(max(self.models.index(path) + by, 0), len(rest)), path)
         return replace(self, models=tuple(rest))
 
+    def names(self) -> dict[str, str]:
+        """What each model is called, by path."""
+        return told_apart(self.models)
+
     def question(self) -> Compare:
         """What to ask of the engine."""
         return Compare(self.models, self.pictures, self.count)
@@ -64,6 +68,22 @@ def failure(path: str, sentence: str) -> Compared:
 
 
 # ---------------------------------------------------------------------- words
+
+
+def told_apart(paths: Iterable[str]) -> dict[str, str]:
+    """A name for each path: its stem, after the folder that tells it from the others of that stem: "mine/…/art"."""
+    paths = list(dict.fromkeys(paths))
+    parts = {path: (*PurePath(path).parts[:-1], PurePath(path).stem) for path in paths}
+    names = {}
+    for path in paths:
+        others = [parts[other] for other in paths if other != path]
+        count = next(
+            (n for n in range(1, len(parts[path])) if all(other[-n:] != parts[path][-n:] for other in others)),
+            len(parts[path]),
+        )
+        between = ("…",) if count > 2 else ()
+        names[path] = str(PurePath(*parts[path][-count:][: count > 1], *between, parts[path][-1]))
+    return names
 
 
 def digits(value: float, count: int) -> str:

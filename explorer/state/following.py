@@ -37,6 +37,8 @@ class Following:
         elif message.run in self._first:
             self.shown = message.run
             open_model(self._first[message.run])
+            if not message.first:  # that file is as old as the run
+                refresh(message.path)
 
     def turned_away(self) -> None:
         """Another model was opened by hand."""

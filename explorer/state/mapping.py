@@ -12,6 +12,7 @@ import numpy as np
 from explorer.messages import MapDone, MapPart, ModelInfo
 
 LEAST_VARIANCE = 0.01  # of a posterior mean over pictures; below it the dimension is collapsed
+MEASURES = ("likeness", "distance", "scaled")
 _SEED = 20  # of the order in which pictures get a thumbnail: fixed, so that zooming in only ever adds some
 
 
@@ -109,16 +110,24 @@ def scales(latents: np.ndarray) -> np.ndarray:
     return np.where(variance >= LEAST_VARIANCE, 1.0 / np.sqrt(np.maximum(variance, LEAST_VARIANCE)), 0.0)
 
 
-def nearest(latents: np.ndarray, index: int, count: int = 8, scaled: bool = False) -> np.ndarray:
-    """The `count` pictures nearest to picture `index`, nearest first, by squared distance of `latents` (n, latent).
+def nearest(latents: np.ndarray, index: int, count: int = 8, measure: str = "likeness") -> np.ndarray:
+    """The `count` pictures nearest to picture `index`, nearest first, of `latents` (n, latent).
 
-    `scaled` measures each dimension in its own standard deviations. Exact; equal distances keep the pictures' order.
+    By one of `MEASURES`: "likeness" is the cosine of the angle at the pictures' mean, so that what two pictures share
+    counts and not how strongly; "distance" the squared distance, which favours pale pictures near the mean; "scaled" the
+    same with each dimension in its own standard deviations. Exact; equal ones keep the pictures' order.
     """
-    difference = latents - latents[index]
-    if scaled:
-        difference = difference * scales(latents).astype(latents.dtype)
-    distance = np.einsum("ij,ij->i", difference, difference)
-    distance[index] = -1.0  # itself, before its doubles
+    if measure == "likeness":
+        centred = latents - latents.mean(axis=0, dtype=np.float64).astype(latents.dtype)
+        length = np.sqrt(np.einsum("ij,ij->i", centred, centred))
+        distance = -(centred @ centred[index]) / np.maximum(length, 1e-12)
+        distance[index] = -np.inf  # itself, before its doubles
+    else:
+        difference = latents - latents[index]
+        if measure == "scaled":
+            difference = difference * scales(latents).astype(latents.dtype)
+        distance = np.einsum("ij,ij->i", difference, difference)
+        distance[index] = -1.0
     return np.argsort(distance, kind="stable")[1 : count + 1]
 
 
@@ -163,12 +172,12 @@ class View:
         """The same centre and scale in a window of another size."""
         return replace(self, width=max(width, 1), height=max(height, 1))
 
-    def fitting(self, places: np.ndarray, margin: int) -> "View":
-        """The view of all `places` (n, 2), with `margin` pixels around them."""
+    def fitting(self, places: np.ndarray, margin: int, share: float = 1.0) -> "View":
+        """The view of all `places` (n, 2), or along each axis of the middle `share` of them, with `margin` pixels around."""
         places = places[np.all(np.isfinite(places), axis=1)]
         if not len(places):
             return replace(self, scale=1.0, x=0.0, y=0.0)
-        low, high = places.min(axis=0), places.max(axis=0)
+        low, high = np.quantile(places, [(1 - share) / 2, (1 + share) / 2], axis=0)
         room = np.maximum([self.width - 2 * margin, self.height - 2 * margin], 1)
         extent = np.maximum(high - low, 1e-9)
         scale = min(float(np.min(room / extent)), 1e5)
@@ -177,7 +186,7 @@ class View:
 
 # ---------------------------------------------------------------------- level of detail
 
-SIDES = (20, 28, 40, 56, 80, 112)  # of thumbnails, in pixels
+SIDES = (28, 40, 56, 80, 112)  # of thumbnails, in pixels
 
 
 def thumbnail_side(places: np.ndarray, scale: float) -> int:
@@ -223,7 +232,9 @@ class Detail:
         """At most `most` pictures to draw as thumbnails of `side` pixels, in the order of drawing."""
         if not len(self._order):
             return np.empty(0, int)
-        level = int(np.round(np.log2(side / view.scale)))  # a cell is about a thumbnail wide
+        level = int(
+            np.floor(np.log2(side / view.scale))
+        )  # a cell is at most a thumbnail wide: no gaps where they are many
         while True:
             indices = self.chosen(level)
             inside = indices[on_screen(view.to_screen(self.places[indices]), view, side / 2)]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from explorer.messages import (
+    Balanced,
     Began,
     Delivered,
     EpochEnded,
@@ -25,7 +26,7 @@ QUANTITIES = ("loss", "distortion", "weighted_rate", "rate", "kl_weight")  # in 
 ALONG = ("steps", "epochs", "time")  # what x can be
 
 _TERMS = ("step", "distortion", "rate", "kl_weight", "loss", "seconds")
-_ROUGHLY = 1e-6  # weights closer than this (relatively) are one: float32 0.1 is not a turn from 0.1
+_ROUGHLY = 1e-4  # weights closer than this (relatively) are one: float32 0.1, or a mean of it, is no turn from 0.1
 
 
 class Columns:
@@ -117,6 +118,7 @@ class RunCurves:
     turns: list[Turn] = field(default_factory=list)
     terms: Columns = field(default_factory=lambda: Columns(_TERMS))
     began_with: float | None = None
+    balance: Balanced | None = None  # the last one measured
 
     # ------------------------------------------------------------------ what happens to it
 
@@ -125,6 +127,8 @@ class RunCurves:
         match message:
             case Steps():
                 self._append(message)
+            case Balanced():
+                self.balance = message
             case EpochEnded():
                 self.epochs.append(dict(message.record))
             case Working():

@@ -27,6 +27,7 @@ from explorer.state import comparison as state
 from explorer.state.comparison import Comparison
 from explorer.ui import terms, theme
 from explorer.ui.compare_table import ColumnStrip, CompareTable
+from explorer.ui.keyboard import Ring
 from explorer.ui.notice import Notice
 from explorer.ui.picture import SUFFIXES, dropped_files
 
@@ -48,6 +49,8 @@ class _Area(QScrollArea):
         self._table = table
         self.setWidget(table)
         self.setWidgetResizable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.ring = Ring(table, self)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
@@ -97,7 +100,7 @@ class ComparePage(QWidget):
         self.table.column_pointed.connect(self._enlarge)
 
     def _make_bar(self) -> QHBoxLayout:
-        self.add = QPushButton("&Add a model")
+        self.add = QPushButton("&Add a model ▾")
         self.add.setToolTip("A model of a run, of the models folder, or a file (Ctrl+Shift+O)")
         self._menu = QMenu(self)
         self._menu.aboutToShow.connect(self._fill_menu)
@@ -109,7 +112,6 @@ class ComparePage(QWidget):
         self.count.setToolTip(f"Of the first model's pictures. {terms.TERMS['held_out']}")
         self.count.valueChanged.connect(lambda count: self._change(replace(self.comparison, count=count)))
         self.own_words = QLabel()
-        self.count.setMinimumHeight(self.add.sizeHint().height())
         self.held_out = QPushButton("Use &held-out pictures")
         self.held_out.clicked.connect(lambda: self._change(replace(self.comparison, pictures=())))
         self.own = QPushButton("My o&wn pictures …")
@@ -162,10 +164,11 @@ class ComparePage(QWidget):
 
     def _fill_menu(self) -> None:
         self._menu.clear()
+        names = state.told_apart((*self._known, *self.comparison.models))
         for path in self._known:
             if path in self.comparison.models:
                 continue
-            action = self._menu.addAction(Path(path).stem.replace("&", "&&"), partial(self.add_model, path))
+            action = self._menu.addAction(names[path].replace("&", "&&"), partial(self.add_model, path))
             if action is not None:
                 action.setToolTip(path)
         self._menu.setToolTipsVisible(True)

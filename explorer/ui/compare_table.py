@@ -6,7 +6,6 @@ one of Qt's. The file is the same drawing at another ratio.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePath
 
 import numpy as np
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, pyqtSignal
@@ -28,7 +27,7 @@ from explorer.state.comparison import Comparison, Layout
 from explorer.ui import terms, theme
 from explorer.ui.picture import to_qimage
 
-_LABEL = 19 * theme.UNIT
+_LABEL = 17 * theme.UNIT
 _CAPTION = 22
 _LEAST = 84  # a row's label: three lines and its buttons
 _LINE = 17
@@ -54,6 +53,7 @@ class Drawing:
 
     def __init__(self, comparison: Comparison, room: tuple[int, int], ratio: float, font: QFont):
         self.comparison, self.ratio, self.font = comparison, ratio, font
+        self.names = comparison.names()
         self.rows = [comparison.rows.get(path) for path in comparison.models]
         originals = comparison.originals
         arrays = [originals, *(row.images if row is not None and not row.failure else None for row in self.rows)]
@@ -104,13 +104,13 @@ class Drawing:
 
     def _label(self, number: int, path: str, metrics: QFontMetricsF) -> list[_Text]:
         row, width = self.rows[number - 1], _LABEL - 2 * theme.UNIT
-        name = PurePath(path).stem if row is None else row.name
+        name = self.names[path]
         lines = [(metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, width * 0.9), path, "ink")]
         if row is not None and not row.failure:
             tips = (
                 (terms.TERMS["autoencoder"],) if row.autoencoder else (terms.TERMS["kl_weight"], terms.TERMS["sigma"])
             )
-            words = state.weight_words(row).split(" · ")
+            words = state.weight_words(row).split(" · ")  # a plain autoencoder has no weight
             lines += [(word, tip, "quiet") for word, tip in zip(words, tips, strict=True)]
         return [
             _Text(QRectF(theme.UNIT, self.top(number) + i * _LINE, width, _LINE), words, tone, tip, bold=i == 0)
@@ -223,7 +223,7 @@ class CompareTable(QWidget):
         self._restyle()
 
     def _row_buttons(self, path: str) -> tuple[QToolButton, ...]:
-        name, models = PurePath(path).stem, self._comparison.models
+        name, models = self._comparison.names()[path], self._comparison.models
         actions: tuple[tuple[str, Callable[[], None], bool], ...] = (
             ("Move up", lambda: self.moved.emit(path, -1), path != models[0]),
             ("Move down", lambda: self.moved.emit(path, 1), path != models[-1]),
@@ -318,7 +318,7 @@ class ColumnStrip(QWidget):
 
     def show_column(self, drawing: Drawing, column: int, room: QRectF, low: bool) -> None:
         """Enlarge a column within `room`, at its lower or upper edge; hidden where that would enlarge nothing."""
-        names = ["Original", *(row.name if row is not None else "" for row in drawing.rows)]
+        names = ["Original", *(drawing.names[path] for path in drawing.comparison.models)]
         self.items = [
             (name, images[column]) for name, images in zip(names, drawing.images, strict=True) if column < len(images)
         ]

@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QMenu, QS
 
 from explorer.state.runs import ALONG, RunCurves, csv_text
 from explorer.ui import theme
+from explorer.ui.keyboard import in_turn
 from explorer.ui.preferences import Preferences
 from explorer.ui.train_fields import Quiet
 from explorer.ui.train_legend import Legend
@@ -52,6 +53,7 @@ class CurvesPanel(QWidget):
         layout.setSpacing(theme.UNIT // 2)
         layout.addLayout(self._controls())
         layout.addWidget(self.stage, 1)
+        in_turn(self.log, self.along, self.smoothing, self.hold, self.fit, self.export, self.legend)
         self.legend.quantity_toggled.connect(self._quantity)
         self.legend.run_toggled.connect(self.set_run_shown)
         self.plot.moved.connect(self.wanted)
@@ -173,6 +175,7 @@ class CurvesPanel(QWidget):
     def _draw(self) -> None:
         self.redraws += 1
         self.plot.draw(self._runs, self.view)
+        self.legend.set_limit(self.plot.limit_words)
 
     # ------------------------------------------------------------------ leaving with it
 

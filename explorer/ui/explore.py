@@ -325,6 +325,7 @@ class ExplorePage(QWidget):
 
     def _renew(self, info: ModelInfo, state: LatentState) -> None:
         """The same model with newer weights: the point stays, every picture is made anew."""
+        self.bookmarks.carry_over(info.path, info.latent_dim)
         self.panel.set_model(info)
         self._axes = axes_of(info, state.mode, keep=self._axes)
         self.panel.sliders.set_axes(self._axes)

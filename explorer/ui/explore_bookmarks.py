@@ -47,6 +47,15 @@ class BookmarkKeeper(QWidget):
         self._kept = from_plain(self._preferences.get(self._key), latent_dim) if path else ()
         self._tell()
 
+    def carry_over(self, path: str, latent_dim: int) -> None:
+        """The same model is in another file now: what was kept while it trained comes along."""
+        if (key := key_of(path)) == self._key:
+            return
+        own = from_plain(self._preferences.get(key), latent_dim)
+        taken = {bookmark.name for bookmark in own}
+        self._key = key
+        self._keep((*own, *(bookmark for bookmark in self._kept if bookmark.name not in taken)))
+
     def add(self, latents: tuple[float, ...]) -> Bookmark:
         """Keep a point under the next free number."""
         self._keep(added(self._kept, latents))

@@ -17,6 +17,7 @@ from superqt.utils import signals_blocked
 
 from explorer.state.latent import LatentState
 from explorer.ui import terms, theme
+from explorer.ui.keyboard import in_turn
 
 HOTTEST = 2.0
 _NOTCHES = 50  # per unit of temperature
@@ -117,17 +118,20 @@ class DiceRow(QWidget):
         self.number = QSpinBox(self)
         self.number.setRange(0, 999_999)
         self.number.setPrefix("seed ")
+        self.number.setFixedWidth(15 * theme.UNIT)
         self.number.setKeyboardTracking(False)
         self.number.setAccessibleName("Seed of the dice")
         self.number.setToolTip(terms.explain("seed"))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.UNIT)
-        layout.addWidget(IconButton("ph.dice-five", dice, "&Dice"))
+        throw = IconButton("ph.dice-five", dice, "&Dice")
+        layout.addWidget(throw)
         layout.addWidget(caption)
         layout.addWidget(self.heat, 1)
         layout.addWidget(self._shown)
         layout.addWidget(self.number)
+        in_turn(throw, self.heat, self.number)
         self.heat.valueChanged.connect(lambda notch: self.temperature.emit(notch / _NOTCHES))
         self.heat.sliderPressed.connect(self.pressed)
         self.heat.sliderReleased.connect(self.released)
@@ -166,6 +170,9 @@ class ToolRow(QWidget):
                 layout.addWidget(self.letters)
         for button in bookmarks:
             layout.insertWidget(layout.count() - 1, button)
+        in_turn(
+            *(part for place in range(layout.count()) if (item := layout.itemAt(place)) and (part := item.widget()))
+        )
 
     def _choose(self, place: int) -> None:
         if place != self._showing:

@@ -11,6 +11,7 @@ from explorer.state.latent import REACH, LatentState
 from explorer.ui import terms, theme
 from explorer.ui.explore_controls import DiceRow, Rule, Segments, ToolRow
 from explorer.ui.explore_list import SliderList
+from explorer.ui.keyboard import in_turn
 from explorer.ui.weight import WeightKnob
 
 if TYPE_CHECKING:
@@ -32,12 +33,13 @@ class ExplorePanel(QWidget):
     ) -> None:
         super().__init__(parent)
         self.setFixedWidth(WIDTH)
-        self.weight = WeightKnob(self)
+        self.weight = WeightKnob(self, title=terms.label("kl_weight"), wide=True)
         self._weight_tips = {child: child.toolTip() for child in self.weight.findChildren(QWidget)}
         names = ["&Latent dimensions", "P&rincipal directions"]
         self.mode = Segments(names, [terms.explain("latent"), terms.explain("principal")], self)
         self.unit = QLabel(self)
         self.unit.setProperty("role", "caption")
+        self.unit.setWordWrap(True)
         self._deviations = ""
         self.sliders = SliderList(self)
         self.dice = DiceRow(actions["dice"], self)
@@ -63,6 +65,8 @@ class ExplorePanel(QWidget):
         ):
             layout.addWidget(widget, 1 if widget is self.sliders else 0)
 
+        in_turn(self.weight, self.mode, self.sliders, self.dice, self.tools)
+
     def set_model(self, info: ModelInfo) -> None:
         """What does not change while this model is open."""
         self.weight.setEnabled(info.carries_weight)
@@ -84,8 +88,9 @@ class ExplorePanel(QWidget):
         directions = state.mode == "directions"
         self.mode.set_chosen(int(directions))
         count = f"{len(state.locked)} locked · " if state.locked else ""
-        start = "from the pictures' mean · " if directions else ""
-        self.unit.setText(f"{count}{start}±{REACH:g} {self._deviations}")
+        start = "starting in the middle of all pictures" if directions else "the most telling first"
+        self.unit.setText(f"{count}{start} · from −{REACH:g} to +{REACH:g}")
+        self.unit.setToolTip(f"Each slider reaches {REACH:g} {self._deviations} to either side.")
         self.sliders.show_state(state)
         self.dice.show_state(state)
         self.tools.show_state(state)

@@ -9,12 +9,15 @@ from superqt import QCollapsible
 
 from explorer.messages import SettingInfo
 from explorer.ui import terms, theme
+from explorer.ui.keyboard import follow
 from explorer.ui.preferences import Preferences
 from explorer.ui.train_data import DataField
 from explorer.ui.train_fields import Field, LengthField, SwitchField, Unfit, WeightField, hint, make_field
 
 OPEN = ("data", "size", "latent_dim", "network", "kl_weight", "autoencoder")  # in this order, above the fold
 LENGTH = ("epochs", "minutes")
+MORE, METHODS = "More settings", "Other ways to balance, for experimenters"
+METHOD_GROUPS = ("weighting", "objective")  # of kvae's settings: what the second fold holds
 _ABOVE = {"data", "kl_weight"}  # wide fields: their label stands above them
 
 
@@ -28,10 +31,11 @@ class SettingsForm(QWidget):
         self._preferences = preferences
         self.fields: dict[str, Field] = {}
         self.length: LengthField | None = None
-        self.more = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
+        self.folds: dict[str, QCollapsible] = {}
         self._scroll = QScrollArea(self)
         self._scroll.setWidgetResizable(True)
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.complaint = QLabel(self)
         self.complaint.setProperty("role", "error")
@@ -72,11 +76,14 @@ class SettingsForm(QWidget):
             self.length = LengthField(lengths, inside)
             self._label(rows, "Length", self.length, self.length.toolTip())
             self.length.edited.connect(self._hush)
+        self.folds = {}
         others = [info for info in settings if info.name not in (*OPEN, *LENGTH)]
-        if others:
-            self.more = self._folded(others)
-            rows.addRow(self.more)
+        for title, methods in ((MORE, False), (METHODS, True)):
+            if folded := [info for info in others if (info.group in METHOD_GROUPS) is methods]:
+                self.folds[title] = self._folded(title, folded)
+                rows.addRow(self.folds[title])
         self._scroll.setWidget(inside)
+        follow(inside, self.button)
         self._follow_autoencoder()
         self._allow()
         if before:
@@ -92,8 +99,8 @@ class SettingsForm(QWidget):
         rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
         return rows
 
-    def _folded(self, infos: Sequence[SettingInfo]) -> QCollapsible:
-        folded = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
+    def _folded(self, title: str, infos: Sequence[SettingInfo]) -> QCollapsible:
+        folded = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
         folded.setDuration(0)
         if (margins := folded.layout()) is not None:
             margins.setContentsMargins(0, 0, 0, 0)
@@ -105,6 +112,8 @@ class SettingsForm(QWidget):
             self._add(rows, info)
         folded.setContent(content)
         folded.collapse(animate=False)
+        content.hide()  # else Tab would go through what is folded away
+        folded.toggled.connect(content.setVisible)
         return folded
 
     def _add(self, rows: QFormLayout, info: SettingInfo) -> None:
@@ -193,8 +202,9 @@ class SettingsForm(QWidget):
     def _show_field(self, field: QWidget | None) -> None:
         if field is None:
             return
-        if self.more.isAncestorOf(field):
-            self.more.expand(animate=False)
+        for fold in self.folds.values():
+            if fold.isAncestorOf(field):
+                fold.expand(animate=False)
         field.setFocus()
         self._scroll.ensureWidgetVisible(field)
 

@@ -22,6 +22,7 @@ from explorer.state.bookmarks import Bookmark
 from explorer.state.paths import frame_count
 from explorer.state.paths import path as way_through
 from explorer.ui import theme
+from explorer.ui.keyboard import in_turn
 from explorer.ui.make_export import ExportBox
 from explorer.ui.make_film import Film
 from explorer.ui.make_form import FILMS, TABLES, MorphForm, heading
@@ -273,7 +274,7 @@ class MakePage(QWidget):
             self._repaint_all()
 
     def _build(self) -> None:
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # so that Space is heard after a click on the picture
         self.empty = QLabel(self)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setWordWrap(True)
@@ -289,6 +290,8 @@ class MakePage(QWidget):
         body.setSpacing(2 * theme.UNIT)
         body.addLayout(left, 1)
         body.addWidget(self._side())
+        row = (self.add_button, self.bookmarks_button, *self._edits, self.clear_button)
+        in_turn(self.player, *row, self.strip, self.morph, self.export)
         page = QVBoxLayout(self)
         page.setContentsMargins(0, 0, 0, 0)
         page.setSpacing(0)
@@ -303,7 +306,6 @@ class MakePage(QWidget):
         self._menu = QMenu(self)
         self.bookmarks_button = QPushButton("Add a &bookmark ▾", self)
         self.bookmarks_button.setMenu(self._menu)
-        self.bookmarks_button.setStyleSheet("QPushButton::menu-indicator { width: 0; image: none; }")
         self.bookmarks_button.setEnabled(False)
         self.earlier_button = self._tool("Move to the left (Alt+←)", lambda: self.strip.shift(-1))
         self.later_button = self._tool("Move to the right (Alt+→)", lambda: self.strip.shift(1))

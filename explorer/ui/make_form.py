@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
 )
 
 from explorer.ui import theme
+from explorer.ui.keyboard import in_turn
 from explorer.ui.terms import explain
 
 FORMATS = {  # ending: how it is called
@@ -52,7 +53,6 @@ class NumberChoice(QWidget):
         row.setSpacing(theme.UNIT)
         row.addWidget(self.combo, 1)
         row.addWidget(self.number, 1)
-        self.number.setMinimumHeight(self.combo.sizeHint().height())
         self.combo.currentIndexChanged.connect(self._chosen)
         self.number.valueChanged.connect(lambda _: self.changed.emit())
 
@@ -141,8 +141,8 @@ class MorphForm(QWidget):
         form.addRow("F&rames", self.rate)
         form.labelForField(self.rate).setBuddy(self.rate.combo)  # type: ignore[union-attr]
         form.addRow("", self.loop_box)
+        in_turn(self.style_choice, self.easing_choice, self.seconds, self.rate, self.loop_box)
         line_up(form)
-        self.seconds.setMinimumHeight(self.style_choice.sizeHint().height())
 
     @property
     def style_name(self) -> str:
@@ -351,12 +351,15 @@ def quiet_form(parent: QWidget) -> QFormLayout:
 
 
 def line_up(form: QFormLayout) -> None:
-    """Make the labels of `form` as wide as those of the other form."""
+    """Make the labels of `form` as wide as those of the other form, and as high as what stands beside them."""
     for row in range(form.rowCount()):
-        item = form.itemAt(row, QFormLayout.ItemRole.LabelRole)
+        item, beside = (
+            form.itemAt(row, role) for role in (QFormLayout.ItemRole.LabelRole, QFormLayout.ItemRole.FieldRole)
+        )
         label = item.widget() if item is not None else None
-        if label is not None:
+        if label is not None and beside is not None:
             label.setMinimumWidth(label.fontMetrics().horizontalAdvance("Each step "))
+            label.setMinimumHeight(beside.sizeHint().height())
 
 
 def heading(text: str, parent: QWidget) -> QLabel:

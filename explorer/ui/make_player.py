@@ -6,6 +6,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayo
 from superqt.utils import signals_blocked
 
 from explorer.ui import theme
+from explorer.ui.keyboard import in_turn
 from explorer.ui.make_film import Film
 from explorer.ui.picture import PictureView
 
@@ -66,6 +67,7 @@ class Player(QWidget):
         row.setSpacing(theme.UNIT)
         for widget in (self.play_button, self.slider, self.time, self.repeat_button):
             row.addWidget(widget, 1 if widget is self.slider else 0)
+        in_turn(self.play_button, self.slider, self.repeat_button)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.UNIT)

@@ -23,6 +23,7 @@ from superqt.utils import signals_blocked
 from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap
 from explorer.state import mapping
 from explorer.ui import terms, theme
+from explorer.ui.keyboard import Ring
 from explorer.ui.map_panel import FOLDER_COLOURS, NEIGHBOURS, MapPanel
 from explorer.ui.scatter import ScatterView
 
@@ -68,6 +69,7 @@ class MapPage(QWidget):
 
     def _build(self) -> None:
         self.scatter = ScatterView()
+        self.ring = Ring(self.scatter)
         self.panel = MapPanel()
         self.status = QLabel()
         self.status.setTextFormat(Qt.TextFormat.PlainText)
@@ -94,7 +96,7 @@ class MapPage(QWidget):
         self.scatter.activated.connect(self._on_activated)
         self.scatter.dragged.connect(self._on_dragged)
         self.panel.neighbour_clicked.connect(self._on_click)
-        self.panel.scaled_changed.connect(lambda _: self._show_neighbours())
+        self.panel.measure_changed.connect(self._show_neighbours)
         self.panel.folders_changed.connect(self._search)
         self.panel.coloured_changed.connect(lambda _: self._place())
         theme.notifier.changed.connect(self._place)
@@ -115,7 +117,7 @@ class MapPage(QWidget):
             "M on the map: from the picture chosen before to this one."
         )
         self.fit = QPushButton("Show &all")
-        self.fit.setToolTip("All pictures (F)")
+        self.fit.setToolTip("All pictures, the outermost too (F)")
         self.again = QPushButton("&Lay out the pictures")
         bar = QHBoxLayout()
         bar.setSpacing(theme.UNIT)
@@ -136,7 +138,7 @@ class MapPage(QWidget):
         self.search.textChanged.connect(lambda _: self._search())
         self.search.returnPressed.connect(self._next_found)
         self.morph.toggled.connect(lambda on: setattr(self.scatter, "morphing", on))
-        self.fit.clicked.connect(self.scatter.fit)
+        self.fit.clicked.connect(lambda: self.scatter.fit())
         self.again.clicked.connect(self._on_again)
         find = QShortcut(QKeySequence.StandardKey.Find, self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
         find.activated.connect(self.search.setFocus)
@@ -331,7 +333,7 @@ class MapPage(QWidget):
         if index is None:
             self.panel.show_neighbours((), [])
             return
-        near = mapping.nearest(self.pictures.latents, index, NEIGHBOURS, self.panel.scaled.isChecked()).tolist()
+        near = mapping.nearest(self.pictures.latents, index, NEIGHBOURS, self.panel.measure.currentData()).tolist()
         self.scatter.set_selected(index, tuple(near))
         self.panel.show_neighbours(near, [(self.thumbnails[i], self.pictures.names[i]) for i in near])
 

@@ -7,7 +7,9 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QIcon, QPixmap
 from PyQt6.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
@@ -29,10 +31,10 @@ _SMALL = 40
 
 
 class MapPanel(QWidget):
-    """Emits `neighbour_clicked` (the picture's number), `scaled_changed`, `folders_changed` and `coloured_changed`."""
+    """Emits `neighbour_clicked` (the picture's number), `measure_changed`, `folders_changed` and `coloured_changed`."""
 
     neighbour_clicked = pyqtSignal(int)
-    scaled_changed = pyqtSignal(bool)
+    measure_changed = pyqtSignal()
     folders_changed = pyqtSignal()
     coloured_changed = pyqtSignal(bool)
 
@@ -79,13 +81,20 @@ class MapPanel(QWidget):
         grid = QGridLayout(self._neighbours)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(theme.UNIT // 2)
-        heading = QLabel("Nearest pictures")
+        heading = QLabel("Nearest by")
         heading.setToolTip(terms.TERMS["neighbours"])
-        grid.addWidget(heading, 0, 0, 1, 3)
-        self.scaled = QCheckBox("scaled")
-        self.scaled.setToolTip("Give every active slider the same say, however little it moves between pictures.")
-        self.scaled.toggled.connect(self.scaled_changed)
-        grid.addWidget(self.scaled, 0, 2, 1, 2, Qt.AlignmentFlag.AlignRight)
+        self.measure = QComboBox()
+        for place, name in enumerate(mapping.MEASURES):
+            self.measure.addItem("scaled distance" if name == "scaled" else name, name)
+            self.measure.setItemData(place, terms.TERMS[f"near_{name}"], Qt.ItemDataRole.ToolTipRole)
+        self.measure.setToolTip("\n".join(terms.TERMS[f"near_{name}"] for name in mapping.MEASURES))
+        self.measure.setAccessibleName("What counts as near")
+        self.measure.currentIndexChanged.connect(lambda _: self.measure_changed.emit())
+        row = QHBoxLayout()
+        row.setSpacing(theme.UNIT)
+        row.addWidget(heading)
+        row.addWidget(self.measure, 1)
+        grid.addLayout(row, 0, 0, 1, 4)
         self.buttons: list[QToolButton] = []
         for number in range(NEIGHBOURS):
             button = QToolButton()
@@ -127,6 +136,7 @@ class MapPanel(QWidget):
         self._list.setAlignment(Qt.AlignmentFlag.AlignTop)
         area = QScrollArea()
         area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(inner)
         outer.addWidget(area, 1)

@@ -1,5 +1,6 @@
 """One line above the page that stays until it is read: what went wrong, or something worth knowing."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QTool
 from explorer.ui import theme
 
 _MOST = 20  # unread lines kept
+_READ = 3.0  # seconds in which a line that is no error is read
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class _Line:
     is_error: bool
     action_label: str = ""
     action: Callable[[], None] | None = None
+    since: float = 0.0
 
 
 class Notice(QWidget):
@@ -55,16 +58,22 @@ class Notice(QWidget):
 
     def show_error(self, sentence: str) -> None:
         """Say what went wrong; stays until dismissed."""
-        self._add(_Line(sentence, True))
+        self._add(_Line(sentence, True, since=time.monotonic()))
 
     def show_info(self, sentence: str, action_label: str = "", action: Callable[[], None] | None = None) -> None:
         """Say something worth knowing, with a button that does `action` where one is given."""
-        self._add(_Line(sentence, False, action_label, action))
+        self._add(_Line(sentence, False, action_label, action, time.monotonic()))
 
     def dismiss(self) -> None:
         """The line was read."""
         if self._lines:
             self._lines.pop()
+        self._show()
+
+    def move_on(self) -> None:
+        """Somebody turned to something else: what was worth knowing and has been there for a while goes. Errors stay."""
+        now = time.monotonic()
+        self._lines = [line for line in self._lines if line.is_error or now - line.since < _READ]
         self._show()
 
     def _add(self, line: _Line) -> None:

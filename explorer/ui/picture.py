@@ -10,6 +10,7 @@ from PyQt6.QtGui import (
     QDragLeaveEvent,
     QDropEvent,
     QImage,
+    QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -47,7 +48,8 @@ def dropped_files(data: QMimeData | None, suffixes: tuple[str, ...] = SUFFIXES) 
 class PictureView(QWidget):
     """Shows one picture, centred. In pixels mode it is enlarged by whole numbers of screen pixels only.
 
-    Dropping a picture file on it emits `file_dropped`; other files are left to the widgets around it.
+    Dropping a picture file on it emits `file_dropped`; other files are left to the widgets around it. A second picture
+    (`set_beside`) is laid over the right part, up to a line that the mouse or the arrow keys move.
     """
 
     clicked = pyqtSignal()
@@ -60,6 +62,9 @@ class PictureView(QWidget):
         self._smooth = smooth
         self._placeholder = placeholder
         self._awaits_drop = False
+        self._beside = QImage()
+        self._names = ("", "")
+        self._line = 0.5  # where the second picture begins, as a share of the width
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(32, 32)
@@ -73,6 +78,14 @@ class PictureView(QWidget):
         """Show this picture, uint8 (height, width, 1 or 3); None shows the placeholder."""
         self._drawn = QImage() if array is None else to_qimage(array)
         self._image = array
+        self.update()
+
+    def set_beside(self, array: np.ndarray | None, names: tuple[str, str] = ("", "")) -> None:
+        """Lay this picture over the right part; `names` stand at the left and the right. None takes it away."""
+        self._beside, self._names = QImage() if array is None else to_qimage(array), names
+        divided = not self._beside.isNull()
+        self.setCursor(Qt.CursorShape.SplitHCursor if divided else Qt.CursorShape.ArrowCursor)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if divided else Qt.FocusPolicy.NoFocus)
         self.update()
 
     def set_placeholder(self, text: str) -> None:
@@ -118,10 +131,50 @@ class PictureView(QWidget):
             shrunk = where.width() * self.devicePixelRatioF() < self._drawn.width()
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._smooth or shrunk)
             painter.drawImage(where, self._drawn)
+            if not self._beside.isNull():
+                self._paint_beside(painter, where)
         if self._awaits_drop:
             painter.setPen(QPen(QColor(colours.accent), 2))
             painter.drawRect(QRectF(self.rect()).adjusted(1, 1, -1, -1))
         painter.end()
+
+    def _paint_beside(self, painter: QPainter, where: QRectF) -> None:
+        colours = theme.palette()
+        middle = where.left() + self._line * where.width()
+        painter.save()
+        painter.setClipRect(QRectF(middle, where.top(), where.right() - middle, where.height()))
+        painter.drawImage(where, self._beside)
+        painter.restore()
+        for colour, width in (("#ffffff", 3.0), ("#1b1b1b", 1.0)):  # to be seen on any picture
+            painter.setPen(QPen(QColor(colour), width))
+            painter.drawLine(QPointF(middle, where.top()), QPointF(middle, where.bottom()))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(QColor(colours.accent if self.hasFocus() else "#ffffff"))
+        painter.setPen(QPen(QColor("#1b1b1b"), 1))
+        painter.drawEllipse(QPointF(middle, where.center().y()), theme.UNIT, theme.UNIT)
+        side = 3 * theme.UNIT
+        for name, left in zip(self._names, (where.left(), where.right() - side), strict=True):
+            box = QRectF(left, where.top(), side, side)
+            painter.fillRect(box, QColor(colours.background))
+            painter.setPen(QColor(colours.ink))
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, name)
+
+    def _move_line(self, x: float) -> None:
+        where = self.picture_rect()
+        self._line = min(max((x - where.left()) / max(where.width(), 1.0), 0.0), 1.0)
+        self.update()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        steps: dict[int, float] = {Qt.Key.Key_Left: -0.02, Qt.Key.Key_Right: 0.02}
+        if event is not None and event.key() in steps and not self._beside.isNull():
+            self._line = min(max(self._line + steps[event.key()], 0.0), 1.0)
+            self.update()
+        else:
+            super().keyPressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        if event is not None and not self._beside.isNull() and event.buttons() & Qt.MouseButton.LeftButton:
+            self._move_line(event.position().x())
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         inside = event is not None and QRectF(self.rect()).contains(QPointF(event.position()))
@@ -130,8 +183,11 @@ class PictureView(QWidget):
         super().mouseReleaseEvent(event)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        if event is not None:
-            event.accept()  # without this the release goes to the widget behind
+        if event is None:
+            return
+        event.accept()  # without this the release goes to the widget behind
+        if not self._beside.isNull() and event.button() == Qt.MouseButton.LeftButton:
+            self._move_line(event.position().x())
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         if event is None:

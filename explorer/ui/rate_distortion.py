@@ -53,6 +53,7 @@ class RateDistortionChart(pg.PlotWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         self.x_axis, self.y_axis = NumberAxis("bottom"), NumberAxis("left")
         super().__init__(parent, axisItems={"bottom": self.x_axis, "left": self.y_axis}, enableMenu=False)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # nothing here is done by keys
         self.setAccessibleName("Rate-distortion chart")
         self.setToolTip(terms.TERMS["rate_distortion"])
         self.plot = self.getPlotItem()
@@ -109,12 +110,12 @@ class RateDistortionChart(pg.PlotWidget):
         items.name.setColor(ink)
         if not has_rate:
             items.level.setPos(place.distortion)
-            items.level.setPen(pg.mkPen(colours.distortion, width=1, style=Qt.PenStyle.DashLine))
+            items.level.setPen(pg.mkPen(colours.distortion, width=theme.stroke(1), style=Qt.PenStyle.DashLine))
             items.name.setText(f"autoencoder ({run.number}), D only")
             return
         rates, distortions = run.trajectory()
         items.way.setData(rates, distortions)
-        items.way.setPen(pg.mkPen(way, width=1))
+        items.way.setPen(pg.mkPen(way, width=theme.stroke(1)))
         # filled where the run has ended, a ring while it is on its way
         fill = ink if run.phase == "done" else QColor(colours.surface)
         items.point.setData([place.rate], [place.distortion], brush=fill, pen=pg.mkPen(ink, width=2))
@@ -137,7 +138,7 @@ class RateDistortionChart(pg.PlotWidget):
             self.plot.removeItem(line)
         del self.limit_lines[len(self.limits) :]
         for line, limit in zip(self.limit_lines, self.limits, strict=True):
-            line.setPen(pg.mkPen(theme.palette().quiet, width=1, style=Qt.PenStyle.DotLine))
+            line.setPen(pg.mkPen(theme.palette().quiet, width=theme.stroke(1), style=Qt.PenStyle.DotLine))
             line.setData(limit.rates, limit.distortions)
 
     def _range(self) -> None:
@@ -150,8 +151,11 @@ class RateDistortionChart(pg.PlotWidget):
         if distortions.size == 0:
             distortions = np.concatenate([limit.distortions for limit in self.limits] or [np.array([0.0, 1.0])])
         right, top = float(rates.max()), float(distortions.max())
+        # the limit above each point is what the point is to be read against
+        limits = [p.run.limit.at(p.run.kl_weight) for p in self.places if p.run.limit is not None]
+        above = [limit[0] for limit in limits if limit is not None]
         if self.places:  # a first epoch far above all present points is not worth half the chart
-            top = min(top, 1.5 * max(place.distortion for place in self.places))
+            top = max(min(top, 1.5 * max(place.distortion for place in self.places)), *above, 0.0)
         low = float(distortions.min())
         room = max(top - low, 0.1 * top, 1e-9)
         self.plot.setXRange(0.0, right * 1.3 or 1.0, padding=0)

@@ -8,6 +8,7 @@ from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
+    QLabel,
     QLineEdit,
     QMenu,
     QPushButton,
@@ -92,6 +93,13 @@ class RunsPanel(QWidget):
         layout.setSpacing(theme.UNIT // 2)
         layout.addWidget(self.table, 1)
         layout.addLayout(row)
+        self.empty = QLabel("Every run stands here, to compare and to train again with another weight.", self.table)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setWordWrap(True)
+        self.empty.setProperty("role", "quiet")
+        over = QVBoxLayout(self.table)
+        over.setContentsMargins(2 * theme.UNIT, 3 * theme.UNIT, 2 * theme.UNIT, 0)
+        over.addWidget(self.empty)
         self._allow()
 
     def _make_table(self) -> QTableWidget:
@@ -130,6 +138,7 @@ class RunsPanel(QWidget):
         """Show these runs, oldest first; a new one is selected."""
         before, known = self.current, {run.number for run in self._runs}
         self._runs, self._hidden = list(runs), hidden
+        self.empty.setVisible(not self._runs)
         self.table.setRowCount(len(self._runs))
         for place, run in enumerate(self._runs):
             for column, text in enumerate(row_of(run)):

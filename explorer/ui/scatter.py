@@ -27,10 +27,13 @@ from explorer.state import mapping
 from explorer.ui import theme
 from explorer.ui.picture import to_qimage
 
-MOST = 600  # thumbnails in one frame
-_KEPT = 6 * MOST  # scaled pixmaps
+MOST = 1500  # thumbnails in one frame
+_KEPT = 4 * MOST  # scaled pixmaps
 _MARGIN = 48  # pixels around all pictures at fit
 _DOT = 3
+_BULK = (
+    0.96  # of the pictures, along each axis: what the first view shows, so that a few far ones do not make all small
+)
 _PAN = 64  # pixels for an arrow key
 
 
@@ -80,6 +83,7 @@ class ScatterView(QWidget):
         self._morph_from: int | None = None
         self._cursor = QPointF()
         self._touched = False  # whether a hand has moved the view since it was fitted
+        self._share = _BULK  # of the pictures to which it was fitted
         self.update()
 
     @property
@@ -97,7 +101,7 @@ class ScatterView(QWidget):
         table = np.array([QColor(colour).rgb() for colour in [*colours, theme.palette().quiet]], np.uint32)
         self._colours, self._framed = table[numbers], np.asarray(numbers) >= 0
         if refit or not self._touched:
-            self.fit()
+            self.fit(_BULK)
         self.update()
 
     def set_shown(self, shown: np.ndarray | None) -> None:
@@ -126,10 +130,10 @@ class ScatterView(QWidget):
 
     # ------------------------------------------------------------------ the view
 
-    def fit(self) -> None:
-        """Show all pictures."""
-        self._touched = False
-        self.view = self.view.fitting(self.places, _MARGIN)
+    def fit(self, share: float = 1.0) -> None:
+        """Show all pictures, or the middle `share` of them."""
+        self._touched, self._share = False, share
+        self.view = self.view.fitting(self.places, _MARGIN, share)
         self.update()
 
     def zoom(self, factor: float, about: QPointF | None = None) -> None:
@@ -369,7 +373,7 @@ class ScatterView(QWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         self.view = self.view.resized(self.width(), self.height())
         if not self._touched:
-            self.fit()
+            self.fit(self._share)
 
     def sizeHint(self) -> QSize:
         return QSize(900, 600)

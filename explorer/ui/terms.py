@@ -13,10 +13,10 @@ TERMS: dict[str, str] = {
     "loss": "Loss L = D + βR: the one number that training makes small.",
     "kl_weight": "KL weight β: how strongly to smooth the space of pictures. High: soft, blurred pictures that morph evenly."
     " Low: sharp, faithful pictures with rougher places in between.",
-    "sigma": "Decoder noise σ = √(β/2): choosing the weight is choosing how much error per pixel value the model takes for"
-    " mere noise.",
-    "calibrated": "Calibrated weight: the weight at which σ equals the error the model really makes, so it neither promises"
-    " too much nor too little.",
+    "sigma": "Noise σ: how far off a pixel may be before the model minds, from 0 to 1 (black to white). It is another way to"
+    " say the weight: decoder noise σ = √(β/2).",
+    "calibrated": "Calibrated weight: the weight that fits this model, at which the noise σ it allows is as large as the"
+    " errors it really makes.",
     "psnr": "PSNR: likeness to the original in decibels. Around 20 is a rough impression, above 30 is hard to tell apart.",
     "gradient_balance": "Gradient balance: how hard each of the two wishes, likeness and smoothness, pulls at the model.",
     "gaussian_limit": "Gaussian limit: the best that a purely linear model could do on these pictures, worked out exactly."
@@ -47,6 +47,11 @@ TERMS: dict[str, str] = {
     # the map
     "variance_share": "How much of the difference between all pictures this direction of the map shows.",
     "neighbours": "The training pictures whose slider positions are nearest to this one.",
+    "near_likeness": "Likeness: what two pictures have in common counts, not how strongly (the cosine of the angle between"
+    " them, seen from the middle of all pictures).",
+    "near_distance": "Distance: how far apart the sliders stand. Pale, quiet pictures are near to everything.",
+    "near_scaled": "Scaled distance: the same, but every active slider has an equal say, however little it moves between"
+    " pictures.",
     # training
     "epoch": "Epoch: one pass over all pictures.",
     "step": "Step: the model looks at one small batch of pictures and improves a little.",
@@ -83,7 +88,7 @@ LABELS: dict[str, str] = {
     "rate": "Rate R",
     "weighted_rate": "Weighted rate βR",
     "loss": "Loss L",
-    "sigma": "σ",
+    "sigma": "noise σ",
     "calibrated": "calibrated",
     "psnr": "Likeness (PSNR)",
     "active": "Active dimensions",

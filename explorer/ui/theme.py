@@ -77,10 +77,11 @@ notifier = Notifier()
 _chosen = "system"
 _icons: dict[tuple[str, str], QIcon] = {}
 _drawings: list[QTemporaryDir] = []  # made with the first style sheet, gone with the program
-_CHECK = (
+_SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 12 12" width="12" height="12">'
-    '<path d="M2.5 6.5 5 9l4.5-6" fill="none" stroke="{}" stroke-width="1.8"/></svg>'
+    '<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}"/></svg>'
 )
+_PATHS = {"check": ("M2.5 6.5 5 9l4.5-6", 1.8), "down": ("M3 4.75 6 7.75l3-3", 1.3), "up": ("M3 7.25 6 4.25l3 3", 1.3)}
 
 
 def is_dark() -> bool:
@@ -147,6 +148,12 @@ def icon(name: str, colour: str = "") -> QIcon:
     return _icons[key]
 
 
+def stroke(width: float) -> float:
+    """The width of a plot's line in the pixels of the screen: pyqtgraph's pens know nothing of a screen's scale."""
+    app = QGuiApplication.instance()
+    return width * (app.devicePixelRatio() if isinstance(app, QGuiApplication) else 1.0)
+
+
 def mixed(one: str, other: str, share: float) -> str:
     """The colour `share` of the way from `one` to `other`, all "#rrggbb"."""
     pairs = ((int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5))
@@ -199,18 +206,24 @@ def style_sheet(colours: Palette) -> str:
         "on_accent": "#ffffff" if colours is LIGHT else "#17181a",
         "faint": mixed(colours.ink, colours.background, 0.6),
         "groove": mixed(colours.background, colours.ink, 0.18),
-        "check": _check_mark("#ffffff" if colours is LIGHT else "#17181a"),
+        "edge": mixed(colours.background, colours.ink, 0.22),
+        "check": _drawn("check", "#ffffff" if colours is LIGHT else "#17181a"),
+        "up": _drawn("up", colours.quiet),
+        "down": _drawn("down", colours.quiet),
+        "up_off": _drawn("up", colours.rule),
+        "down_off": _drawn("down", colours.rule),
     }
     return _SHEET % values
 
 
-def _check_mark(colour: str) -> str:
-    """The path of a drawn check mark: a style sheet takes pictures only from files."""
+def _drawn(name: str, colour: str) -> str:
+    """The path of a small drawing: a style sheet takes pictures only from files."""
     if not _drawings:
         _drawings.append(QTemporaryDir())
-    path = f"{_drawings[0].path()}/check-{colour[1:]}.svg"
+    path = f"{_drawings[0].path()}/{name}-{colour[1:]}.svg"
+    line, width = _PATHS[name]
     with contextlib.suppress(OSError), open(path, "w") as file:
-        file.write(_CHECK.format(colour))
+        file.write(_SVG.format(path=line, colour=colour, width=width))
     return path.replace("\\", "/")
 
 
@@ -222,16 +235,17 @@ QLabel[role="quiet"] { color: %(quiet)s; }
 QLabel[role="caption"] { color: %(quiet)s; font-size: 8pt; }
 QLabel[role="error"] { color: %(error)s; }
 
-QPushButton { background: %(surface)s; border: 1px solid %(rule)s; border-radius: 4px; padding: 5px 12px; }
+QPushButton { background: %(surface)s; border: 1px solid %(edge)s; border-radius: 4px; padding: 5px 12px; }
 QPushButton:hover { background: %(hover)s; }
 QPushButton:pressed { background: %(pressed)s; }
 QPushButton:focus { border-color: %(accent)s; }
 QPushButton:checked { background: %(soft)s; border-color: %(accent)s; }
-QPushButton:disabled { color: %(faint)s; background: transparent; }
+QPushButton:disabled { color: %(faint)s; background: transparent; border-color: %(rule)s; }
 QPushButton[primary="true"] { background: %(accent)s; color: %(on_accent)s; border-color: %(accent)s; }
 QPushButton[primary="true"]:hover { background: %(accent_hover)s; }
 QPushButton[primary="true"]:focus { border-color: %(ink)s; }
 QPushButton[primary="true"]:disabled { background: %(groove)s; border-color: %(groove)s; color: %(faint)s; }
+QPushButton::menu-indicator { image: none; width: 0; }
 QPushButton[flat="true"] { background: transparent; border: 1px solid transparent; padding: 3px 6px; }
 QPushButton[flat="true"]:hover { background: %(hover)s; }
 QPushButton[flat="true"]:focus { border-color: %(accent)s; }
@@ -244,14 +258,34 @@ QToolButton:focus { border-color: %(accent)s; }
 QToolButton:disabled { color: %(faint)s; }
 QToolButton::menu-indicator { image: none; }
 
-QLineEdit { background: %(surface)s; border: 1px solid %(rule)s; border-radius: 4px; padding: 3px 6px; }
-QLineEdit:focus { border-color: %(accent)s; }
-QLineEdit:disabled { color: %(faint)s; background: transparent; }
-QAbstractSpinBox QLineEdit, QComboBox QLineEdit { border: none; padding: 0; background: transparent; }
+QLineEdit, QComboBox, QAbstractSpinBox { background: %(surface)s; border: 1px solid %(edge)s; border-radius: 4px;
+                                          padding: 3px 6px; min-height: 18px; }
+QLineEdit:hover, QComboBox:hover, QAbstractSpinBox:hover { border-color: %(quiet)s; }
+QLineEdit:focus, QComboBox:focus, QAbstractSpinBox:focus { border-color: %(accent)s; }
+QLineEdit:disabled, QComboBox:disabled, QAbstractSpinBox:disabled { color: %(faint)s; background: transparent;
+                                                                    border-color: %(rule)s; }
+QAbstractSpinBox QLineEdit, QComboBox QLineEdit { border: none; padding: 0; background: transparent; min-height: 0; }
+QComboBox { padding-left: 8px; }
+QComboBox:editable { padding-left: 6px; }
+QComboBox, QAbstractSpinBox { max-height: 18px; }
+QComboBox::drop-down { border: none; width: 20px; }
+QComboBox::down-arrow, QAbstractSpinBox::down-arrow { image: url("%(down)s"); width: 12px; height: 12px; }
+QAbstractSpinBox::up-arrow { image: url("%(up)s"); width: 12px; height: 12px; }
+QComboBox::down-arrow:disabled, QAbstractSpinBox::down-arrow:disabled, QAbstractSpinBox::down-arrow:off {
+    image: url("%(down_off)s"); }
+QAbstractSpinBox::up-arrow:disabled, QAbstractSpinBox::up-arrow:off { image: url("%(up_off)s"); }
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { border: none; background: transparent; width: 18px;
+                                                             subcontrol-origin: border; margin-right: 1px; }
+QAbstractSpinBox::up-button { subcontrol-position: top right; margin-top: 1px; }
+QAbstractSpinBox::down-button { subcontrol-position: bottom right; margin-bottom: 1px; }
+QAbstractSpinBox::up-button:hover, QAbstractSpinBox::down-button:hover { background: %(hover)s; }
+QComboBox QAbstractItemView { background: %(surface)s; border: 1px solid %(edge)s; padding: 4px; outline: none;
+                              selection-background-color: %(soft)s; selection-color: %(ink)s; }
 
 #rail { border-right: 1px solid %(rule)s; }
 #rail QToolButton { color: %(quiet)s; font-size: 8pt; padding: 4px 2px; }
 #rail QToolButton:checked { color: %(ink)s; }
+#inset { background: %(background)s; }
 #status { border-top: 1px solid %(rule)s; }
 #choice { text-align: left; border-radius: 8px; padding: 0; }
 #choice:hover { background: %(soft)s; border-color: %(accent)s; }
@@ -305,5 +339,7 @@ QTabBar::tab { background: transparent; border: none; border-bottom: 2px solid t
 QTabBar::tab:selected { border-bottom-color: %(accent)s; }
 QTabBar::tab:focus { color: %(accent)s; }
 QHeaderView::section { background: %(background)s; border: none; border-bottom: 1px solid %(rule)s; padding: 4px 6px; }
-QTableView, QListView, QTreeView { border: none; background: %(surface)s; gridline-color: %(rule)s; }
+QTableView, QListView, QTreeView { border: none; background: %(surface)s; gridline-color: %(rule)s;
+                                   selection-background-color: %(soft)s; selection-color: %(ink)s; }
+QTableView:focus { border: 1px solid %(accent)s; }
 """

@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut, QS
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from explorer.messages import Continue, Delivered, Pause, Preview, RunFailed, SetWeight, Stop
+from explorer.messages import Continue, Delivered, Pause, Preview, RunFailed, SettingInfo, SetWeight, Stop
 from explorer.state.runs import RunCurves
 from explorer.ui import theme
 from explorer.ui.curves import CurvesPanel
 from explorer.ui.form import SettingsForm
+from explorer.ui.keyboard import in_turn
 from explorer.ui.preferences import Preferences
 from explorer.ui.rate_distortion import RateDistortionChart
 from explorer.ui.runs import RunsPanel
+from explorer.ui.train_balance import BalanceArrows
 from explorer.ui.train_bar import RunBar
 from explorer.ui.train_data import dropped_data
 from explorer.ui.train_preview import PreviewGrid
@@ -60,8 +63,7 @@ class TrainPage(QWidget):
         self._make_widgets()
         self._lay_out()
         self._connect()
-        if bridge.settings:
-            self.form.build(bridge.settings)
+        self._build_form(bridge.settings)
         self._redraw()
 
     def _make_widgets(self) -> None:
@@ -77,6 +79,8 @@ class TrainPage(QWidget):
         self.news.hide()
         self.curves = CurvesPanel(self._preferences, lambda: models_folder(self._preferences), self)
         self.preview = PreviewGrid(self)
+        self.arrows = BalanceArrows(self)
+        self.arrows.hide()
         self.chart = RateDistortionChart(self)
         self.table = RunsPanel(self)
 
@@ -91,7 +95,13 @@ class TrainPage(QWidget):
         self.curves.setMinimumHeight(200)
         below.setMinimumHeight(150)
         both = QSplitter(Qt.Orientation.Vertical, self)
-        both.addWidget(self.curves)
+        above_all = QWidget(self)
+        beside = QHBoxLayout(above_all)
+        beside.setContentsMargins(0, 0, 0, 0)
+        beside.setSpacing(theme.UNIT)
+        beside.addWidget(self.curves, 1)
+        beside.addWidget(self.arrows)
+        both.addWidget(above_all)
         both.addWidget(below)
         both.setStretchFactor(0, 3)
         both.setStretchFactor(1, 2)
@@ -112,8 +122,12 @@ class TrainPage(QWidget):
         layout.addLayout(right, 1)
         self.setAcceptDrops(True)
 
+    def _build_form(self, settings: Sequence[SettingInfo]) -> None:
+        self.form.build(settings)
+        in_turn(self.form.button, self.bar, self.curves, self.table)
+
     def _connect(self) -> None:
-        self._bridge.hello.connect(lambda hello: self.form.build(hello.settings))
+        self._bridge.hello.connect(lambda hello: self._build_form(hello.settings))
         self._bridge.run_message.connect(self._hear)
         self.form.started.connect(self._start_run)
         self.bar.paused.connect(self._pause)
@@ -259,6 +273,9 @@ class TrainPage(QWidget):
         self.bar.draw(run, self._calibrated(run))
         self.curves.set_runs(runs)
         self.curves.redraw()
+        balance = None if run is None else run.balance
+        self.arrows.setVisible(balance is not None)
+        self.arrows.show_balance(balance)
         self.chart.draw(runs, self.curves.hidden_runs)
         self.table.draw(runs, self.curves.hidden_runs)
         # on a slow machine curves come less often, so that most of the time is left to the hand

@@ -5,6 +5,7 @@ from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QProgressBar, QPushB
 
 from explorer.state.runs import RunCurves
 from explorer.ui import terms, theme
+from explorer.ui.keyboard import in_turn
 from explorer.ui.train_words import status
 from explorer.ui.weight import WeightKnob
 
@@ -38,8 +39,8 @@ class RunBar(QWidget):
         self.stop = QPushButton("S&top", self)
         self.stop.setToolTip("Stop after this batch. The model is saved and can be opened, as after a full run")
         self.stop.clicked.connect(self.stopped)
-        self.knob = WeightKnob(self, title="Turn it while it trains")
-        self.knob.setMaximumWidth(60 * theme.UNIT)
+        self.knob = WeightKnob(self, title="Turn the weight while it trains", flat=True)
+        self.knob.setMaximumWidth(84 * theme.UNIT)
         self.knob.changed.connect(self.turned)
         self.follow = QCheckBox("&Follow in Explore", self)
         self.follow.setToolTip("Open the model in Explore while it trains and see its pictures change")
@@ -51,6 +52,7 @@ class RunBar(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.UNIT // 2)
+        in_turn(self.follow, self.pause, self.stop, self.knob)
         layout.addLayout(first)
         layout.addWidget(self.progress)
         layout.addWidget(self.knob)

@@ -21,7 +21,7 @@ _NAMES = {
     "kl_weight": "β weight",
     "limit": "Gaussian limit",
 }
-_SAMPLE = QSize(22, 14)
+_SAMPLE = QSize(18, 14)
 
 
 class Legend(QWidget):
@@ -74,6 +74,11 @@ class Legend(QWidget):
             self._ages = ages
             self.restyle()
 
+    def set_limit(self, words: str) -> None:
+        """The values of the Gaussian limit, "" where there is none: words on its lines would cover the curves."""
+        tip = f"{terms.explain('gaussian_limit')}\n{f'Now: {words}. ' if words else ''}Click to hide or show."
+        self.quantities["limit"].setToolTip(tip)
+
     def _toggle_quantity(self, name: str, shown: bool) -> None:
         self._dress_quantity(name)
         self.quantity_toggled.emit(name, shown)
@@ -112,7 +117,7 @@ def _dress(button: QToolButton, pen: QPen) -> None:
     shown, colours = button.isChecked(), theme.palette()
     look = f"color: {colours.ink};" if shown else f"color: {colours.quiet}; text-decoration: line-through;"
     button.setStyleSheet(
-        f"QToolButton {{ padding: 2px 4px; {look} }} QToolButton:checked:!hover {{ background: transparent; }}"
+        f"QToolButton {{ padding: 2px 1px; {look} }} QToolButton:checked:!hover {{ background: transparent; }}"
     )
     ratio = max(button.devicePixelRatioF(), 2.0)
     picture = QPixmap(_SAMPLE * ratio)
@@ -120,6 +125,8 @@ def _dress(button: QToolButton, pen: QPen) -> None:
     picture.fill(QColor(0, 0, 0, 0))
     painter = QPainter(picture)
     painter.setOpacity(1.0 if shown else 0.25)
+    pen = QPen(pen)
+    pen.setWidthF(min(pen.widthF(), ratio))  # thin enough for two dashes
     painter.setPen(pen)
     middle = _SAMPLE.height() // 2
     painter.drawLine(1, middle, _SAMPLE.width() - 2, middle)

@@ -70,11 +70,11 @@ def colour_of(quantity: str) -> str:
 def pen_of(quantity: str, age: int = 0) -> QPen:
     """The stroke of a quantity: its colour, R dashed; the newest run is solid and wide, older ones thinner and broken."""
     if quantity == "limit":
-        return pg.mkPen(theme.palette().quiet, width=1, style=Qt.PenStyle.DotLine)
+        return pg.mkPen(theme.palette().quiet, width=theme.stroke(1), style=Qt.PenStyle.DotLine)
     pattern = _DASHES[min(age, len(_DASHES) - 1)]
     if quantity == "rate":
         pattern = _RATE + ([] if age == 0 else [1.0, 3.5] * age)
-    pen = pg.mkPen(colour_of(quantity), width=2.0 if age == 0 else 1.3)
+    pen = pg.mkPen(colour_of(quantity), width=theme.stroke(2.0 if age == 0 else 1.3))
     pen.setCapStyle(Qt.PenCapStyle.FlatCap)
     if pattern:
         pen.setDashPattern([float(part) for part in pattern])
@@ -203,16 +203,26 @@ class RunLines:
         for mark in self.marks[len(turns) :]:
             self._left.removeItem(mark)
         del self.marks[len(turns) :]
-        for mark, turn in zip(self.marks, turns, strict=True):
-            mark.setPos(run.x_of(turn.step, view.along))
+        places = [run.x_of(turn.step, view.along) for turn in turns]
+        near = _room_of(run, view) / 9
+        for place, (mark, turn) in enumerate(zip(self.marks, turns, strict=True)):
+            follows = places[place + 1] - places[place] if place + 1 < len(places) else math.inf
+            mark.setPos(places[place])
+            mark.label.setPosition(0.97 - 0.08 * view.age)  # runs turned at the same time speak below each other
+            mark.label.setVisible(follows >= near)  # the words of one would lie on those of the next
             mark.label.setFormat(f"β {number(turn.kl_weight)}" + ("" if view.alone else f" ({run.number})"))
+
+
+def _room_of(run: RunCurves, view: View) -> float:
+    """How much of the x axis is in view."""
+    places = run.x(view.along)
+    low, high = view.room or ((0.0, float(places[-1])) if len(places) else (0.0, 1.0))
+    return high - low
 
 
 def merged_turns(run: RunCurves, view: View) -> list[Turn]:
     """The turns that can be told apart: of those that follow each other within a fortieth of the view, the last."""
-    places = run.x(view.along)
-    low, high = view.room or ((float(places[0]), float(places[-1])) if len(places) else (0.0, 1.0))
-    near = (high - low) / 40
+    near = _room_of(run, view) / 40
     kept: list[tuple[float, Turn]] = []
     for turn in run.turns:
         x = run.x_of(turn.step, view.along)
@@ -228,7 +238,7 @@ def _style_mark(mark: pg.InfiniteLine, age: int) -> None:
     mark.label.fill = pg.mkBrush(ground)
     mark.label.setColor(colour)
     colour.setAlphaF(0.8 if age == 0 else 0.45)
-    mark.setPen(pg.mkPen(colour, width=1, style=Qt.PenStyle.DashLine))
+    mark.setPen(pg.mkPen(colour, width=theme.stroke(1), style=Qt.PenStyle.DashLine))
 
 
 def bulk(values: np.ndarray, low: float, high: float) -> np.ndarray:

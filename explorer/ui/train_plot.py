@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QPointF, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QMouseEvent
+from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QLabel, QWidget
 
 from explorer.state.runs import QUANTITIES, RunCurves
@@ -33,6 +33,7 @@ class CurvesPlot(pg.PlotWidget):
         self.weight_axis = NumberAxis("right")
         axes = {"bottom": self.x_axis, "left": self.y_axis, "right": self.weight_axis}
         super().__init__(parent, axisItems=axes, enableMenu=False)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # nothing here is done by keys
         self.setAccessibleName("Curves of the training runs")
         self.paint_seconds = 0.0  # of the last painting: whoever redraws can leave time for everything else
         self.follows = True  # whether all is shown, as it grows
@@ -64,7 +65,8 @@ class CurvesPlot(pg.PlotWidget):
         self.weight_axis.setWidth(6 * theme.UNIT)
 
     def _make_lines(self) -> None:
-        self.limits = {name: _limit_line() for name in ("loss", "distortion")}
+        self.limits = {name: pg.InfiniteLine(angle=0, movable=False) for name in ("loss", "distortion")}
+        self.limit_words = ""  # their values
         self.cursor_line = pg.InfiniteLine(angle=90, movable=False)
         for line in (*self.limits.values(), self.cursor_line):
             line.hide()
@@ -119,13 +121,13 @@ class CurvesPlot(pg.PlotWidget):
         """What the best linear model would reach at the weight of the newest run in view."""
         newest = next((run for run in reversed(self.runs) if run.number in in_view), None)
         point = newest.limit.at(newest.kl_weight) if newest is not None and newest.limit is not None else None
+        self.limit_words = "" if point is None else f"L {number(point[1])}  ·  D {number(point[0])}"
         for name, line in self.limits.items():
             shown = point is not None and "limit" not in self.view.hidden and name not in self.view.hidden
             line.setVisible(shown)
             if shown and point is not None:
                 value = point[0] if name == "distortion" else point[1]
                 line.setPos(float(self.view.on_axis(np.array([value]))[0]))
-                line.label.setFormat(f"Gaussian limit {SYMBOLS[name]} {number(value)}")
 
     def _show_all(self, in_view: list[int]) -> None:
         drawn = [
@@ -154,7 +156,7 @@ class CurvesPlot(pg.PlotWidget):
         parts = [lines.shown["kl_weight"].front for lines in shown]
         weights = np.concatenate([part[np.isfinite(part)] for part in parts] or [np.empty(0)])
         self.weight_axis.setStyle(showValues=bool(weights.size))
-        self.weight_axis.setLabel("β" if weights.size else "")
+        self.weight_axis.setLabel("weight β" if weights.size else "")
         low, high = (float(weights.min()), float(weights.max())) if weights.size else (0.0, 0.0)
         log = low > 0 and high > 20 * low
         self.weight_axis.set_kind("log" if log else "linear")
@@ -179,6 +181,8 @@ class CurvesPlot(pg.PlotWidget):
                     digits = number(front[place], 4) if name == "kl_weight" else measured(front[place])
                     words.append(f"{SYMBOLS[name]} {digits}")
             said.append("  ·  ".join(words))
+        if said and self.limit_words and "limit" not in self.view.hidden:
+            said.append(f"Gaussian limit  ·  {self.limit_words}")
         return "\n".join(said)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
@@ -227,26 +231,16 @@ class CurvesPlot(pg.PlotWidget):
         """The colours of the present appearance."""
         colours = theme.palette()
         self.setBackground(colours.surface)
-        ground = QColor(colours.surface)
-        ground.setAlphaF(0.6)
         for axis in (self.x_axis, self.y_axis, self.weight_axis):
             axis.setPen(pg.mkPen(colours.rule))
             axis.setTextPen(pg.mkPen(colours.quiet))
         self.weight_axis.setTextPen(pg.mkPen(colours.weight))
         for name, line in self.limits.items():
-            line.setPen(pg.mkPen(colour_of(name), width=1, style=Qt.PenStyle.DotLine))
-            line.label.setColor(QColor(colours.quiet))
-            line.label.fill = pg.mkBrush(ground)
-        self.cursor_line.setPen(pg.mkPen(colours.quiet, width=1))
+            line.setPen(pg.mkPen(colour_of(name), width=theme.stroke(1), style=Qt.PenStyle.DotLine))
+        self.cursor_line.setPen(pg.mkPen(colours.quiet, width=theme.stroke(1)))
         self.said.setStyleSheet(
             f"background: {colours.background}; color: {colours.ink}; border: 1px solid {colours.rule}; padding: 4px 8px;"
         )
         self.empty.setStyleSheet(f"color: {colours.quiet}; background: transparent;")
         for age, run in enumerate(reversed(self.runs)):
             self.lines[run.number].restyle(age)
-
-
-def _limit_line() -> pg.InfiniteLine:
-    return pg.InfiniteLine(
-        angle=0, movable=False, label="", labelOpts={"position": 0.36, "anchors": [(1, 0), (1, 1)], "fill": None}
-    )

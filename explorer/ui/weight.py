@@ -18,12 +18,21 @@ class WeightKnob(QWidget):
     """A KL weight: slider from 0.001 to 100 in equal ratios, and an entry for any other, 0 included.
 
     `changed` follows the hand, at most every 33 ms, and the last value always arrives; `released` says that the hand let go.
+    `wide` puts the title above the slider, `flat` everything in one row.
     """
 
     changed = pyqtSignal(float)
     released = pyqtSignal(float)
 
-    def __init__(self, parent: QWidget | None = None, *, title: str = "KL weight", value: float = 0.1) -> None:
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        *,
+        title: str = "KL weight",
+        value: float = 0.1,
+        wide: bool = False,
+        flat: bool = False,
+    ) -> None:
         super().__init__(parent)
         self._value = value
         self._calibrated: float | None = None
@@ -45,7 +54,7 @@ class WeightKnob(QWidget):
         self._star.hide()
         for widget in (self._title, self._slider, self._entry):
             widget.setToolTip(terms.TERMS["kl_weight"])
-        self._lay_out()
+        self._lay_out(wide, flat)
         self._throttle = QSignalThrottler(parent=self)
         self._throttle.setTimeout(_THROTTLE)
         self._throttle.triggered.connect(lambda: self.changed.emit(self._value))
@@ -59,21 +68,24 @@ class WeightKnob(QWidget):
         self._star.clicked.connect(self._take_calibrated)
         self._show()
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, wide: bool, flat: bool) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.UNIT // 2)
         first, second = QHBoxLayout(), QHBoxLayout()
         first.setSpacing(theme.UNIT)
-        first.addWidget(self._title)
+        (layout if wide else first).addWidget(self._title)
         first.addWidget(self._slider, 1)
         first.addWidget(self._entry)
         second.setSpacing(theme.UNIT // 2)
         second.addWidget(self._sigma)
         second.addWidget(self._star)
-        second.addStretch(1)
         layout.addLayout(first)
-        layout.addLayout(second)
+        if flat:
+            first.addLayout(second)
+        else:
+            second.addStretch(1)
+            layout.addLayout(second)
 
     def value(self) -> float:
         """The weight, 0 or above."""
@@ -91,7 +103,7 @@ class WeightKnob(QWidget):
         known = kl_weight is not None and math.isfinite(kl_weight) and kl_weight > 0
         self._calibrated = kl_weight if known else None
         self._star.setVisible(known)
-        self._star.setText(f"{terms.LABELS['calibrated']} {kl_weight:.2g}" if known else "")
+        self._star.setText(f"{terms.LABELS['calibrated']}: {kl_weight:.2g}" if known else "")
 
     def _show(self) -> None:
         with signals_blocked(self._slider):
@@ -101,7 +113,7 @@ class WeightKnob(QWidget):
     def _write(self) -> None:
         if not (self._entry.hasFocus() and self._entry.isModified()):  # somebody is typing
             self._entry.setText(f"{self._value:.3g}")
-        self._sigma.setText(f"σ {math.sqrt(self._value / 2):.2g}")
+        self._sigma.setText(f"{terms.LABELS['sigma']} {math.sqrt(self._value / 2):.2g}")
 
     def _slid(self, notch: int) -> None:
         self._value = float(f"{LOW * 10 ** (notch / _NOTCHES):.3g}")

@@ -112,8 +112,7 @@ class WelcomePage(QWidget):
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName("Preparation")
         after = QLabel(
-            "The first pictures appear in a moment; you can move through them at once, and they get better under your "
-            "hand while the training goes on.",
+            "The first pictures appear in a moment. Move through them at once: they get better while it trains.",
             part,
         )
         after.setProperty("role", "quiet")

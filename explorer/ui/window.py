@@ -9,15 +9,7 @@ from typing import Any
 import numpy as np
 from PyQt6.QtCore import QByteArray, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
-from PyQt6.QtWidgets import (
-    QApplication,
-    QFileDialog,
-    QHBoxLayout,
-    QMainWindow,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from explorer.messages import Began, Delivered, ModelInfo, Prepared, RunFailed, Snapshot, Working
 from explorer.state.following import Following
@@ -31,7 +23,7 @@ from explorer.ui.pages import PAGES, MakePage
 from explorer.ui.preferences import Preferences
 from explorer.ui.rail import TOOLS, Rail
 from explorer.ui.status import StatusLine, in_words
-from explorer.ui.watch import FileWatch
+from explorer.ui.watch import GONE, REREAD, FileWatch
 from explorer.ui.welcome import WelcomePage
 
 NAME = "kvae explorer"
@@ -63,7 +55,7 @@ class MainWindow(QMainWindow):
         self._opening, self._landing = "", "explore"  # the path that is being opened by hand, and the page to show then
         self._first_run = 0  # the run that was begun on the welcome page and has no picture yet
         self._waiting_data = ""  # what to train on once the engine has said what can be set
-        self._place: np.ndarray | None = None  # where the hand was, in a model that is only read anew
+        self._reread = ""  # the open file, read anew because it changed on disk
         self._watch = FileWatch(self)
         self._next_page = later(self, 20, self._make_next)
         self._painted = False
@@ -108,6 +100,7 @@ class MainWindow(QMainWindow):
         welcome.train_wanted.connect(self.train_on)
         welcome.watch_wanted.connect(partial(self.show_page, "train"))
         self._watch.changed.connect(self._reopen)
+        self._watch.gone.connect(self._on_gone)
         self.bridge.model_changed.connect(self._on_model)
         self.bridge.open_failed.connect(self._on_open_failed)
         self.bridge.engine_changed.connect(self._on_engine)
@@ -207,6 +200,7 @@ class MainWindow(QMainWindow):
         elif name == "compare":
             wanted.set_known(self.welcome.known())
         self.stack.setCurrentWidget(wanted)
+        self.notice.move_on()
         self.preferences.set("window/page", name)
 
     def _has_model(self) -> bool:
@@ -238,28 +232,22 @@ class MainWindow(QMainWindow):
             )
             return
         self._following.turned_away()
-        self._opening, self._landing, self._place = path, landing, None
+        self._opening, self._landing, self._reread = path, landing, ""
         self.status.set_opening(path)
         if self.stack.currentWidget() is self.welcome:
             self._show_again()
         self.bridge.open(path)
 
     def _reopen(self) -> None:
-        """The file of the open model changed on disk."""
+        """The file of the open model changed on disk: the sliders stay where they are."""
         model = self.bridge.model
         if model is not None and not self._opening:
-            self._open_again(model.path)
+            self._reread = model.path
+            self.bridge.open(model.path)
 
-    def _open_again(self, path: str) -> None:
-        """Read what is the same model to the person who plays with it: the sliders stay where they are."""
-        self._place = self.page("explore").point()
-        self.bridge.open(path)
-
-    def _keep_place(self) -> None:
-        place, self._place = self._place, None
-        model = self.bridge.model
-        if place is not None and model is not None and len(place) == model.latent_dim:
-            self.page("explore").go_to(place, "Stay in place")
+    def _on_gone(self) -> None:
+        """The file of the open model was moved or deleted; the engine still holds it."""
+        self.notice.show_error(GONE.format(Path(self.bridge.model.path).name))
 
     def _on_model(self, model: ModelInfo | None, same: bool) -> None:
         by_hand, self._opening = self._opening, ""
@@ -280,11 +268,12 @@ class MainWindow(QMainWindow):
             self.notice.show_info(BACKGROUND, "Watch it", partial(self.show_page, "train"))
         if self.stack.currentWidget() is self.welcome or by_hand:
             self.show_page(self._landing)
-        if self._place is not None:
-            QTimer.singleShot(0, self._keep_place)  # after the page has taken the model
+        if self._reread == model.path:
+            self.notice.show_info(REREAD.format(Path(model.path).name))
+        self._reread = ""
 
     def _on_open_failed(self, sentence: str) -> None:
-        self._opening = ""
+        self._opening = self._reread = ""
         self.status.set_opening("")
         self.notice.show_error(sentence)
         self._show_again()
@@ -332,6 +321,8 @@ class MainWindow(QMainWindow):
 
     def _on_run(self, message: Any) -> None:
         self.status.take(message)
+        if isinstance(message, Began):
+            self.notice.move_on()  # what was said of the run before
         match message:
             case Working() | Prepared() | Began() if message.run == self._first_run:
                 self._show_preparation(message)
@@ -342,12 +333,10 @@ class MainWindow(QMainWindow):
                 else:
                     self._following.snapshot(message, follows, self.bridge.open, self.bridge.refresh)
             case Delivered():
-                self._on_ended(message.run)
-                if self._following.ended(message.run):
-                    self._open_again(message.path)
+                if self._on_ended(message.run):
+                    self.bridge.open(message.path, same=True)
             case RunFailed():
                 self._on_ended(message.run)
-                self._following.ended(message.run)
                 self.notice.show_error(message.sentence)
 
     def _show_preparation(self, message: Working | Prepared | Began) -> None:
@@ -357,12 +346,14 @@ class MainWindow(QMainWindow):
             done = "building the network" if isinstance(message, Prepared) else "painting the first pictures"
             self.welcome.show_progress(done)
 
-    def _on_ended(self, run: int) -> None:
+    def _on_ended(self, run: int) -> bool:
+        """A run is over; whether its model is on screen."""
         if run == self._first_run:
             self._first_run = 0
             self.welcome.clear_progress()
         self.welcome.refresh()
         self._leaving.run_ended()
+        return self._following.ended(run)
 
     # ------------------------------------------------------------------ what is dropped on it
 

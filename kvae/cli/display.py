@@ -7,10 +7,13 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kvae.training.listener import Listener, Step
 from kvae.weighting.conversions import decoder_noise
+
+if TYPE_CHECKING:
+    from kvae.training.balance import Balance
 
 
 class Silent(Listener):
@@ -44,7 +47,9 @@ class Json(Silent):
         print(sentence, file=sys.stderr, flush=True)
 
     def epoch_ended(self, record: dict[str, Any]) -> None:
-        print(json.dumps({**self._constants, **{key: record[key] for key in self.KEYS}}), flush=True)
+        told = {key: record[key] for key in self.KEYS}
+        balance = {key: value for key, value in record.items() if key.startswith("gradient_")}
+        print(json.dumps({**self._constants, **told, **balance}), flush=True)
 
 
 class Plain(Silent):
@@ -83,6 +88,10 @@ class Live(Silent):
         )
         self._progress.start()
         self._tasks: dict[str, Any] = {}
+        self._arrows = ""
+
+    def balanced(self, balance: "Balance") -> None:
+        self._arrows = "  " + arrows(balance.share, balance.cosine)
 
     def said(self, sentence: str) -> None:
         self._progress.console.print(sentence, markup=False)
@@ -97,7 +106,7 @@ class Live(Silent):
         for what in set(self._tasks) - {"training"}:
             self._progress.remove_task(self._tasks.pop(what))
         left = step.seconds * (1.0 - step.progress) / max(step.progress, 1e-9)
-        self._progress.below = terms(step)
+        self._progress.below = terms(step) + self._arrows
         self._show("training", step.progress, 1.0, f"{int(left) // 60}:{int(left) % 60:02d} left")
 
     def _show(self, what: str, done: float, total: float, left: str) -> None:
@@ -117,8 +126,15 @@ def terms(step: Step) -> str:
     parts = [f"step {step.step}", f"D {step.distortion:.1f}"]
     if step.rate is not None:
         parts += [f"R {step.rate:.1f}", f"βR {step.kl_weight * step.rate:.1f}", f"L {step.loss:.1f}"]
-        parts += [f"β {step.kl_weight:.3g}", f"σ {decoder_noise(step.kl_weight):.3g}"]
+        parts.append(f"β {step.kl_weight:.3g}")
+        if step.kl_weight >= 0:  # while a weighting drives the rate up, no noise corresponds
+            parts.append(f"σ {decoder_noise(step.kl_weight):.3g}")
     return "  ".join([*parts, f"{step.images_per_second:.0f} images/s"])
+
+
+def arrows(share: float, cosine: float) -> str:
+    """The gradient balance on the encoder: the rate's share of the two arrows, and the cosine between them."""
+    return f"∇βR {100 * share:.0f}%  cos {cosine:.2f}"
 
 
 def epoch_line(record: dict[str, Any]) -> str:
@@ -132,6 +148,8 @@ def epoch_line(record: dict[str, Any]) -> str:
     else:
         parts += [f"held out: D {record['val_distortion']:.1f}"]
     parts += [f"PSNR {record['val_psnr']:.2f} dB", f"{record['images_per_second']:.0f} images/s"]
+    if record.get("gradient_share") is not None:
+        parts.append(arrows(record["gradient_share"], record["gradient_cosine"]))
     return "  ".join([*parts, f"{record['seconds']:.0f} s"])
 
 

@@ -8,7 +8,13 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 
 from kvae.settings import SETTINGS, Setting, check
 
-TITLES = {"pictures": "pictures", "model": "model", "training": "training"}
+TITLES = {
+    "pictures": "pictures",
+    "model": "model",
+    "weighting": "weighting",
+    "objective": "rate and likelihood",
+    "training": "training",
+}
 
 
 def parser(program: str, description: str, epilog: str, *, leave_out: Iterable[str] = ()) -> argparse.ArgumentParser:

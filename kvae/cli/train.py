@@ -12,6 +12,7 @@ DESCRIPTION = """Train a variational autoencoder on pictures, with the KL term s
   kvae-train --kl-weight 0.1                         on the built-in paintings
   kvae-train --data ~/paintings --kl-weight 0.1      on a folder of pictures
   kvae-train --data ~/paintings --autoencoder        the same layers as a plain autoencoder
+  kvae-train --weighting geco --target-distortion 40  the least rate at which D is 40; --list-methods shows them all
 """
 EPILOG = """The loss is L = D + beta R. D is the squared error of a picture, summed over its height, width and channels;
 R is the KL term in nats. Leaves a model, models/art.keras, and beside it art.png: the curves, originals over their
@@ -25,7 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output.add_argument(
         "--resume", metavar="MODEL", help="go on from this model, with its settings unless a flag says else"
     )
+    output.add_argument(
+        "--list-methods", action="store_true", default=False, help="print every weighting, rate and likelihood, and end"
+    )
     flags = vars(made.parse_args(arguments))
+    if flags.pop("list_methods"):
+        return _list_methods()
     options = {name: flags.pop(name, None) for name in ("output", "json", "quiet", "resume")}
 
     from kvae.cli.display import display, hushed, interrupted, soft_stop
@@ -55,6 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     _report(run, as_json=options["json"], quiet=options["quiet"])
     return 130 if run.stopped else 0
+
+
+def _list_methods() -> int:
+    from kvae.cli.display import hushed
+    from kvae.cli.methods import print_methods
+
+    with hushed():
+        from kvae.methods import described
+    print_methods(described())
+    return 0
 
 
 def _report(run: Any, *, as_json: bool, quiet: bool) -> None:

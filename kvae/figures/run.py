@@ -113,7 +113,7 @@ def _curves(
     top, content = layout.curves, layout.content
     axes = sheet.axes(LEFT, top, content, _CURVES)
     handles = draw_components(axes, history, steps, sheet.theme, limit=limit)
-    weight = draw_weight(axes, history, sheet.theme)
+    weight = draw_weight(axes, steps if _moves(steps) else history, sheet.theme)
     handles += [weight] if weight is not None else []
     legend = axes.legend(
         handles=handles, ncols=len(handles), loc="lower left", bbox_to_anchor=(0, 1.015), frameon=False,
@@ -133,6 +133,12 @@ def _curves(
     if weight is not None:
         note = "decoder noise σ = √(β/2)"
         sheet.text(LEFT + content, top + _CURVES + 50, note, 14, ha="right", color=sheet.theme.weight)
+
+
+def _moves(steps: Mapping[str, Sequence[float]]) -> bool:
+    """Whether the weight of single batches tells more than that of epochs: it was moved, and stood for a noise."""
+    weight = series(steps, "kl_weight")
+    return bool(weight.size > 1 and np.all(weight >= 0) and np.ptp(weight) > 1e-3 * weight.max() and "step" in steps)
 
 
 def _pictures(sheet: Sheet, layout: _Layout, originals: np.ndarray, reconstructions: np.ndarray) -> None:
@@ -184,6 +190,9 @@ def _caption(sheet: Sheet, layout: _Layout, history: History, values: int, activ
     else:
         cells += [("β  KL weight", "0")]
     cells += [("β*  calibrated", number(2 * distortion / values)), ("PSNR, dB", fixed(psnr, 1))]
+    share, cosine = (series(history, f"gradient_{part}") for part in ("share", "cosine"))
+    if share.size and share[-1] > 0:  # measured, and with a weight
+        cells.append(("∇βR share, cos", f"{100 * share[-1]:.0f}%, {number(float(cosine[-1]))}"))
     if active is not None and has_weight(history):
         cells.append(("active dimensions", f"{active} of {latent_dim}"))
     theme, y, content = sheet.theme, layout.caption, layout.content

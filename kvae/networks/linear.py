@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from kvae.images.pca import PCA
 from kvae.networks.blocks import Networks, Plan, dense
 
 Tensor = Any
@@ -87,3 +88,19 @@ class LinearPath(layers.Layer):
 
     def _amplitude(self, kl_weight: Tensor) -> Tensor:
         return ops.sqrt(ops.relu(self.eigenvalues - kl_weight / 2.0))
+
+
+def affine_form(
+    pca: PCA, image_shape: tuple[int, int, int], latent_dim: int, kl_weight: Tensor
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """The path of `pca` at one weight as plain affine maps: kernel and bias from latents to values, the same from values
+    to posterior means, and the log-variances (latent,)."""
+    path = LinearPath(image_shape, latent_dim)
+    path.assign_pca(pca.mean, pca.eigenvalues, pca.eigenvectors)
+    # an affine map is known from what it does to nothing and to the axes
+    axes = np.eye(latent_dim, dtype="float32")
+    origin = ops.convert_to_numpy(path.decode(0.0 * axes[:1], kl_weight)).reshape(-1)
+    kernel = ops.convert_to_numpy(path.decode(axes, kl_weight)).reshape(latent_dim, -1) - origin
+    offset, log_var = map(ops.convert_to_numpy, path.encode(np.zeros((1, *image_shape), "float32"), kl_weight))
+    variance = np.maximum(ops.convert_to_numpy(path.eigenvalues), 1e-12)
+    return (kernel, origin), (kernel.T / variance, offset[0]), log_var[0]

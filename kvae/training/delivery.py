@@ -71,7 +71,10 @@ def draw(
     posterior: PosteriorStatistics,
 ) -> None:
     """Draw the run's sheet: loss components over time, originals over reconstructions, samples from the prior."""
+    weighting = model.methods.names["weighting"]
     name = "plain autoencoder" if model.autoencoder else f"KL weight {model.beta:g}"
+    if weighting != "constant":
+        name = f"weighting {weighting}, {name} at the end"
     originals = prepared.shown
     draw_run(
         path,
@@ -151,6 +154,7 @@ def model_card(
         "step": loop.step if loop else 0,
         "history": loop.history if loop else {},
         "steps": loop.steps if loop else {},
+        "balance": loop.balance if loop else {},
         "evaluated": vars(evaluated) if evaluated else {},
         "gaussian_limit": vars(prepared.limit(model.beta)),
         "thumbnails": base64.b64encode(sheet.getvalue()).decode("ascii"),

@@ -15,7 +15,8 @@ MOST_PICTURES = 2048  # held-out pictures that an epoch's measurement looks at
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Means over pictures. `psnr` in dB is of the posterior mean's reconstruction, which draws nothing at random."""
+    """Means over pictures. `loss` is D + beta R with the D of the model's likelihood. `psnr` in dB is of the posterior
+    mean's reconstruction, which draws nothing at random."""
 
     distortion: float
     rate: float | None
@@ -31,16 +32,19 @@ class Evaluation:
         signature = tf.TensorSpec((None, *model.image_shape), tf.float32)
         self._measure = tf.function(self._terms, input_signature=[signature])
 
-    def _terms(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _terms(self, images: tf.Tensor) -> tuple[tf.Tensor, ...]:
         model = self._model
-        distortion = squared_error(images, model(images, training=False))
+        output = model(images, training=False)
+        distortion = squared_error(images, output)
         rate = ops.zeros_like(distortion) if model.autoencoder else model.rates
         best = ops.clip(model.generate(model.posterior(images)[0]), 0.0, 1.0)
-        return distortion, rate, psnr(images, best)
+        return distortion, rate, psnr(images, best), model.methods.likelihood.function(images, output)
 
     def __call__(self, batches: tf.data.Dataset) -> Evaluated:
         """Measure on all of `batches`, float32 (batch, height, width, channels)."""
         parts = [[part.numpy() for part in self._measure(batch)] for batch in batches]
-        distortion, rate, decibels = (float(np.mean(np.concatenate(column))) for column in zip(*parts, strict=True))
-        loss = distortion + self._model.beta * rate
+        distortion, rate, decibels, seen = (
+            float(np.mean(np.concatenate(column))) for column in zip(*parts, strict=True)
+        )
+        loss = seen + self._model.beta * rate
         return Evaluated(distortion, None if self._model.autoencoder else rate, loss, decibels)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a display is chosen before TensorFlow is imported
     from kvae.model import VAE
+    from kvae.training.balance import Balance
     from kvae.training.loop import Loop
     from kvae.training.preparation import Prepared
 
@@ -50,6 +51,9 @@ class Listener:
 
     def stepped(self, step: Step) -> None:
         """A batch was trained."""
+
+    def balanced(self, balance: "Balance") -> None:
+        """The gradient balance was measured after a batch."""
 
     def epoch_ended(self, record: dict[str, Any]) -> None:
         """An epoch was measured; `record` has the keys of the history."""

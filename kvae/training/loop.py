@@ -10,8 +10,11 @@ import tensorflow as tf
 
 from kvae.images.pipeline import steps_per_epoch
 from kvae.model import VAE
+from kvae.training.balance import BALANCE, Balance, BalanceProbe
 from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener, Step
+from kvae.weighting.base import Weighting
+from kvae.weighting.constant import Constant
 
 WARM_UP_STEPS = 100
 WARM_UP_SHARE = 0.05  # of a short run
@@ -27,6 +30,7 @@ HISTORY = (
     "val_rate",
     "val_loss",
     "val_psnr",
+    *BALANCE,
     "learning_rate",
     "images_per_second",
     "seconds",
@@ -76,9 +80,15 @@ class Loop(keras.callbacks.Callback):
         first_step: int = 0,
         history: dict[str, list] | None = None,
         steps: dict[str, list] | None = None,
+        probe: BalanceProbe | None = None,
+        balance: dict[str, list] | None = None,
+        weighting: Weighting | None = None,
     ) -> None:
         super().__init__()
-        self.history: dict[str, list] = history or {key: [] for key in HISTORY}
+        epochs = len(history["epoch"]) if history else 0  # of a run that knew fewer columns, too
+        self.history: dict[str, list] = {key: (history or {}).get(key, [None] * epochs) for key in HISTORY}
+        self.balance: dict[str, list] = balance or {key: [] for key in ("step", *BALANCE)}
+        self._probe, self._balance = probe, dict[str, float | None].fromkeys(BALANCE)
         self.steps: dict[str, list] = steps or {key: [] for key in ("step", "distortion", "rate", "kl_weight", "loss")}
         self.step = first_step
         self.stopped = False
@@ -90,7 +100,8 @@ class Loop(keras.callbacks.Callback):
         self._every = 1
         self._earlier = float(self.history["seconds"][-1]) if self.history["seconds"] else 0.0
         self._terms = BatchTerms()
-        self._weight = model.beta
+        self._weight, self._weighting = model.beta, weighting or Constant()
+        self._weight_sum, self._batches = 0.0, 0  # of this epoch
         self._started = self._epoch_started = time.perf_counter()
         self._measuring = 0.0
 
@@ -124,6 +135,7 @@ class Loop(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._terms.reset()
+        self._weight_sum, self._batches = 0.0, 0
         self._epoch_started, self._epoch_step = time.perf_counter(), self.step
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -144,6 +156,7 @@ class Loop(keras.callbacks.Callback):
         if not math.isfinite(loss):
             term = "distortion" if not math.isfinite(distortion) else "rate"
             raise Diverged(_diverged(term, self.step))
+        self._weight = self._weight_of(logs or {})
         autoencoder = self._vae.autoencoder
         elapsed = max(time.perf_counter() - self._epoch_started, 1e-9)
         speed = ((self.step - self._epoch_step - 1) * self._batch_size + shown) / elapsed
@@ -152,6 +165,8 @@ class Loop(keras.callbacks.Callback):
         )
         self._keep(step)
         self._listener.stepped(step)
+        if self._probe is not None and self._probe.due(self.step, time.perf_counter() - self._started):
+            self._keep_balance(self._probe(self.step, self._weight))
         if self._listener.wants_stop():
             self.stopped = True
         if self.stopped or self.progress >= 1.0:
@@ -176,6 +191,7 @@ class Loop(keras.callbacks.Callback):
             "val_rate": held.rate,
             "val_loss": held.loss,
             "val_psnr": held.psnr,
+            **self._balance,
             "learning_rate": float(keras.ops.convert_to_numpy(self._vae.optimizer.learning_rate)),
             "images_per_second": speed,
             "seconds": self.seconds,
@@ -183,6 +199,21 @@ class Loop(keras.callbacks.Callback):
         for key, value in record.items():
             self.history[key].append(value)
         self._listener.epoch_ended(record)
+
+    def _weight_of(self, logs: dict[str, Any]) -> float:
+        """The weight in effect in the batch that ended: as it was given, as the weighting left it, or out of the logs."""
+        self._batches += 1
+        total = self._batches * float(logs.get("kl_weight", 0.0))
+        weight, self._weight_sum = total - self._weight_sum, total
+        if isinstance(self._weighting, Constant):
+            return self._weight
+        return self._vae.beta if self._weighting.MOVES else weight
+
+    def _keep_balance(self, balance: Balance) -> None:
+        self._balance.update(balance.record())
+        for key, value in {"step": balance.step, **self._balance}.items():
+            self.balance[key].append(value)
+        self._listener.balanced(balance)
 
     def _keep(self, step: Step) -> None:
         """Record every batch, and thin the record out by two whenever it grows too long."""

@@ -11,14 +11,18 @@ import numpy as np
 
 from kvae.figures import Limit
 from kvae.images.pipeline import steps_per_epoch, training_batches
+from kvae.methods import METHOD_SETTINGS, choose
 from kvae.model import VAE
 from kvae.settings import SETTINGS, check, checked
+from kvae.training.balance import PROBE_PICTURES, BalanceProbe
 from kvae.training.delivery import Run, deliver, writable_path
 from kvae.training.listener import Listener
 from kvae.training.loop import Loop
 from kvae.training.optimizer import FusedAdam, carry_on_fused
 from kvae.training.preparation import Prepared, augmented_pca, prepare
+from kvae.weighting.registry import WEIGHTINGS
 
+MODEL_GROUPS = ("model", "weighting", "objective")  # of settings that a model keeps
 DEFAULT_STEPS = 2000  # of a run whose length nobody states
 DELIVERING = "measuring and saving the model"
 
@@ -51,8 +55,11 @@ def train(
     listener = listener or Listener()
     named = data if isinstance(data, (str, os.PathLike)) else "array"
     chosen = checked({**settings, "data": str(named)}, "train")
+    choose(chosen, "train")  # before the pictures are decoded
     if chosen["autoencoder"]:
         chosen["kl_weight"] = 0.0
+        if any(chosen[axis] != SETTINGS[axis].default for axis in ("weighting", "rate")):
+            listener.said("a plain autoencoder has no rate, so the weighting and the rate do not count")
     target = writable_path(output)
     if prepared is None:
         prepared = prepare(data, chosen, listener, encoder)
@@ -98,15 +105,18 @@ def resumed(model: VAE, given: Mapping[str, Any]) -> dict[str, Any]:
     if not earlier:
         raise ValueError("resume: this model does not say how it was trained. Train a new one.")
     for name in given:
-        part = SETTINGS[name].group == "model" or name in ("size", "precision")
+        part = SETTINGS[name].group in MODEL_GROUPS or name in ("size", "precision")
         if (
             part
             and name != "kl_weight"
             and given[name] != "auto"
-            and check(name, given[name]) != check(name, earlier.get(name))
+            and check(name, given[name]) != check(name, earlier.get(name, SETTINGS[name].default))
         ):
             raise ValueError(f"resume: `{name}` is part of the model and cannot change. Train a new one for that.")
     if "kl_weight" in given and not model.autoencoder:
+        if model.methods.weighting.MOVES:
+            name = model.methods.names["weighting"]
+            raise ValueError(f"resume: this model's weight is set by its weighting, {name}. Leave `kl_weight` out.")
         model.kl_weight.assign(given["kl_weight"])
     if "epochs" in given or "minutes" in given:
         earlier.update(epochs=None, minutes=None)
@@ -129,6 +139,7 @@ def build(
         depth=settings["depth"],
         kl_weight=settings["kl_weight"],
         autoencoder=settings["autoencoder"],
+        **method_settings(settings, len(prepared.training)),
         seed=settings["seed"],
         dtype=None if encoder is not None else prepared.settings["precision"],  # networks of one's own have theirs
     )
@@ -142,6 +153,21 @@ def build(
     return model
 
 
+def method_settings(settings: Mapping[str, Any], pictures: int) -> dict[str, Any]:
+    """The methods of `settings` and what belongs to them; a schedule whose length nobody states fits into the run."""
+    found = {name: settings[name] for name in ("weighting", "rate", "likelihood", *sorted(METHOD_SETTINGS))}
+    if found["ramp_steps"] is None and settings["minutes"] is None:
+        epochs, per_epoch = run_length(settings, pictures)
+        found["ramp_steps"] = WEIGHTINGS[settings["weighting"]].length(epochs * per_epoch)
+    return found
+
+
+def run_length(settings: Mapping[str, Any], pictures: int) -> tuple[int, int]:
+    """Epochs, and steps in each, of a run over so many pictures."""
+    per_epoch = steps_per_epoch(pictures, settings["batch_size"])
+    return settings["epochs"] or max(1, math.ceil(DEFAULT_STEPS / per_epoch)), per_epoch
+
+
 def _copy(part: keras.Model) -> keras.Model:
     # a clone alone would draw new weights, which no seed repeats
     copy = keras.models.clone_model(part)
@@ -153,8 +179,7 @@ def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: 
     earlier = model.card or {}
     # float16 leaves out steps that overflow, so the optimizer may have counted fewer
     first = max(int(keras.ops.convert_to_numpy(model.optimizer.iterations)), earlier.get("step", 0))
-    per_epoch = steps_per_epoch(len(prepared.training), settings["batch_size"])
-    epochs = settings["epochs"] or max(1, math.ceil(DEFAULT_STEPS / per_epoch))
+    epochs, per_epoch = run_length(settings, len(prepared.training))
     closed_form = model.network == "linear" and not model.foreign
     if closed_form and settings["epochs"] is None and settings["minutes"] is None:
         epochs = 0
@@ -177,6 +202,9 @@ def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: 
         first_step=first,
         history=earlier.get("history"),
         steps=earlier.get("steps"),
+        probe=None if model.autoencoder else _probe(model, prepared, settings["balance_every"]),
+        balance=earlier.get("balance"),
+        weighting=model.methods.weighting,
     )
     if epochs == 0:
         return loop
@@ -203,6 +231,11 @@ def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: 
     except KeyboardInterrupt:
         loop.stopped = True
     return loop
+
+
+def _probe(model: VAE, prepared: Prepared, every: int | None) -> BalanceProbe:
+    pictures = prepared.collection.read(prepared.training[:PROBE_PICTURES])
+    return BalanceProbe(model, pictures.astype("float32") / 255.0, every)
 
 
 def _limit_sentence(limit: Limit, kl_weight: float) -> str:

@@ -19,6 +19,7 @@ from kvae.images.pipeline import training_batches
 LINE = {
     "epoch", "step", "distortion", "rate", "kl_weight", "loss", "val_distortion", "val_rate", "val_loss", "val_psnr",
     "images_per_second", "seconds",
+    "gradient_distortion", "gradient_rate", "gradient_cosine", "gradient_share", "gradient_decoder",
 }  # fmt: skip
 
 

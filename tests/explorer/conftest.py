@@ -90,7 +90,7 @@ class FakeBridge(QObject):
     """The signals and methods of `explorer.bridge.Bridge` without any process behind them.
 
     `asked` holds (ticket, content, lane); `cancelled` tickets; `told` (run, content); `runs` (run, settings, output, resume);
-    `opened` and `refreshed` paths; `killed` run numbers. `answer` and `fail` play the engine.
+    `opened`, `opened_as_same` and `refreshed` paths; `killed` run numbers. `answer` and `fail` play the engine.
     """
 
     engine_changed = pyqtSignal(str, str)
@@ -109,6 +109,7 @@ class FakeBridge(QObject):
         self.runs: list[tuple[int, dict, str, str]] = []
         self.killed: list[int] = []
         self.opened: list[str] = []
+        self.opened_as_same: list[str] = []
         self.refreshed: list[str] = []
         self.started = self.warmed = self.shut = 0
         self._pending: dict[int, tuple] = {}
@@ -131,8 +132,10 @@ class FakeBridge(QObject):
         self.cancelled.append(ticket)
         self._pending.pop(ticket, None)
 
-    def open(self, path: str) -> None:
+    def open(self, path: str, *, same: bool = False) -> None:
         self.opened.append(str(path))
+        if same:
+            self.opened_as_same.append(str(path))
 
     def refresh(self, path: str) -> None:
         self.refreshed.append(str(path))

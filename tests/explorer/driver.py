@@ -2,6 +2,7 @@
 
 python driver.py sliders MODEL          drag a slider with the mouse, take it back, throw the dice
 python driver.py weights PICTURES       train with weight 1 and then with 0.1 from the window
+python driver.py busy MODEL PICTURES    train, write a film and lay out the map until somebody ends the program; says "busy"
 """
 
 import json
@@ -85,6 +86,25 @@ def weights(window: Any, seen: dict[str, Any]) -> Waits:
     window.show_page("train")
     yield lambda: page.curves.isVisible()
     seen["legend"] = [button.text() for button in page.curves.legend.runs.values()]
+
+
+def busy(window: Any, seen: dict[str, Any]) -> Waits:
+    """Everything at once, without an end."""
+    from explorer.messages import ExportMorph, Progress, Steps
+
+    bridge, heard = window.bridge, list[Any]()
+    yield lambda: bridge.settings and window.page("explore")._decoded
+    settings = {one.name: one.default for one in bridge.settings}
+    settings.update(data=sys.argv[3], size=16, latent_dim=6, batch_size=8, minutes=30.0, network="conv")
+    bridge.run_message.connect(heard.append)
+    window.page("train").start(settings)
+    film = ExportMorph("films/a.mp4", np.zeros((100_000, bridge.model.latent_dim), np.float32), 30.0, 256)
+    bridge.ask(film, heard.append)
+    bridge.warm_trainer()
+    yield lambda: {Steps, Progress} <= {type(one) for one in heard}
+    window.page("map").read()
+    print("busy", flush=True)
+    yield lambda: False
 
 
 def screenshots(window: Any, seen: dict[str, Any]) -> Waits:
@@ -193,7 +213,7 @@ def _platform() -> str:
     return QGuiApplication.platformName()
 
 
-PLAYS = {"sliders": sliders, "weights": weights, "screenshots": screenshots}
+PLAYS = {"sliders": sliders, "weights": weights, "busy": busy, "screenshots": screenshots}
 
 if __name__ == "__main__":
     assert Path(sys.argv[2]).exists()

@@ -1,7 +1,7 @@
 """The bridge with a real engine behind it, and with stand-ins for trainers."""
 
-import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +15,7 @@ import kvae
 from explorer import bridge as bridge_file
 from explorer import messages as m
 from explorer.bridge import Bridge
+from explorer.engine.snapshots import Snapshots
 
 PATIENCE = 60_000  # milliseconds, for a busy machine
 POINT = np.zeros((1, 6), np.float32)
@@ -141,16 +142,58 @@ def test_the_later_of_two_openings_is_what_is_shown(opened, heard, real_models, 
     assert isinstance(decoded, m.Decoded)
 
 
+def test_the_same_file_opened_again_keeps_the_place_and_pictures_flow_meanwhile(opened, heard, real_models, qtbot):
+    seen: list = []
+    opened.open(str(real_models.trained))
+    opened.ask(m.Decode(POINT), lambda content: seen.append(len(heard.of("model_changed"))), lane="picture")
+    opened.ask(m.Decode(np.zeros((50, 6), np.float32)), lambda content: seen.append("strips"), lane="strips")
+    qtbot.waitUntil(lambda: len(heard.of("model_changed")) == 1 and len(seen) == 2, timeout=PATIENCE)
+    ((info, same),) = heard.of("model_changed")
+    assert same and opened.model is info
+
+
+def test_another_file_is_the_same_model_where_that_is_said_and_it_fits(opened, heard, real_models, qtbot, tmp_path):
+    delivered = tmp_path / "delivered.keras"
+    shutil.copy(real_models.trained, delivered)
+    opened.open(str(delivered), same=True)
+    qtbot.waitUntil(lambda: bool(heard.of("model_changed")), timeout=PATIENCE)
+    opened.open(str(real_models.plain), same=True)
+    qtbot.waitUntil(lambda: len(heard.of("model_changed")) == 2, timeout=PATIENCE)
+    assert [(info.name, same) for info, same in heard.of("model_changed")] == [("delivered", True), ("plain", False)]
+    (decoded,) = answered(opened, qtbot, m.Decode(np.zeros((1, 4), np.float32)), lane="picture")
+    assert isinstance(decoded, m.Decoded)
+
+
+def test_a_file_that_was_replaced_by_a_broken_one_leaves_model_and_place(opened, heard, real_models, qtbot, tmp_path):
+    path = tmp_path / "art.keras"
+    shutil.copy(real_models.trained, path)
+    opened.open(str(path), same=True)
+    qtbot.waitUntil(lambda: bool(heard.of("model_changed")), timeout=PATIENCE)
+    path.write_bytes(path.read_bytes()[:5000])
+    opened.open(str(path))
+    qtbot.waitUntil(lambda: bool(heard.of("open_failed")), timeout=PATIENCE)
+    assert len(heard.of("model_changed")) == 1
+    (decoded,) = answered(opened, qtbot, m.Decode(POINT), lane="picture")
+    assert isinstance(decoded, m.Decoded)
+
+
+def test_a_delivered_model_is_opened_although_the_engine_dies_over_it(opened, heard, real_models, qtbot, tmp_path):
+    delivered = tmp_path / "delivered.keras"
+    shutil.copy(real_models.trained, delivered)
+    opened.open(str(delivered), same=True)
+    os.kill(opened._engine.process.pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: opened._loaded is not None and opened._loaded.name == "delivered", timeout=PATIENCE)
+    assert {same for _, same in heard.of("model_changed")} == {True}
+
+
 def test_newer_weights_are_the_same_model(opened, heard, real_models, qtbot, tmp_path):
     model = kvae.load(real_models.trained)
     model.kl_weight.assign(0.75)
-    arrays = {str(number): weight.numpy() for number, weight in enumerate(model.weights)}
-    np.savez(tmp_path / "newer.npz", card=np.array(json.dumps({})), **arrays)
-    opened.refresh(str(tmp_path / "newer.npz"))
+    opened.refresh(str(Snapshots(tmp_path, "art.keras").write_weights(model, {})))
     qtbot.waitUntil(lambda: bool(heard.of("model_changed")), timeout=PATIENCE)
     ((info, same),) = heard.of("model_changed")
     assert same and info.kl_weight == 0.75 and opened.model is info
-    opened.refresh(str(tmp_path / "gone.npz"))
+    opened.refresh(str(tmp_path / "gone.weights"))
     answered(opened, qtbot, m.Decode(POINT))
     assert heard.of("open_failed") == []
 
@@ -212,7 +255,7 @@ def trainers(qapp, monkeypatch, stand_ins, request):
     bridge.heard = Heard(bridge)
     yield bridge
     bridge.shutdown(5.0)
-    assert not [folder for folder in bridge._workspaces if Path(folder).exists()]
+    assert not [folder for folder in bridge._workspaces.folders.values() if Path(folder).exists()]
 
 
 def test_a_run_hears_what_it_is_told_and_says_what_became_of_it(trainers, qtbot):
@@ -229,7 +272,7 @@ def test_a_run_hears_what_it_is_told_and_says_what_became_of_it(trainers, qtbot)
         m.Said(1, "Pause"),
         m.Delivered(1, "/models/art.keras", "", True, {}),
     ]
-    assert trainers.running() == () and not Path(trainers._workspaces[0]).exists()
+    assert trainers.running() == () and not Path(trainers._workspaces.folders[run]).exists()
     trainers.tell_run(run, m.Stop())  # it has ended: nobody listens
     assert trainers.start_run({"seed": 4}, "/models/art.keras") == 2
 
@@ -249,6 +292,15 @@ def test_a_run_that_is_killed_says_so_once(trainers, qtbot):
     qtbot.waitUntil(lambda: not trainers._runs, timeout=PATIENCE)
     said = [message for (message,) in trainers.heard.of("run_message")]
     assert [type(message) for message in said] == [m.Said, m.RunFailed] and trainers.running() == ()
+
+
+def test_a_run_without_room_for_its_snapshots_fails_in_one_sentence(trainers, qtbot, monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    run = trainers.start_run({"seed": 0}, "/models/art.keras")
+    assert not trainers.heard.of("run_message")  # whoever asked learns the number first
+    qtbot.waitUntil(lambda: bool(trainers.heard.of("run_message")), timeout=PATIENCE)
+    ((message,),) = trainers.heard.of("run_message")
+    assert message.run == run and "Free some space" in message.sentence and trainers.running() == ()
 
 
 def test_an_engine_that_keeps_dying_is_given_up(qapp, monkeypatch, stand_ins, qtbot):

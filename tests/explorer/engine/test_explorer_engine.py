@@ -1,10 +1,12 @@
 """The engine as a process of its own: what it answers, in which order, and how it ends."""
 
+import json
 import multiprocessing
 import os
 import shutil
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 import kvae
 from explorer import messages as m
 from explorer.engine.process import engine_main
+from explorer.engine.snapshots import Snapshots
 from kvae.settings import SETTINGS
 
 PATIENCE = 60.0  # seconds, for a busy machine
@@ -138,13 +141,12 @@ def test_the_picture_follows_the_kl_weight_and_the_model_keeps_its_own(opened, r
 
 def test_only_the_newest_request_of_a_lane_is_served(opened):
     latents = np.zeros((1, 6), np.float32)
-    busy = opened.post(m.Decode(np.zeros((2000, 6), np.float32)), "picture")
+    opened.post(m.Decode(np.zeros((2000, 6), np.float32)), "picture")
     tickets = [opened.post(m.Decode(latents), "picture") for _ in range(20)]
     strips = [opened.post(m.Decode(np.zeros((50, 6), np.float32)), "strips") for _ in range(5)]
     for last in (tickets[-1], strips[-1]):
         if not opened.answers(last):
             opened.hear(lambda one, last=last: isinstance(one, m.Reply) and one.ticket == last)
-    assert opened.answers(busy)
     assert sum(bool(opened.answers(ticket)) for ticket in tickets) < 5
     assert not opened.answers(strips[1]) and not opened.answers(strips[2])
 
@@ -190,10 +192,9 @@ def test_newer_weights_are_taken_over_with_their_card(opened, real_models, tmp_p
     for weight in model.trainable_variables:
         weight.assign(weight + 0.05 * random.standard_normal(weight.shape))
     model.kl_weight.assign(0.5)
-    arrays = {str(number): weight.numpy() for number, weight in enumerate(model.weights)}
     card = '{"posterior": {"rate": [1, 2, 3, 4, 5, 6], "mean": [0, 0, 0, 0, 0, 0], "variance": [4, 1, 1, 1, 1, null]}}'
-    np.savez(tmp_path / "newer.npz", card=np.array(card), **arrays)
-    (answer,) = opened.ask(m.Refresh(str(tmp_path / "newer.npz")), "refresh")
+    newer = Snapshots(tmp_path, "art.keras").write_weights(model, json.loads(card))
+    (answer,) = opened.ask(m.Refresh(str(newer)), "refresh")
     assert answer.model.kl_weight == 0.5 and answer.model.rates.tolist() == [1, 2, 3, 4, 5, 6]
     assert answer.model.spreads[0] == 2 and answer.model.path == str(real_models.trained)
     latents = random.standard_normal((4, 6)).astype("float32")
@@ -204,8 +205,10 @@ def test_newer_weights_are_taken_over_with_their_card(opened, real_models, tmp_p
 
 
 def test_weights_of_another_model_are_refused(opened, tmp_path):
-    np.savez(tmp_path / "other.npz", **{"0": np.zeros(3, np.float32)})
-    for path in (tmp_path / "other.npz", tmp_path / "none.npz"):
+    other = SimpleNamespace(weights=[SimpleNamespace(numpy=lambda: np.zeros(3, np.float32))])
+    (tmp_path / "text.weights").write_text("not weights")
+    paths = Snapshots(tmp_path, "other.keras").write_weights(other, {}), tmp_path / "text.weights", tmp_path / "none"
+    for path in paths:
         (answer,) = opened.ask(m.Refresh(str(path)), "refresh")
         assert isinstance(answer, m.Failed) and path.name in answer.sentence
 
@@ -280,6 +283,18 @@ def test_own_pictures_are_compared_in_the_order_given(opened, real_models):
 def test_an_export_is_made_by_the_engine(opened, tmp_path):
     answers = opened.ask(m.ExportPicture(str(tmp_path / "art.png"), np.zeros(6, np.float32), 64))
     assert isinstance(answers[-1], m.Exported) and Image.open(answers[-1].path).size == (64, 64)
+
+
+def test_an_engine_whose_window_is_gone_leaves_no_unfinished_film(real_models, tmp_path):
+    one = started()
+    one.open(real_models.trained)
+    folder = tmp_path / "films"
+    one.post(m.ExportMorph(str(folder / "a.mp4"), np.zeros((20_000, 6), np.float32), 30.0, 256))
+    one.hear(lambda message: isinstance(getattr(message, "content", None), m.Progress))
+    assert [path.suffix for path in folder.iterdir()] == [".part"]
+    one.pipe.close()
+    one.process.join(10)
+    assert one.process.exitcode == 0 and list(folder.iterdir()) == []
 
 
 def test_an_engine_ends_at_once_when_its_pipe_closes_and_leaves_no_child():

@@ -1,5 +1,6 @@
 """A trainer process, driven through its pipe as the window drives it."""
 
+import io
 import json
 import multiprocessing
 import os
@@ -75,7 +76,7 @@ class Window:
     def left(self):
         self.process.join(PATIENCE)
         assert self.process.exitcode == 0
-        return list(self.workspace.iterdir())
+        return list(self.folder.glob("workspace*"))
 
 
 @pytest.fixture(scope="module")
@@ -189,10 +190,10 @@ def test_the_first_snapshot_is_a_model_and_the_later_ones_are_its_weights(whole,
     card = model.card
     assert card["settings"]["latent_dim"] == 8 and card["collection"]["training"] == TRAINING
     assert len(card["latents"]) == TRAINING and len(card["posterior"]["rate"]) == 8 and card["thumbnails"]
-    (tmp_path / "last.npz").write_bytes(later[-1][1])
-    with np.load(tmp_path / "last.npz", allow_pickle=False) as stored:
-        newer = json.loads(str(stored["card"]))
-        weights = [stored[str(number)] for number in range(len(stored.files) - 1)]
+    stored = io.BytesIO(later[-1][1])
+    newer = json.loads(str(np.load(stored, allow_pickle=False)))
+    weights = [np.load(stored, allow_pickle=False) for _ in model.weights]
+    assert stored.read() == b""
     assert [weight.shape for weight in weights] == [tuple(weight.shape) for weight in model.weights]
     model.set_weights(weights)
     assert model.beta == pytest.approx(5.0)
@@ -215,14 +216,14 @@ def test_the_preview_shows_the_same_held_out_pictures_at_every_stage(whole):
     assert not np.array_equal(previews[0].reconstructions, previews[-1].reconstructions)
 
 
-def test_a_finished_run_ends_its_process_and_leaves_its_workspace_empty(whole):
+def test_a_finished_run_ends_its_process_and_leaves_no_workspace(whole):
     assert whole.left() == []
 
 
 # ---------------------------------------------------------------------- other ends
 
 
-def test_a_trainer_whose_window_is_gone_ends_at_once_and_leaves_its_workspace_empty(windows, pictures):
+def test_a_trainer_whose_window_is_gone_ends_at_once_and_leaves_no_workspace(windows, pictures):
     window = windows("gone")
     window.start(data=pictures, minutes=60.0)
     window.until(Steps)
@@ -341,6 +342,39 @@ def test_a_weight_out_of_bounds_is_refused_in_a_sentence_and_training_goes_on(te
         teller._orders.take(SetWeight(bad))
         teller.before_batch()
     assert [type(message) for message in teller.sent] == [Said] * 3 and "kl_weight" in teller.sent[0].sentence
+
+
+def test_a_snapshot_that_cannot_be_written_is_said_once_and_the_run_goes_on(teller, monkeypatch):
+    from kvae.training.listener import Step
+
+    def full(first):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(teller, "_written", full)
+    monkeypatch.setattr("explorer.engine.telling.SNAPSHOT_AGAIN", 0.0)
+    monkeypatch.setattr("explorer.engine.telling.SNAPSHOT_EVERY", 0.0)
+    monkeypatch.setattr("explorer.engine.telling.SNAPSHOT_SHARE", 1e9)
+    teller._snapshot()
+    for step in range(3):
+        teller.stepped(Step(step, 5.0, 1.0, 0.1, 5.1, 0.5, 10.0, 1.0))
+    said = [message.sentence for message in teller.sent if isinstance(message, Said)]
+    assert len(said) == 1 and "No space left on device" in said[0]
+
+
+def test_the_pictures_of_a_run_are_encoded_as_its_model_does_it():
+    from explorer.engine.knowing import Knowing
+    from kvae.model import VAE
+
+    pictures = np.random.default_rng(0).integers(0, 256, (70, 16, 16, 3), dtype=np.uint8)
+    for autoencoder in (False, True):
+        model = VAE(image_shape=(16, 16, 3), network="conv", widths=(8,), latent_dim=4, autoencoder=autoencoder)
+        known = Knowing(model, pictures)
+        for _ in range(2):
+            known.look()
+            for ours, theirs in zip(known.encode(pictures), model.encode(pictures), strict=True):
+                np.testing.assert_allclose(ours, theirs, atol=1e-5)
+            model.trainable_variables[0].assign_add(np.full(model.trainable_variables[0].shape, 0.01))
+        assert len(known.encode(pictures[:9])[0]) == 9 and known.beta == model.beta
 
 
 def test_snapshots_keep_the_last_two_weights_and_remove_what_a_killed_writer_left(tmp_path):

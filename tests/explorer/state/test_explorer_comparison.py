@@ -100,3 +100,10 @@ def test_pictures_shrink_to_fit_the_height_but_stay_comfortable():
     assert roomy.cell == 192 and roomy.height <= 700
     crowded = comparison.lay_out([(64, 64)] * 9, 2, (1366, 700), **values)
     assert crowded.cell == 128 and crowded.height > 700
+
+
+def test_models_of_one_name_are_told_apart_by_the_nearest_folder_that_differs():
+    names = comparison.told_apart(
+        ["/a/x/models/art.keras", "/a/y/models/art.keras", "/a/b.keras", "/q/b.keras", "/z/c.keras"]
+    )
+    assert list(names.values()) == ["x/…/art", "y/…/art", "a/b", "q/b", "c"]

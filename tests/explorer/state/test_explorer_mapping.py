@@ -59,22 +59,35 @@ def test_ordinals(number, word):
     assert mapping.ordinal(number) == word
 
 
-@pytest.mark.parametrize("scaled", [False, True])
-def test_nearest_pictures_equal_brute_force(scaled):
+@pytest.mark.parametrize("measure", mapping.MEASURES)
+def test_nearest_pictures_equal_brute_force(measure):
     rng = np.random.default_rng(2)
-    latents = (rng.standard_normal((300, 16)) * np.linspace(0.02, 3, 16)).astype("float32")
-    scale = mapping.scales(latents) if scaled else np.ones(16)
-    assert not scaled or scale[0] == 0, "a collapsed dimension is no distance"
+    latents = (rng.standard_normal((300, 16)) * np.linspace(0.02, 3, 16) + 1).astype("float32")
+    scale = mapping.scales(latents) if measure == "scaled" else np.ones(16)
+    assert measure != "scaled" or scale[0] == 0, "a collapsed dimension is no distance"
+    mean = latents.astype(float).mean(axis=0)
+
+    def far(j: int, index: int) -> float:
+        one, other = latents[j].astype(float), latents[index].astype(float)
+        if measure == "likeness":
+            return -float((one - mean) @ (other - mean) / np.linalg.norm(one - mean))
+        return float(sum(((one - other) * scale) ** 2))
+
     for index in (0, 17, 299):
-        by_hand = sorted(
-            (sum(((latents[j].astype(float) - latents[index]) * scale) ** 2), j) for j in range(300) if j != index
-        )
-        assert mapping.nearest(latents, index, 8, scaled).tolist() == [j for _, j in by_hand[:8]]
+        by_hand = sorted((far(j, index), j) for j in range(300) if j != index)
+        assert mapping.nearest(latents, index, 8, measure).tolist() == [j for _, j in by_hand[:8]]
 
 
-def test_doubles_of_a_picture_are_its_neighbours_and_itself_never_is():
+def test_likeness_does_not_favour_pale_pictures():
+    latents = np.array([[4, 0], [9, 1], [0.1, 0.3], [-4, 0], [-9.1, -1.3]], np.float32)
+    assert mapping.nearest(latents, 0, 1, "likeness").tolist() == [1]
+    assert mapping.nearest(latents, 0, 1, "distance").tolist() == [2]
+
+
+@pytest.mark.parametrize("measure", mapping.MEASURES)
+def test_doubles_of_a_picture_are_its_neighbours_and_itself_never_is(measure):
     latents = np.zeros((5, 3), np.float32)
-    assert mapping.nearest(latents, 2).tolist() == [0, 1, 3, 4]
+    assert mapping.nearest(latents, 2, measure=measure).tolist() == [0, 1, 3, 4]
 
 
 def test_zooming_keeps_what_is_under_the_cursor():
@@ -90,6 +103,13 @@ def test_fitting_shows_every_picture_within_the_margin():
     pixels = View(width=1000, height=700).fitting(places, 40)
     shown = pixels.to_screen(places)
     assert shown.min() >= 40 - 1e-6 and np.all(shown.max(axis=0) <= np.array([960, 660]) + 1e-6)
+
+
+def test_fitting_a_share_leaves_the_outermost_outside():
+    places = np.concatenate([np.random.default_rng(3).uniform(-1, 1, (1000, 2)), [[500, 0], [0, -500]]])
+    pixels = View(width=1000, height=700).fitting(places, 40, 0.96).to_screen(places)
+    inside = mapping.on_screen(pixels, View(width=1000, height=700), 0)
+    assert inside[:1000].mean() >= 0.97 and not inside[1000:].any()
 
 
 @pytest.mark.parametrize("places", [np.empty((0, 2)), np.zeros((3, 2)), np.full((2, 2), np.nan)])

@@ -101,12 +101,25 @@ def test_a_weight_that_glides_leaves_one_mark_at_its_end(panel):
     assert len(panel.plot.lines[1].marks) == 1
 
 
+def test_the_words_of_turns_near_each_other_do_not_lie_on_each_other(panel):
+    show(panel, a_run(1, [0.1] * 120 + [0.5] * 15 + [2.0] * 165))
+    marks = panel.plot.lines[1].marks
+    assert [mark.label.isVisible() for mark in marks] == [False, True]
+    show(panel, a_run(1, [0.1] * 120 + [0.5] * 80 + [2.0] * 100))
+    assert [mark.label.isVisible() for mark in panel.plot.lines[1].marks] == [True, True]
+
+
+def test_a_mean_of_equal_weights_is_no_turn(panel):
+    assert a_run(1, [0.1] * 40 + [0.100002] * 40 + [0.1] * 40).turns == []
+
+
 def test_the_limit_is_drawn_at_the_present_weight(panel):
     show(panel, a_run(1, [0.01] * 50 + [0.1] * 50))
     loss, distortion = panel.plot.limits["loss"], panel.plot.limits["distortion"]
     assert distortion.isVisible() and distortion.value() == pytest.approx(np.log10(10.0))
     assert loss.value() == pytest.approx(np.log10(12.5))
-    assert distortion.label.format == "Gaussian limit D 10"
+    assert "Now: L 12.5  ·  D 10." in panel.legend.quantities["limit"].toolTip()
+    assert panel.plot.readout(30.0).endswith("Gaussian limit  ·  L 12.5  ·  D 10")
     panel.log.setChecked(False)
     assert distortion.value() == pytest.approx(10.0)
     panel.legend.quantities["limit"].click()
@@ -148,7 +161,7 @@ def test_hovering_reads_the_nearest_step_of_each_visible_curve_with_enough_digit
     assert lines[1].startswith("Run 2")
     panel.legend.quantities["rate"].click()
     panel.legend.runs[2].click()
-    assert panel.plot.readout(33.4).split("  ·  ") == [*expected[:-1], "β 0.1"]
+    assert panel.plot.readout(33.4).splitlines()[0].split("  ·  ") == [*expected[:-1], "β 0.1"]
 
 
 def test_the_mouse_over_the_plot_shows_the_numbers_and_leaving_takes_them_away(qtbot, panel):

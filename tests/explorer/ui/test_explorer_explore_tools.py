@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QSettings, Qt
+from PyQt6.QtCore import QPoint, QSettings, Qt
 
 from explorer.messages import Decode, Decoded, Encode, Encoded
 from explorer.state.bookmarks import Bookmark
@@ -75,6 +75,45 @@ def test_a_throw_cools_with_the_temperature_in_one_step(page):
 
 
 # ---------------------------------------------------------------------- A and B
+
+
+def test_the_picture_does_not_move_when_others_appear_beside_it(qtbot, page, fake_bridge):
+    page.resize(1280, 700)
+    before = page.stage.picture.geometry(), page.stage.picture.picture_rect()
+    page.hold()
+    ticket, _ = fake_bridge.last(Decode, "other")
+    fake_bridge.answer(ticket, Decoded(np.full((1, 16, 16, 3), 33, np.uint8)))
+    page.stage.original.show_picture(np.zeros((16, 16, 3), np.uint8))
+    qtbot.wait(1)
+    assert (page.stage.picture.geometry(), page.stage.picture.picture_rect()) == before
+    other, original = page.stage.other.geometry(), page.stage.original.geometry()
+    assert not other.intersects(original) and page.stage.rect().contains(other) and page.stage.rect().contains(original)
+
+
+def test_the_other_point_is_laid_over_the_picture_up_to_a_line_that_is_dragged(qtbot, page, fake_bridge):
+    view = page.stage.picture
+    view.set_image(np.full((16, 16, 3), 200, np.uint8))
+    page.hold()
+    ticket, _ = fake_bridge.last(Decode, "other")
+    fake_bridge.answer(ticket, Decoded(np.full((1, 16, 16, 3), 33, np.uint8)))
+    page.stage.divide.click()
+    room = view.picture_rect()
+
+    def grey(share: float) -> int:
+        where = QPoint(int(room.left() + share * room.width()), int(room.top() + 0.75 * room.height()))
+        return view.grab().toImage().pixelColor(where * view.devicePixelRatioF()).red()
+
+    assert [grey(share) for share in (0.25, 0.45, 0.55, 0.75)] == [200, 200, 33, 33]
+    middle = QPoint(int(room.center().x()), int(room.center().y()))
+    qtbot.mousePress(view, LEFT, pos=middle)
+    qtbot.mouseMove(view, QPoint(int(room.left() + 0.9 * room.width()), middle.y()))
+    qtbot.mouseRelease(view, LEFT, pos=QPoint(int(room.left() + 0.9 * room.width()), middle.y()))
+    assert [grey(share) for share in (0.25, 0.75, 0.95)] == [200, 200, 33]
+    for _ in range(30):
+        qtbot.keyClick(view, Qt.Key.Key_Left)
+    assert [grey(share) for share in (0.2, 0.5)] == [200, 33]
+    page.stage.other.closed.emit()
+    assert grey(0.95) == 200
 
 
 def test_b_is_held_shown_beside_and_changed_places_with(qtbot, page, fake_bridge):
@@ -177,6 +216,18 @@ def test_bookmarks_are_kept_for_each_model(qtbot, page, fake_bridge, preferences
     assert [bookmark.name for bookmark in again.bookmarks.kept] == ["sea"]
     page.bookmarks.remove(0)
     assert page.bookmarks.kept == () and "No bookmarks" in page.bookmarks.menu.actions()[0].text()
+
+
+def test_bookmarks_and_steps_go_over_to_the_file_of_the_delivered_model(page, fake_bridge, model_info):
+    page.add_bookmark()
+    page.go_to(np.ones(8, "float32"), "there")
+    fake_bridge.give_model(replace(model_info, path="/nowhere/delivered.keras"), same=True)
+    assert [bookmark.name for bookmark in page.bookmarks.kept] == ["Bookmark 1"]
+    assert page.point().tolist() == [1.0] * 8 and page.undo_stack.count() == 1
+    fake_bridge.give_model(replace(model_info, path="/nowhere/other.keras"))
+    assert page.bookmarks.kept == ()
+    fake_bridge.give_model(replace(model_info, path="/nowhere/delivered.keras"))
+    assert len(page.bookmarks.kept) == 1
 
 
 def test_soft_pictures_are_remembered(qtbot, page, fake_bridge, preferences):

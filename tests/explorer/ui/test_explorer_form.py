@@ -7,7 +7,7 @@ from PyQt6.QtCore import QMimeData, QSettings, Qt, QUrl
 from PyQt6.QtWidgets import QFileDialog, QLabel
 
 from explorer.messages import SettingInfo
-from explorer.ui.form import SettingsForm
+from explorer.ui.form import METHODS, MORE, SettingsForm
 from explorer.ui.preferences import Preferences
 from explorer.ui.train_data import dropped_data
 from explorer.ui.train_fields import ChoiceField, EntryField, SwitchField
@@ -35,14 +35,16 @@ def test_every_setting_has_a_field(form, fake_bridge):
 
 
 def test_a_setting_nobody_has_heard_of_appears_by_itself(form, fake_bridge):
+    method = SettingInfo("target_rate", 200.0, "nats", "float", "weighting", 0.0, 9e9, "nats", (), False)
     fresh = SettingInfo("free_bits", 0.5, "nats that cost nothing", "float", "model", 0.0, 9.0, "nats", (), False)
     policy = SettingInfo("policy", "constant", "how", "str", "model", None, None, "", ("constant", "warm-up"), False)
     switch = SettingInfo("mirror", True, "whether", "bool", "training", None, None, "", (), False)
-    form.build((*fake_bridge.settings, fresh, policy, switch))
+    form.build((*fake_bridge.settings, fresh, policy, switch, method))
+    assert form.folds[METHODS].isAncestorOf(form.fields["target_rate"])
     assert isinstance(form.fields["free_bits"], EntryField)
     assert isinstance(form.fields["policy"], ChoiceField)
     assert isinstance(form.fields["mirror"], SwitchField)
-    assert form.more.isAncestorOf(form.fields["free_bits"])
+    assert form.folds[MORE].isAncestorOf(form.fields["free_bits"])
     assert "Nats that cost nothing." in form.fields["free_bits"].toolTip()
     assert (form.values()["free_bits"], form.values()["policy"], form.values()["mirror"]) == (0.5, "constant", True)
 
@@ -86,8 +88,7 @@ def test_a_broken_bound_is_said_and_starts_nothing(qtbot, form, name, text, sent
     press(qtbot, form)
     assert form.complaint.isVisible() and form.complaint.text() == sentence
     assert form.chosen == []
-    if form.more.isAncestorOf(form.fields[name]):
-        assert form.more.isExpanded()
+    assert all(fold.isExpanded() for fold in form.folds.values() if fold.isAncestorOf(form.fields[name]))
     form.fields[name].entry.setText("64" if name != "validation" else "0.1")
     assert not form.complaint.isVisible()
 

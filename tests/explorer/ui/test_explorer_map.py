@@ -12,7 +12,7 @@ from explorer.messages import MapDone, MapPart, ReadMap
 from explorer.state import mapping
 from explorer.ui.map import CHANGED, NO_MODEL, READING, MapPage
 from explorer.ui.preferences import Preferences
-from explorer.ui.scatter import MOST
+from explorer.ui.scatter import MOST, ScatterView
 
 COLOURS = np.random.default_rng(9).integers(0, 256, (40, 1, 1, 3), dtype=np.uint8)
 
@@ -216,6 +216,30 @@ def test_the_wheel_zooms_about_the_cursor(laid_out):
     np.testing.assert_allclose(laid_out.scatter.view.to_world(400, 200), before)
 
 
+def test_another_measure_of_what_is_near_shows_other_neighbours(laid_out):
+    laid_out.select(7)
+    for place, measure in enumerate(mapping.MEASURES):
+        laid_out.panel.measure.setCurrentIndex(place)
+        near = mapping.nearest(laid_out.pictures.latents, 7, 8, measure).tolist()
+        names = [laid_out.pictures.names[i] for i in near]
+        assert [button.toolTip() for button in laid_out.panel.buttons] == names
+
+
+def test_a_far_picture_does_not_make_the_first_view_small(qtbot):
+    view = ScatterView()
+    qtbot.addWidget(view)
+    view.resize(600, 400)
+    view.show()
+    places = np.random.default_rng(0).uniform(-1, 1, (500, 2))
+    places[7] = 1000, 1000
+    view.add_thumbnails(np.zeros((500, 8, 8, 3), np.uint8))
+    view.set_places(places, [], np.full(500, -1), refit=True)
+    shown = view.view.to_screen(places)
+    assert np.ptp(np.delete(shown, 7, axis=0)[:, 1]) > 300
+    view.fit()
+    assert mapping.on_screen(view.view.to_screen(places), view.view, 0).all()
+
+
 def test_the_keyboard_pans_zooms_fits_and_loads(qtbot, laid_out):
     fitted = laid_out.scatter.view
     qtbot.keyClick(laid_out.scatter, Qt.Key.Key_Plus)
@@ -224,7 +248,8 @@ def test_the_keyboard_pans_zooms_fits_and_loads(qtbot, laid_out):
     qtbot.keyClick(laid_out.scatter, Qt.Key.Key_Minus)
     assert laid_out.scatter.view.scale == pytest.approx(fitted.scale) and laid_out.scatter.view.x > fitted.x
     qtbot.keyClick(laid_out.scatter, Qt.Key.Key_F)
-    assert laid_out.scatter.view == fitted
+    pixels = laid_out.scatter.view.to_screen(laid_out.scatter.places)
+    assert mapping.on_screen(pixels, laid_out.scatter.view, 0).all(), "F shows all, the outermost too"
     laid_out.select(11)
     with qtbot.waitSignals([laid_out.picked, laid_out.explore_wanted], order="strict"):
         qtbot.keyClick(laid_out.scatter, Qt.Key.Key_Return)

@@ -1,5 +1,7 @@
 """The line that stays until it is read."""
 
+import time
+
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel, QPushButton, QToolButton
 
@@ -60,3 +62,19 @@ def test_the_action_is_done_once_and_the_line_goes(qtbot):
     assert done == [1] and notice.isHidden()
     notice.show_error("No action here.")
     assert not button.isVisible()
+
+
+def test_turning_to_something_else_takes_away_what_was_read_but_no_error(qtbot, monkeypatch):
+    notice = _notice(qtbot)
+    notice.show_error("art.keras ends early.")
+    notice.show_info("The training is done.")
+    notice.move_on()
+    assert notice.text == "The training is done.", "nobody reads that fast"
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 10)
+    notice.show_info("Another training has begun.")
+    notice.move_on()
+    assert notice.text == "Another training has begun."
+    monkeypatch.setattr(time, "monotonic", lambda: now + 20)
+    notice.move_on()
+    assert notice.text == "art.keras ends early." and notice.isVisible()

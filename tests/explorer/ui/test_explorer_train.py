@@ -264,7 +264,7 @@ def test_the_preview_is_of_the_selected_run_and_gives_the_calibrated_weight(page
     fake_bridge.say(Preview(1, 120, pictures, pictures))
     page._redraw()
     assert "run 1, step 120" in page.preview.caption
-    assert page.bar.knob._star.text() == "calibrated 0.2"  # 2 · 19.2 / (8 · 8 · 3)
+    assert page.bar.knob._star.text() == "calibrated: 0.2"  # 2 · 19.2 / (8 · 8 · 3)
 
 
 def test_the_preview_shows_originals_over_reconstructions_in_exact_pixels(qtbot):

@@ -32,7 +32,7 @@ def test_setting_the_value_shows_it_and_its_noise_without_a_signal(knob, qtbot):
     changed, released = _heard(knob)
     knob.set_value(0.5)
     assert knob.value() == 0.5 and _entry(knob).text() == "0.5"
-    assert "σ 0.5" in [label.text() for label in knob.findChildren(QLabel)]
+    assert "noise σ 0.5" in [label.text() for label in knob.findChildren(QLabel)]
     qtbot.wait(50)
     assert changed == [] and released == []
 
@@ -98,7 +98,7 @@ def test_the_calibrated_weight_is_offered_and_taken_with_a_click(knob, qtbot):
     star = knob.findChild(QToolButton)
     assert not star.isVisible()
     knob.set_calibrated(0.0312)
-    assert star.isVisible() and star.text() == "calibrated 0.031"
+    assert star.isVisible() and star.text() == "calibrated: 0.031"
     with qtbot.waitSignal(knob.released):
         qtbot.mouseClick(star, Qt.MouseButton.LeftButton)
     assert knob.value() == 0.0312

@@ -227,16 +227,46 @@ def test_a_folder_given_as_a_model_is_offered_to_train_on(window, fake_bridge, t
     assert fake_bridge.runs[0][1]["data"] == str(tmp_path)
 
 
-def test_a_model_rewritten_on_disk_is_read_again_and_the_sliders_stay(opened, fake_bridge, model, qtbot):
+def test_a_model_rewritten_on_disk_is_read_again(opened, fake_bridge, model, qtbot):
     # written aside and put in its place, as kvae does it
     aside = Path(model.path + ".tmp")
-    aside.write_bytes(b"another")
-    os.replace(aside, model.path)
+    for content in (b"another", b"and one more"):
+        before = len(fake_bridge.opened)
+        aside.write_bytes(content)
+        os.replace(aside, model.path)
+        qtbot.waitUntil(lambda before=before: len(fake_bridge.opened) == before + 1)
+        fake_bridge.give_model(model, same=True)
+        assert opened.notice.text == "art.keras changed on disk and was read again."
+    assert set(fake_bridge.opened) == {model.path} and opened.page("explore").told == []
+
+
+def test_a_model_that_is_deleted_stays_on_screen_with_a_sentence_and_is_read_when_it_comes_back(
+    opened, fake_bridge, model, qtbot
+):
+    os.unlink(model.path)
+    qtbot.waitUntil(lambda: "moved or deleted" in opened.notice.text, timeout=10_000)
+    assert _shown(opened) is opened.page("explore") and len(fake_bridge.opened) == 1
+    Path(model.path).write_bytes(b"again")
     qtbot.waitUntil(lambda: fake_bridge.opened == [model.path, model.path])
+
+
+def test_a_model_replaced_by_a_broken_file_stays_on_screen_with_a_sentence(opened, fake_bridge, model, qtbot):
+    Path(model.path).write_bytes(b"broken")
+    qtbot.waitUntil(lambda: len(fake_bridge.opened) == 2)
+    fake_bridge.open_failed.emit("art.keras is damaged.")
+    assert opened.notice.text == "art.keras is damaged." and _shown(opened) is opened.page("explore")
+
+
+def test_settings_that_cannot_be_written_stop_nothing(fake_bridge, model, tmp_path, qtbot):
+    (tmp_path / "file").write_text("no folder")
+    lost = Preferences(QSettings(str(tmp_path / "file" / "settings.ini"), QSettings.Format.IniFormat))
+    made = MainWindow(fake_bridge, lost, PAGES)
+    qtbot.addWidget(made)
+    made.show()
+    made.open(model.path)
     fake_bridge.give_model(model)
-    explore = opened.page("explore")
-    qtbot.waitUntil(lambda: any(one[0] == "go_to" for one in explore.told))
-    assert np.array_equal(explore.last("go_to")[0], explore.here)
+    assert _shown(made) is made.page("explore") and lost.recent == [model.path]
+    assert made.close()
 
 
 def test_a_model_that_is_only_touched_is_not_read_again(opened, fake_bridge, model, qtbot):
@@ -333,18 +363,14 @@ def test_a_run_that_is_not_followed_leaves_the_model_on_screen(opened, fake_brid
     assert len(fake_bridge.opened) == 1 and fake_bridge.refreshed == []
 
 
-def test_the_delivered_model_takes_the_place_of_the_snapshot_and_the_sliders_stay(
-    window, fake_bridge, model, qtbot, tmp_path
-):
+def test_the_delivered_model_takes_the_place_of_the_snapshot_under_the_hand(window, fake_bridge, model):
     window.page("train")
     fake_bridge.say(Snapshot(1, "first.keras", True))
     fake_bridge.give_model(replace(model, path="first.keras"))
     fake_bridge.say(Delivered(1, model.path, "", False, {}))
-    assert fake_bridge.opened == ["first.keras", model.path]
-    fake_bridge.give_model(model)
-    explore = window.page("explore")
-    qtbot.waitUntil(lambda: any(one[0] == "go_to" for one in explore.told))
-    assert window.status.text.startswith("art.keras")
+    assert fake_bridge.opened == ["first.keras", model.path] and fake_bridge.opened_as_same == [model.path]
+    fake_bridge.give_model(model, same=True)
+    assert window.status.text.startswith("art.keras") and window.page("explore").told == []
 
 
 def test_a_delivered_model_can_be_compared_and_opened(opened, fake_bridge, tmp_path, qtbot):
@@ -409,7 +435,7 @@ def test_following_a_run_again_shows_it_again():
     _follow(following, 1, "a", first=True)
     following.turned_away()
     assert _follow(following, 1, "b", follows=False) == []
-    assert _follow(following, 1, "c") == ["open a"]
+    assert _follow(following, 1, "c") == ["open a", "c"]  # the file of the run is as old as the run
     assert _follow(following, 1, "d") == ["d"]
 
 

@@ -1,6 +1,6 @@
 """How quick the explorer is under the hand: the real window, its engine and a training run, on a screen or under Xvfb.
 
-    xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/explorer.py models/art.keras
+    xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/under_the_hand.py models/art.keras
 
 Prints one JSON line per measurement: medians and 99th percentiles in milliseconds, and the limits they are held against.
 """

@@ -1,0 +1,44 @@
+"""kvae's sentences advise command-line flags and commands; here they become the words of the window's form."""
+
+import re
+
+FORM = {  # as `explorer.ui.terms.LABELS` names them
+    "size": "Picture size",
+    "crop": "How to make pictures square",
+    "validation": "Share of pictures kept for measuring",
+    "kl-weight": "How strongly to smooth (KL weight)",
+    "latent-dim": "Number of sliders (latent dimensions)",
+    "network": "Kind of network",
+    "widths": "Channels of each level",
+    "depth": "Residual blocks per level",
+    "batch-size": "Pictures per step (batch size)",
+    "learning-rate": "Size of each step (learning rate)",
+    "seed": "Seed, to repeat a run exactly",
+    "device": "Compute on",
+    "precision": "Arithmetic (precision)",
+    "epochs": "Length",
+    "minutes": "Length",
+    "data": "Pictures to learn from",
+    "output": "place for the model",
+}
+_ITSELF = {"epochs": "{} passes", "minutes": "{} minutes", "output": "{}"}  # where the value says what it is
+_COMMANDS = {"with kvae-train": "on the Train page"}
+_FLAG = re.compile(r"(\b[Uu]se )?(?<![\w-])--([a-z]+(?:-[a-z]+)*)(?: (\S+?)(?=[.,;:]?(?:\s|$)))?")
+
+
+def in_form_words(sentence: str) -> str:
+    """`sentence` without flags: "use --batch-size 3" becomes "set “Pictures per step (batch size)” to 3"."""
+    for command, words in _COMMANDS.items():
+        sentence = sentence.replace(command, words)
+    return _FLAG.sub(_words, sentence)
+
+
+def _words(found: re.Match[str]) -> str:
+    use, name, value = found.groups()
+    use = use or ""
+    label = f"“{FORM[name]}”" if name in FORM and name != "output" else FORM.get(name, name.replace("-", " "))
+    if value is None:
+        return use + label
+    if name in _ITSELF:
+        return use + _ITSELF[name].format(value)
+    return f"{'Set' if use == 'Use ' else 'set'} {label} to {value}" if use else f"{label} {value}"

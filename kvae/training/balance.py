@@ -1,0 +1,111 @@
+"""The gradient balance: how the two terms of the loss pull at the weights, seen on a probe batch while training goes on.
+
+Beta scales the length of one of two arrows, ∇D and ∇R, on the weights of the encoder, which both terms reach. Where
+their cosine is negative the terms compete; at a stationary point of L = D + β·R the arrows are equal and opposite.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from kvae.model import VAE
+from kvae.objectives.likelihoods import squared_error
+
+BUDGET = 0.03  # of the time of training
+PROBE_PICTURES = 16
+FIRST = 0.2  # seconds that the first measurement is expected to take
+PREFIX = "gradient_"  # of what a history calls the balance
+BALANCE = tuple(PREFIX + part for part in ("distortion", "rate", "cosine", "share", "decoder"))
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The arrows after the batch `step`: on the encoder's weights the lengths of ∇D and ∇(βR), the cosine of the angle
+    between them, and the share of the second length in both; on the decoder's the length of ∇D, the only one there.
+
+    Lengths are in squared error per unit of weight. `rate` is 0 without a weight; then the cosine is that of
+    ∇D and ∇R themselves.
+    """
+
+    step: int
+    distortion: float
+    rate: float
+    cosine: float
+    share: float
+    decoder: float
+
+    def record(self) -> dict[str, float]:
+        """Its numbers by their names in a history."""
+        return {name: getattr(self, name.removeprefix(PREFIX)) for name in BALANCE}
+
+
+class BalanceProbe:
+    """Measures the balance of `model` on one batch, `images` (count, height, width, channels), and one draw of noise.
+
+    Without a graph: tracing one would cost more than all measurements of a short run. Every measurement takes its time;
+    `due` spaces them to BUDGET of the time of training, or to `every` steps where that is stated.
+    """
+
+    def __init__(self, model: VAE, images: Any, every: int | None = None) -> None:
+        self._model, self._images, self._every = model, tf.convert_to_tensor(images), every
+        self._spent, self._last = 0.0, 0.0
+        encoder, decoder = encoder_weights(model), decoder_weights(model)
+        self._shared, self._decoder = ([weight.value for weight in part] for part in (encoder, decoder))
+
+    def due(self, step: int, seconds: float) -> bool:
+        """Whether to measure after batch `step`, `seconds` after training began."""
+        if self._every is not None:
+            return self._every > 0 and step % self._every == 0
+        return self._spent + (self._last or FIRST) <= BUDGET * seconds
+
+    def __call__(self, step: int, kl_weight: float) -> Balance:
+        """Measure at `kl_weight`, the weight of the batch."""
+        started = time.perf_counter()
+        distortion, rate, decoder = self.gradients()
+        lengths = [math.sqrt(_product(part, part)) for part in (distortion, rate)]
+        pulls = lengths[0], abs(kl_weight) * lengths[1]
+        # a weighting that drives the rate up turns the second arrow round
+        product = _product(distortion, rate) * (-1.0 if kl_weight < 0 else 1.0)
+        found = Balance(
+            step,
+            pulls[0],
+            pulls[1],
+            max(-1.0, min(1.0, product / max(lengths[0] * lengths[1], 1e-30))),
+            pulls[1] / max(sum(pulls), 1e-30),
+            math.sqrt(_product(decoder, decoder)),
+        )
+        # what only the first one pays, the next one will not
+        took = time.perf_counter() - started
+        self._spent, self._last = self._spent + took, min(self._last or took, took)
+        return found
+
+    def gradients(self) -> tuple[list, list, list]:
+        """∇D and ∇R on the encoder's weights and ∇D on the decoder's; None where a weight is not reached."""
+        shared, decoder = self._shared, self._decoder
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch([*shared, *decoder])
+            distortion = tf.reduce_mean(squared_error(self._images, self._model(self._images, training=False)))
+            rate = tf.reduce_mean(self._model.rates)
+        both = tape.gradient(distortion, [*shared, *decoder])
+        return both[: len(shared)], tape.gradient(rate, shared), both[len(shared) :]
+
+
+def encoder_weights(model: VAE) -> list[Any]:
+    """The trainable weights from pictures to the posterior: what both terms share."""
+    parts = [model.encoder, model.mean_head, model.log_var_head, *model.rate_layers]
+    shared = [weight for part in parts if part is not None for weight in part.trainable_variables]
+    return shared + ([] if model.linear_path is None else [model.linear_path.analysis])
+
+
+def decoder_weights(model: VAE) -> list[Any]:
+    """The trainable weights from latents to pictures: the rate does not reach them."""
+    return [*model.decoder.trainable_variables] + ([] if model.linear_path is None else [model.linear_path.synthesis])
+
+
+def _product(first: list, second: list) -> float:
+    """The scalar product of two gradients; a weight that one of them does not reach adds nothing."""
+    pairs = [pair for pair in zip(first, second, strict=True) if pair[0] is not None and pair[1] is not None]
+    return float(sum(tf.reduce_sum(one * other) for one, other in pairs))

@@ -1,0 +1,61 @@
+"""What kvae advises on a command line, in the words of the form."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import kvae
+from explorer.engine import jobs, training
+from explorer.engine.wording import FORM, in_form_words
+from explorer.ui.terms import LABELS
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "art: a batch of 64 needs as many training pictures, and there are 7. Add pictures or use --batch-size 3.",
+            "art: a batch of 64 needs as many training pictures, and there are 7. "
+            "Add pictures or set “Pictures per step (batch size)” to 3.",
+        ),
+        ("Ask for more, such as --epochs 8.", "Ask for more, such as 8 passes."),
+        (
+            "Try a smaller --learning-rate; nothing was saved over an earlier model.",
+            "Try a smaller “Size of each step (learning rate)”; nothing was saved over an earlier model.",
+        ),
+        ("Use --device cpu, or install kvae.", "Set “Compute on” to cpu, or install kvae."),
+        ("Name the file, such as --output /a b/art.keras.", "Name the file, such as /a b/art.keras."),
+        ("/a cannot be written to. Choose another --output.", "/a cannot be written to. Choose another place for the model."),
+        ("There is no model file a. Train one with kvae-train.", "There is no model file a. Train one on the Train page."),
+        ("A sentence -- with a dash, and a file my--file.keras.", "A sentence -- with a dash, and a file my--file.keras."),
+    ],
+)  # fmt: skip
+def test_a_flag_becomes_the_name_of_its_field(said, shown):
+    assert in_form_words(said) == shown
+
+
+def test_the_fields_have_the_names_that_the_form_shows():
+    shown = {name: words for name, words in FORM.items() if name.replace("-", "_") in LABELS and words != "Length"}
+    assert shown == {name: LABELS[name.replace("-", "_")] for name in shown} and len(shown) >= 13
+
+
+def _sentences(file: Path) -> list[str]:
+    """Every string in a file but the docstrings."""
+    nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
+    said = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    strings = (node for node in nodes if isinstance(node, ast.Constant) and id(node) not in said)
+    return [node.value for node in strings if isinstance(node.value, str)]
+
+
+def test_no_flag_of_any_sentence_in_kvae_reaches_the_window():
+    root, found = Path(kvae.__file__).parent, set()
+    for file in root.rglob("*.py"):
+        if "cli" not in file.parts:
+            found |= {flag for text in _sentences(file) for flag in re.findall(r"--[a-z][a-z-]*", text)}
+    assert {"--batch-size", "--learning-rate", "--epochs", "--output", "--device"} <= found
+    assert {flag[2:] for flag in found} <= set(FORM)
+    for sentence_of in (jobs.sentence_of, training.sentence_of):
+        for flag in found:
+            assert "--" not in sentence_of(ValueError(f"A rule. Try a smaller {flag}, or {flag} 3; or use {flag} 4."))
