@@ -11,6 +11,7 @@ import pytest
 import kvae
 from kvae.files.hdf5 import Tensors
 from kvae.layout import planned, variables
+from kvae.methods import AXES
 from kvae.model import VAE
 from kvae.networks import NETWORKS, fewest_weights
 from kvae.saving import BadModelFile, free_path, load, save
@@ -96,6 +97,18 @@ def test_every_network_comes_back_bit_for_bit_and_as_keras_opens_it(network, dty
         same(opened.optimizer.variables, by_keras.optimizer.variables)
         assert type(opened.optimizer) is type(model.optimizer)
         assert opened.optimizer.get_config() == by_keras.optimizer.get_config()
+
+
+@pytest.mark.parametrize(("axis", "name"), [(axis, name) for axis, registry in AXES.items() for name in registry])
+def test_every_method_comes_back_with_its_state_as_keras_opens_it(axis, name, tmp_path, pictures):
+    model = made(**{axis: name})
+    model.fit(pictures, batch_size=4, verbose=0)
+    path = save(model, tmp_path / "art.keras")
+    opened, by_keras = load(path), keras.models.load_model(path)
+    for one in (opened, by_keras):
+        same(one.weights, model.weights)
+        same(one.optimizer.variables, model.optimizer.variables)
+    assert opened.get_config() == model.get_config()
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -109,16 +109,8 @@ class Loaded:
         Raises:
             OSError, ValueError: no such file, or the weights of another model.
         """
-        model, name = self.model, Path(path).name
-        with open(path, "rb") as file:
-            try:
-                card = json.loads(str(np.load(file, allow_pickle=False)))
-                values = [np.load(file, allow_pickle=False) for _ in model.weights]
-            except (ValueError, EOFError) as error:
-                raise ValueError(f"{name} does not hold the weights of {self.info.name}.") from error
-            rest = file.read(1)
-        if rest or any(value.shape != tuple(one.shape) for value, one in zip(values, model.weights, strict=True)):
-            raise ValueError(f"{name} holds the weights of another model than {self.info.name}.")
+        model = self.model
+        values, card = self._read_weights(path)
         with self._replacing:
             self._version += 1
             try:
@@ -132,6 +124,30 @@ class Loaded:
             model.card = {**old, **card}
         self.info = self._info(model.card)
         return self.info
+
+    def _read_weights(self, path: str) -> tuple[list[np.ndarray], dict[str, Any]]:
+        """A value for each weight, known to fit, and the part of a card beside them."""
+        from kvae.blueprint import CARD_NODES, MOST_CARD
+        from kvae.files.npy import read_sequence
+        from kvae.files.refusal import Refused, sentence
+        from kvae.files.strict_json import parse
+
+        weights = self.model.weights
+        room = sum(int(np.prod(weight.shape)) for weight in weights) * 4 + 4 * MOST_CARD + (1 << 20)
+        try:
+            text, *values = read_sequence(path, most_bytes=room)
+            card = parse(str(text).encode(), most_nodes=CARD_NODES)
+        except Refused as error:
+            raise ValueError(sentence(path, error)) from error
+        except ValueError:
+            raise ValueError(f"{Path(path).name} does not hold the weights of {self.info.name}.") from None
+        if len(values) != len(weights):
+            raise ValueError(f"{Path(path).name} does not hold the weights of {self.info.name}.")
+        if any(value.shape != tuple(weight.shape) for value, weight in zip(values, weights, strict=True)):
+            raise ValueError(f"{Path(path).name} holds the weights of another model than {self.info.name}.")
+        if any(value.dtype.kind not in "fiu" or not np.isfinite(value).all() for value in values):
+            raise ValueError(f"{Path(path).name} holds weights that are no finite numbers.")
+        return values, card if isinstance(card, dict) else {}
 
     def _info(self, card: dict[str, Any] | None) -> ModelInfo:
         model = self.model

@@ -44,12 +44,36 @@ def read_npz(path: str | os.PathLike[str], *, most_bytes: int) -> dict[str, np.n
             raise Refused("unpacks to more than its kind can hold. Copy it again.")
         for name, size in archive.sizes.items():
             with archive.stream(name) as member:
-                shape, dtype = read_header(member)
-                stored = size - member.tell()
-                if math.prod(shape) * dtype.itemsize != stored or not dtype.itemsize:
+                arrays[name.removesuffix(".npy")] = _array(member, size)
+                if member.read(1):
                     raise Refused(DAMAGED)
-                content = member.read(stored)
-                if len(content) != stored or member.read(1):
-                    raise Refused(DAMAGED)
-            arrays[name.removesuffix(".npy")] = np.frombuffer(content, dtype).reshape(shape)
     return arrays
+
+
+def read_sequence(path: str | os.PathLike[str], *, most_bytes: int) -> list[np.ndarray]:
+    """The arrays of a file of at most `most_bytes` that holds .npy after .npy; they may not be written to.
+
+    Raises:
+        Refused: anything but arrays of plain numbers and text.
+        OSError: no such file, or it may not be read.
+    """
+    arrays = []
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most_bytes:
+            raise Refused("is larger than its kind can be. Copy it again.")
+        while file.tell() < size:
+            arrays.append(_array(file, size))
+    return arrays
+
+
+def _array(file: BinaryIO, size: int) -> np.ndarray:
+    """The array that begins here, in a stream of `size` bytes."""
+    shape, dtype = read_header(file)
+    wanted = math.prod(shape) * dtype.itemsize
+    if not dtype.itemsize or wanted > size - file.tell():
+        raise Refused(DAMAGED)
+    content = file.read(wanted)
+    if len(content) != wanted:
+        raise Refused(DAMAGED)
+    return np.frombuffer(content, dtype).reshape(shape)

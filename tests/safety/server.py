@@ -21,7 +21,7 @@ import numpy as np
 
 import kvae
 from explorer.engine.cards import glimpse
-from kvae.files.npy import read_npz
+from kvae.files.npy import read_npz, read_sequence
 from kvae.images.arrays import decoded, from_file
 from kvae.saving import load
 
@@ -88,7 +88,8 @@ def pictures(path: str) -> Any:
 READERS: dict[str, Callable[[str], Any]] = {
     "model": model,
     "pictures": pictures,
-    "weights": lambda path: len(read_npz(path, most_bytes=1 << 20)),
+    "measured": lambda path: len(read_npz(path, most_bytes=1 << 20)),
+    "weights": lambda path: len(read_sequence(path, most_bytes=1 << 20)),
 }
 
 

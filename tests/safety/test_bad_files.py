@@ -75,8 +75,9 @@ def test_what_is_no_file_is_not_waited_for(kind, ending, server, folder):
     check(server, folder, "pictures", data.special(folder, ending, kind), False)
 
 
-@pytest.mark.parametrize("case", data.WEIGHTS)
+@pytest.mark.parametrize("case", data.RUNS)
 def test_a_file_of_a_run_is_refused_or_read_as_promised(case, server, folder):
-    path = folder / "art-1.npz"
-    path.write_bytes(data.WEIGHTS[case])
-    check(server, folder, "weights", path, case in data.WEIGHTS_LOAD)
+    kind, content = data.RUNS[case]
+    path = folder / "art-1.weights"
+    path.write_bytes(content)
+    check(server, folder, kind, path, case in data.RUNS_LOAD)

@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,17 +125,27 @@ IMAGES: dict[str, bytes | Callable[[Path], bytes]] = {
 }  # fmt: skip
 IMAGES_LOAD = {"good.npy", "good.npz", "deflated.npz", "good.h5"}
 
-WEIGHTS: dict[str, bytes] = {
-    "good": _npz(Member("0", _npy(np.zeros((3, 3), "f4"))), Member("card", _npy(np.array("{}")))),
-    "pickle": _npz(Member("0", _npy(np.full(3, None), allow_pickle=True))),
-    "64 GB shape": _npz(Member("0", _said("(17179869184,)", bytes(64), "<f4"))),
-    "10 GB of zeros": _npz(Member("0", b"", 8, many(b"\0", HUGE), HUGE, 1)),
-    "a name above": _npz(Member("../0", _npy(np.zeros(3)))),
-    "60,000 members": _npz(*(Member(f"{number}", b"") for number in range(60_000))),
-    "cut": _npz(Member("0", _npy(np.zeros(300))))[:700],
-    "text": b"text",
+CARD = _npy(np.array("{}"))
+RUNS: dict[str, tuple[str, bytes]] = {
+    "good measures": ("measured", _npz(Member("0", _npy(np.zeros((3, 3), "f4"))), Member("card", CARD))),
+    "measures of a pickle": ("measured", _npz(Member("0", _npy(np.full(3, None), allow_pickle=True)))),
+    "measures of a 64 GB shape": ("measured", _npz(Member("0", _said("(17179869184,)", bytes(64), "<f4")))),
+    "measures of 10 GB of zeros": ("measured", _npz(Member("0", b"", 8, many(b"\0", HUGE), HUGE, 1))),
+    "measures with a name above": ("measured", _npz(Member("../0", _npy(np.zeros(3))))),
+    "measures of 60,000 members": ("measured", _npz(*(Member(f"{number}", b"") for number in range(60_000)))),
+    "cut measures": ("measured", _npz(Member("0", _npy(np.zeros(300))))[:700]),
+    "text for measures": ("measured", b"text"),
+    "good weights": ("weights", CARD + _npy(np.zeros((3, 3), "f4"))),
+    "weights of a pickle": ("weights", CARD + _npy(np.full(3, None), allow_pickle=True)),
+    "weights of a 64 GB shape": ("weights", CARD + _said("(17179869184,)", bytes(64), "<f4")),
+    "weights of negative sides": ("weights", CARD + _said("(-2, -8)", bytes(64), "<f4")),
+    "weights of nothing wide": ("weights", CARD + _said("(7,)", b"", "|V0")),
+    "cut weights": ("weights", (CARD + _npy(np.zeros(300)))[:700]),
+    "weights and more": ("weights", CARD + b"more"),
+    "text for weights": ("weights", b"text"),
+    "2 MB of weights": ("weights", CARD + _npy(np.zeros(1 << 18))),
 }
-WEIGHTS_LOAD = {"good"}
+RUNS_LOAD = {"good measures", "good weights"}
 
 
 def special(folder: Path, ending: str, kind: str) -> Path:
@@ -147,10 +156,3 @@ def special(folder: Path, ending: str, kind: str) -> Path:
     elif kind == "pipe":
         os.mkfifo(path)
     return path
-
-
-def tiny_npz(folder: Path) -> Path:
-    """A good file of pictures, to mutate."""
-    with zipfile.ZipFile(folder / "tiny.npz", "w") as file:
-        file.writestr("images.npy", _npy(PICTURES[:2]))
-    return folder / "tiny.npz"
