@@ -331,3 +331,16 @@ def test_a_layer_that_is_not_known_is_said_in_a_sentence(foreign, tmp_path):
     with pytest.raises(BadModelFile, match="unknown.keras cannot be opened: ") as caught:
         load(unknown, trust=True)
     assert "\n" not in str(caught.value)
+
+
+@keras.saving.register_keras_serializable("somebody")
+class Mine(VAE):
+    """A class of somebody's own."""
+
+
+def test_a_class_of_somebodys_own_is_saved_and_opened_by_keras_alone(tmp_path):
+    model = Mine(image_shape=(16, 16, 3), latent_dim=3, network="conv", widths=(8,))
+    path = save(model, tmp_path / "mine.keras")
+    with pytest.raises(BadModelFile, match="was not made by kvae"):
+        load(path)
+    assert type(keras.models.load_model(path)) is Mine

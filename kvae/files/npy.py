@@ -2,12 +2,25 @@
 
 import math
 import os
+import tokenize
 from typing import BinaryIO
 
 import numpy as np
 
 from kvae.files.archive import DAMAGED, Archive, open_regular
 from kvae.files.refusal import Refused
+
+# NumPy reads the header as Python, so all that Python says of bad Python may come
+_NO_HEADER = (
+    ValueError,
+    KeyError,
+    TypeError,
+    SyntaxError,
+    RecursionError,
+    MemoryError,
+    tokenize.TokenError,
+    UserWarning,
+)
 
 
 def read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
@@ -19,7 +32,7 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
         shape, fortran, dtype = readers[np.lib.format.read_magic(file)](file)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError):
+    except _NO_HEADER:
         raise Refused("does not start as NumPy arrays do. Save it again with numpy.save.") from None
     if dtype.hasobject:
         raise Refused("holds Python objects, which can run code. Save plain numbers with numpy.save.")

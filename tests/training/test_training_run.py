@@ -372,7 +372,7 @@ def test_training_sets_out_from_the_weights_that_brought_networks_have(small, un
 
 def test_a_model_of_brought_networks_opens_with_trust_only(brought_run):
     run = brought_run[0]
-    with pytest.raises(BadModelFile, match=r"layers that are not kvae's own.*kvae\.load\(path, trust=True\)"):
+    with pytest.raises(BadModelFile, match=r"parts that are not kvae's own.*kvae\.load\(path, trust=True\)"):
         kvae.load(run.path)
     opened = kvae.load(run.path, trust=True)
     pictures = run.prepared.shown

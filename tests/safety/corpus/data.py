@@ -93,6 +93,7 @@ IMAGES: dict[str, bytes | Callable[[Path], bytes]] = {
     "endless sides.npy": _said(f"({'9' * 4000}, 16, 16)"),
     "true sides.npy": _said("(True, 16, 16)", bytes(256)),
     "a long header.npy": b"\x93NUMPY\x02\x00" + (1 << 28).to_bytes(4, "little") + b"(" * 5_000_000,
+    "half a header.npy": _said("(7,", b"", "|u1").replace(b"}", b"("),
     "nested header.npy": _said("(" * 9000 + ")" * 9000),
     "nothing wide.npy": _said("(7, 16, 16)", b"", "|V0"),
     "structured.npy": _npy(np.zeros((2, 16, 16), [("a", "u1")])),
