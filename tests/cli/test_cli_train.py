@@ -165,7 +165,7 @@ def test_resume_goes_on_from_where_ctrl_c_ended(interrupted, undrawn, tmp_path, 
     assert main(["--resume", str(path), "--epochs", str(epochs), "--kl-weight", "5", "--json",
                  "--output", str(tmp_path / "on.keras")]) == 0  # fmt: skip
     *told, last = lines(capsys)
-    assert told[0]["step"] == min(step + 4, 4 * epochs) and told[-1]["step"] == 4 * epochs
+    assert told[0]["step"] == 4 * (step // 4) + 4 and told[-1]["step"] == 4 * epochs
     assert {line["kl_weight"] for line in told} == {5.0}
     after = kvae.load(last["model"])
     assert after.beta == 5.0 and int(after.optimizer.iterations) == 4 * epochs
@@ -284,24 +284,67 @@ def test_bad_input_ends_in_one_sentence_and_writes_nothing(case, small, bad, tmp
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_run_that_leaves_the_finite_numbers_ends_in_a_sentence_and_saves_nothing(
-    small, tmp_path, capsys, monkeypatch
-):
-    def infinite_from_the_third(*arguments, **options):
-        return (
-            training_batches(*arguments, **options)
-            .enumerate()
-            .map(lambda step, one: one / tf.cast(step < 2, tf.float32))
-        )
+@pytest.fixture
+def infinite_from(monkeypatch):
+    """`infinite_from(step)`: pictures of a run are infinitely bright from that step on, `count` of them."""
 
-    monkeypatch.setattr("kvae.training.run.training_batches", infinite_from_the_third)
-    assert main([*small, "--output", str(tmp_path / "art.keras"), "--json"]) == 2
+    def patch(first, count=10**6):
+        def broken(*arguments, start_step, **options):
+            def one(step, pictures):
+                wrong = (step + start_step >= first) & (step + start_step < first + count)
+                return pictures / tf.cast(~wrong, tf.float32)
+
+            return training_batches(*arguments, start_step=start_step, **options).enumerate().map(one)
+
+        monkeypatch.setattr("kvae.training.run.training_batches", broken)
+
+    return patch
+
+
+def test_a_step_that_leaves_the_finite_numbers_changes_nothing_and_the_run_goes_on(
+    small, undrawn, tmp_path, capsys, infinite_from
+):
+    infinite_from(2, 1)
+    assert main([*small, "--epochs", "2", "--output", str(tmp_path / "art.keras"), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "the distortion was no finite number at step 3; such a step changes nothing\n" in captured.err
+    assert "1 of 8 steps were left out, as they were no finite numbers\n" in captured.err
+    first, second, _ = (json.loads(line) for line in captured.out.splitlines())
+    assert np.isfinite([first["loss"], second["loss"]]).all() and first["step"] == 4
+    card = kvae.load(tmp_path / "art.keras").card
+    assert card["steps"]["step"] == [1, 2, 4, 5, 6, 7, 8]
+
+
+def test_a_run_that_leaves_the_finite_numbers_for_good_ends_in_a_sentence_with_the_last_good_model(
+    small, undrawn, tmp_path, capsys, infinite_from, monkeypatch
+):
+    monkeypatch.setattr("kvae.training.checkpoint.SPACING", 0.0)
+    monkeypatch.setattr("kvae.training.checkpoint.BUDGET", 1e9)
+    infinite_from(6)
+    path = tmp_path / "art.keras"
+    assert main([*small, "--epochs", "20", "--output", str(path), "--json"]) == 2
     captured = capsys.readouterr()
     assert captured.err.splitlines()[-1] == (
-        "kvae-train: error: training: the distortion was no finite number at step 3. "
-        "Try a smaller --learning-rate; nothing was saved over an earlier model."
+        "kvae-train: error: training: the distortion was no finite number at step 7, nor was a step after it finite up "
+        f"to 26. Try a smaller --learning-rate; the last good model, that of step 5, is {path}."
     )
-    assert captured.out == "" and list(tmp_path.iterdir()) == []
+    assert len(captured.out.splitlines()) == 1
+    model = kvae.load(path)
+    assert model.card["step"] == 5 and model.card["steps"]["step"] == [1, 2, 3, 4, 5]
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert [one.name for one in tmp_path.iterdir()] == ["art.keras"]
+    monkeypatch.undo()
+    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
+    assert main(["--resume", str(path), "--epochs", "2", "--output", str(tmp_path / "on"), "--quiet"]) == 0
+
+
+def test_an_absurd_learning_rate_leaves_a_model_of_finite_numbers(small, undrawn, tmp_path, capsys):
+    path = tmp_path / "art.keras"
+    code = main([*small, "--epochs", "30", "--learning-rate", "1", "--output", str(path), "--quiet"])
+    assert code in (0, 2) and "Traceback" not in capsys.readouterr().err
+    model = kvae.load(path)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert np.isfinite(model.card["evaluated"]["loss"])
 
 
 # ---------------------------------------------------------------------- help
