@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # an interrupted run leaves its model where it was to, unless another place is named
             output = getattr(earlier, "output", OUTPUT) if options["output"] == OUTPUT else options["output"]
             run = train(flags.pop("data", "paintings"), output=output, listener=listener, resume=earlier, **flags)
-    except KeyboardInterrupt:
-        print(f"kvae-train: {interrupted(listener)}", file=sys.stderr)
+    except KeyboardInterrupt as end:  # which may say how to go on
+        print(f"kvae-train: {' '.join([interrupted(listener), *map(str, end.args)])}", file=sys.stderr)
         return 130
     except (ValueError, OSError, MemoryError) as error:
         print(f"kvae-train: error: {error}", file=sys.stderr)

@@ -260,7 +260,7 @@ class Loop(keras.callbacks.Callback):
     def _continue_epoch(self, interrupted: Interrupted) -> None:
         """The running means of the epoch go on from where they were."""
         state = interrupted.loop
-        if not interrupted.within or not state["batches"]:
+        if not interrupted.within or self.step % self.steps_per_epoch == 0:
             return
         self._terms.count, self._terms.sums = int(state["count"]), np.array(state["sums"], float)
         self._logs, self._batches = dict(state["logs"]), int(state["batches"])

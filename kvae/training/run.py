@@ -156,6 +156,8 @@ def _finish(
                 f"output: {target} could not be written ({error.strerror or error}). The run is kept up to step "
                 f"{keeper.kept}: kvae-train --resume {target} goes on."
             ) from error
+        if isinstance(error, KeyboardInterrupt) and keeper.kept is not None:
+            raise KeyboardInterrupt(f"kvae-train --resume {target} goes on from step {keeper.kept}.") from None
         raise
     keeper.delivered()
     if diverged is not None:
@@ -180,7 +182,13 @@ def resumed(earlier_run: VAE | Interrupted, given: Mapping[str, Any]) -> dict[st
     Raises:
         ValueError: a model that does not know its settings, or a given setting that cannot change any more.
     """
-    model = earlier_run.model if isinstance(earlier_run, Interrupted) else earlier_run
+    if isinstance(earlier_run, Interrupted):
+        try:
+            return resumed(earlier_run.model, given)
+        except ValueError:
+            earlier_run.folder.release()  # nothing comes of it
+            raise
+    model = earlier_run
     earlier = dict((model.card or {}).get("settings", {}))
     if not earlier:
         raise ValueError("resume: this model does not say how it was trained. Train a new one.")

@@ -211,6 +211,161 @@ def test_an_end_at_once_says_what_is_left(small, tmp_path, capsys, monkeypatch, 
     assert captured.err.startswith("kvae-train: interrupted") and captured.err.count("\n") == 1
 
 
+# ---------------------------------------------------------------------- an end without a model
+
+
+@pytest.fixture
+def every_step(monkeypatch):
+    """Every step has its checkpoint."""
+    monkeypatch.setattr("kvae.training.checkpoint.SPACING", 0.0)
+    monkeypatch.setattr("kvae.training.checkpoint.BUDGET", 1e9)
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """`full(True)`: no model can be written any more."""
+
+    def save(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    def turn(on):
+        if on:
+            monkeypatch.setattr("kvae.training.delivery.save", save)
+        else:
+            monkeypatch.setattr("kvae.training.delivery.save", kvae.saving.save)
+
+    return turn
+
+
+def test_a_full_disk_at_the_end_keeps_the_run_and_says_how_to_go_on(small, undrawn, tmp_path, capsys, full):
+    path = tmp_path / "art.keras"
+    full(True)
+    assert main([*small, "--epochs", "2", "--output", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"kvae-train: error: output: {path} could not be written (No space left on device). The run is kept up to step "
+        f"8: kvae-train --resume {path} goes on.\n"
+    )
+    assert sorted(one.name for one in tmp_path.rglob("*")) == [".art.run", "checkpoint-000000008", "lock"]
+
+    # a new run of that name leaves it alone
+    full(False)
+    assert main([*small, "--output", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        f"{path} was interrupted at step 8; kvae-train --resume {path} goes on with it. This run takes the next name\n"
+    ) in printed and f"model {tmp_path / 'art-2.keras'}" in printed
+
+    # the folder of the run names it as well as its model does
+    assert main(["--resume", str(tmp_path / ".art.run")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("going on from step 8 of the run that was interrupted\n")
+    assert f"model {path}\n" in printed
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["art-2.keras", "art.keras"]
+    card = kvae.load(path).card
+    assert card["step"] == 8 and card["history"]["step"] == [4, 8]
+
+
+def test_a_disk_that_is_full_for_a_while_costs_a_sentence_and_the_run_goes_on(
+    small, undrawn, tmp_path, capsys, every_step, monkeypatch
+):
+    import kvae.training.folder as folder
+
+    steps, write = [], folder.write_arrays
+
+    def failing(path, about, arrays):
+        steps.append(int(path.name[-9:]))
+        if 3 <= steps[-1] <= 5:
+            raise OSError(28, "No space left on device")
+        write(path, about, arrays)
+
+    monkeypatch.setattr(folder, "write_arrays", failing)
+    assert main([*small, "--epochs", "3", "--output", str(tmp_path / "art.keras"), "--json"]) == 0
+    assert steps == [*range(1, 11)] or steps == [*range(1, 12)]
+    told = [line for line in capsys.readouterr().err.splitlines() if "checkpoint" in line]
+    assert told == [
+        "no checkpoint of step 3 could be written (No space left on device); that of step 2 is still there. "
+        "The run goes on."
+    ]
+
+
+def test_ctrl_c_twice_ends_at_once_and_keeps_the_run(small, tmp_path, capsys, monkeypatch):
+    def interrupting(*arguments, **options):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "art.keras"
+    monkeypatch.setattr("kvae.training.delivery.draw_run", interrupting)
+    monkeypatch.setattr("kvae.training.delivery.save", interrupting)
+    assert main([*small, "--output", str(path)]) == 130
+    assert capsys.readouterr().err == (
+        "kvae-train: interrupted while a model was being measured and saved; what was complete before is kept. "
+        f"kvae-train --resume {path} goes on from step 4.\n"
+    )
+    assert [one.name for one in tmp_path.iterdir()] == [".art.run"]
+
+
+def test_pictures_that_changed_since_are_said_and_networks_cannot_change(
+    small, undrawn, folder, tmp_path, capsys, full
+):
+    path = tmp_path / "art.keras"
+    full(True)
+    assert main([*small, "--epochs", "2", "--output", str(path)]) == 2
+    full(False)
+    for number, name in enumerate(("00", "01", "02")):
+        Image.new("RGB", (20, 20), (number, 200, 9)).save(tmp_path / f"{name}.png")
+    more = tmp_path / "more"
+    more.mkdir()
+    for one in [*sorted(folder.glob("*.png"))[:50], *tmp_path.glob("*.png")]:
+        (more / one.name).write_bytes(one.read_bytes())
+    assert main(["--resume", str(path), "--latent-dim", "9"]) == 2
+    assert "`latent_dim` is part of the model and cannot change" in capsys.readouterr().err
+    assert main(["--resume", str(path), "--data", str(more), "--epochs", "4"]) == 0
+    assert "the pictures are not those that this model was trained on before\n" in capsys.readouterr().out
+    assert path.is_file() and not (tmp_path / ".art.run").exists()
+
+
+def test_a_run_that_another_process_trains_is_refused_and_its_name_left_to_it(small, undrawn, tmp_path, capsys, full):
+    path = tmp_path / "art.keras"
+    full(True)
+    assert main([*small, "--output", str(path)]) == 2
+    full(False)
+    capsys.readouterr()
+    code = (
+        "import sys; from kvae.training.folder import RunFolder; assert RunFolder(sys.argv[1]).take(); "
+        "print(1, flush=True); sys.stdin.read()"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(kvae.__file__))}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / ".art.run")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env=environment,
+    ) as other:  # fmt: skip
+        assert other.stdout.readline() == b"1\n"
+        assert main(["--resume", str(path)]) == 2
+        assert capsys.readouterr().err == (
+            f"kvae-train: error: resume: process {other.pid} is training {path}. Wait until it ends, or end it first.\n"
+        )
+        assert main([*small, "--output", str(path)]) == 0
+        printed = capsys.readouterr().out
+        assert f"{path} is being trained by process {other.pid}; this run takes the next name\n" in printed
+        other.stdin.close()
+    assert main(["--resume", str(path)]) == 0 and path.is_file()
+
+
+def test_no_checkpoint_that_is_whole_is_said(small, undrawn, tmp_path, capsys, full):
+    path = tmp_path / "art.keras"
+    full(True)
+    assert main([*small, "--output", str(path)]) == 2
+    capsys.readouterr()
+    (checkpoint,) = (tmp_path / ".art.run").glob("checkpoint-*")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    assert main(["--resume", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert f"{checkpoint} is left out: {checkpoint.name} is torn: its end is missing.\n" in captured.out
+    assert captured.err == (
+        f"kvae-train: error: resume: no checkpoint in {tmp_path / '.art.run'} is whole. "
+        "Remove the folder and train anew.\n"
+    )
+
+
 # ---------------------------------------------------------------------- bad input
 
 
