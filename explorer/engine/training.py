@@ -33,6 +33,7 @@ class Orders:
         self.delivering = False  # set by the run: from here on the end is near, and worth waiting for
         self.ended = threading.Event()
         self.cleanup: Callable[[], None] | None = None  # leaves nothing of the run behind
+        self.let_go: Callable[[], None] | None = None  # leaves of the run what can be gone on from
         self._start: Start | None = None
         self._weight: float | None = None
         self._lock = threading.Lock()
@@ -81,8 +82,9 @@ class Orders:
         """End the process at once, or as soon as the model that is being saved is safe."""
         if self.delivering:
             self.ended.wait(DELIVERY_SECONDS)
-        if self.cleanup is not None:
-            self.cleanup()
+        for leave in (self.cleanup, self.let_go):
+            if leave is not None:
+                leave()
         os._exit(0)
 
 

@@ -66,7 +66,7 @@ class Keeper:
     def __init__(
         self, model: VAE, folder: RunFolder, listener: Listener, settings: Mapping[str, Any], pictures: str
     ) -> None:
-        self._model, self._folder, self._listener = model, folder, listener
+        self.folder, self._model, self._listener = folder, model, listener
         self._settings, self._pictures = dict(settings), pictures
         self._pending: State | None = None
         self._good: State | None = None
@@ -120,7 +120,7 @@ class Keeper:
 
     def delivered(self) -> None:
         """The model is the place to go on from now."""
-        self._folder.remove()
+        self.folder.remove()
 
     def go_back(self, loop: "Loop") -> None:
         """Give the model the last good state, and the loop its records."""
@@ -146,7 +146,7 @@ class Keeper:
 
     def _write(self, state: State) -> None:
         try:
-            self._folder.write(state.step, state.about, state.arrays)
+            self.folder.write(state.step, state.about, state.arrays)
             self._kept, self._complained = state.step, False
         except OSError as error:
             if not self._complained:

@@ -247,6 +247,11 @@ class Loop(keras.callbacks.Callback):
             "balance": self._balance,
         }
 
+    def let_go(self) -> None:
+        """The process ends here: the folder of the run stays if there is a checkpoint to go on from, and else goes."""
+        if self._keeper is not None:
+            self._keeper.folder.release()
+
     def go_back(self, step: int, about: dict[str, Any]) -> None:
         """The run is to end as it was after `step`."""
         self.step, self.stopped = step, True
