@@ -268,8 +268,13 @@ class VAE(keras.Model):
         return float(str(np.float32(ops.convert_to_numpy(self.kl_weight))))
 
     def seed_noise(self, seed: int, step: int) -> None:
-        """Draw the sampling noise from here on as a run with `seed` does after `step` steps."""
-        self._noise.state.assign(np.random.SeedSequence([seed, step]).generate_state(2, np.uint32))
+        """Draw the sampling noise from here on as a run with `seed` does after `step` steps.
+
+        The generator's second number counts the draws, a fixed few each step: training moves it on in the same way.
+        """
+        key = np.random.SeedSequence(seed).generate_state(1, np.uint32)[0]
+        draws = 0 if self.autoencoder else 1 + self.methods.rate.NEEDS_PRIOR
+        self._noise.state.assign(np.array([key, (step * draws) % 2**32], np.uint32))
 
     # ------------------------------------------------------------------ NumPy in, NumPy out
 

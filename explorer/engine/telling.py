@@ -86,6 +86,7 @@ class Teller(Listener):
     def began(self, model: VAE, loop: Loop) -> None:
         self._check_stop()
         self._model, self._loop = model, loop
+        self._orders.let_go = loop.let_go
         self._take_weight()
         self._send(Began(self._run, model.beta, loop.total_steps, loop.steps_per_epoch, loop.first_step))
         self._preview()

@@ -34,6 +34,7 @@ class Orders:
         self.delivering = False  # set by the run: from here on the end is near, and worth waiting for
         self.ended = threading.Event()
         self.cleanup: Callable[[], None] | None = None  # leaves nothing of the run behind
+        self.let_go: Callable[[], None] | None = None  # leaves of the run what can be gone on from
         self._start: Start | None = None
         self._weight: float | None = None
         self._lock = threading.Lock()
@@ -87,6 +88,8 @@ class Orders:
         elif self._start is not None:  # it was told to begin, and has written nothing yet
             with contextlib.suppress(OSError):
                 os.rmdir(self._start.workspace)
+        if self.let_go is not None:
+            self.let_go()
         os._exit(0)
 
 

@@ -14,17 +14,22 @@ DESCRIPTION = """Train a variational autoencoder on pictures, with the KL term s
   kvae-train --data ~/paintings --autoencoder        the same layers as a plain autoencoder
   kvae-train --weighting geco --target-distortion 40  the least rate at which D is 40; --list-methods shows them all
 """
+OUTPUT = "models/art.keras"
 EPILOG = """The loss is L = D + beta R. D is the squared error of a picture, summed over its height, width and channels;
 R is the KL term in nats. Leaves a model, models/art.keras, and beside it art.png: the curves, originals over their
-reconstructions, and samples. Ctrl-C stops softly: the model is saved all the same, and --resume goes on from it."""
+reconstructions, and samples. Ctrl-C stops softly: the model is saved all the same, and --resume goes on from it. So it
+does with a run that was killed, from the last checkpoint in a folder beside the model."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the result is its exit code."""
     made = parser("kvae-train", DESCRIPTION, EPILOG)
-    output = add_output(made, "models/art.keras", "the model; an existing one is never overwritten")
+    output = add_output(made, OUTPUT, "the model; an existing one is never overwritten")
     output.add_argument(
-        "--resume", metavar="MODEL", help="go on from this model, with its settings unless a flag says else"
+        "--resume",
+        metavar="MODEL",
+        help="go on from this model, or with the run that was to leave it and was interrupted, with its settings unless "
+        "a flag says else",
     )
     output.add_argument(
         "--list-methods", action="store_true", default=False, help="print every weighting, rate and likelihood, and end"
@@ -41,20 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with soft_stop(listener):
             with hushed(), lean_imports():
-                from kvae.saving import load
                 from kvae.training.device import choose_device
+                from kvae.training.going_on import opened
                 from kvae.training.run import resumed, train
 
                 choose_device(flags.get("device", "auto"))
-            model = None
+            earlier = None
             if options["resume"]:
-                model = load(options["resume"])
-                flags = resumed(model, flags)
-            run = train(
-                flags.pop("data", "paintings"), output=options["output"], listener=listener, resume=model, **flags
-            )
-    except KeyboardInterrupt:
-        print(f"kvae-train: {interrupted(listener)}", file=sys.stderr)
+                earlier = opened(options["resume"], listener.said)
+                flags = resumed(earlier, flags)
+            # an interrupted run leaves its model where it was to, unless another place is named
+            output = getattr(earlier, "output", OUTPUT) if options["output"] == OUTPUT else options["output"]
+            run = train(flags.pop("data", "paintings"), output=output, listener=listener, resume=earlier, **flags)
+    except KeyboardInterrupt as end:  # which may say how to go on
+        print(f"kvae-train: {' '.join([interrupted(listener), *map(str, end.args)])}", file=sys.stderr)
         return 130
     except (ValueError, OSError, MemoryError) as error:
         print(f"kvae-train: error: {error}", file=sys.stderr)

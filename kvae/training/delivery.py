@@ -20,6 +20,7 @@ from kvae.measures.posterior import PosteriorStatistics, posterior_statistics
 from kvae.model import VAE
 from kvae.saving import SUFFIX, free_path, save
 from kvae.training.evaluation import MOST_PICTURES, Evaluated
+from kvae.training.finite import finite
 from kvae.training.loop import Loop
 from kvae.training.preparation import Prepared
 
@@ -160,7 +161,7 @@ def model_card(
         "thumbnails": base64.b64encode(sheet.getvalue()).decode("ascii"),
         **latent_card(model, prepared, posterior),
     }
-    return _finite(card)
+    return finite(card)
 
 
 def latent_card(model: VAE, prepared: Prepared, posterior: PosteriorStatistics) -> dict[str, Any]:
@@ -172,13 +173,4 @@ def latent_card(model: VAE, prepared: Prepared, posterior: PosteriorStatistics) 
         "direction_spreads": posterior.direction_spreads.round(5).tolist(),
         "latents": means.astype(float).round(5).tolist(),
     }
-    return _finite(part)
-
-
-def _finite(value: Any) -> Any:
-    """`value` with None for every number that JSON cannot hold."""
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return finite(part)

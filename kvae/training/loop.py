@@ -11,6 +11,7 @@ import tensorflow as tf
 from kvae.images.pipeline import steps_per_epoch
 from kvae.model import VAE
 from kvae.training.balance import BALANCE, Balance, BalanceProbe
+from kvae.training.checkpoint import Interrupted, Keeper
 from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener, Step
 from kvae.weighting.base import Weighting
@@ -18,6 +19,7 @@ from kvae.weighting.constant import Constant
 
 WARM_UP_STEPS = 100
 WARM_UP_SHARE = 0.05  # of a short run
+PATIENCE = 20  # steps in a row whose update may be left out
 KEPT_STEPS = 2000  # points of the curves that are kept
 HISTORY = (
     "epoch",
@@ -38,26 +40,30 @@ HISTORY = (
 
 
 class Diverged(ValueError):
-    """Training left the finite numbers; the message says at which step."""
+    """Training left the finite numbers; the message says at which step, and which term."""
 
 
 class BatchTerms:
     """The terms of single batches, out of Keras's logs, which are running means since the epoch began."""
 
     def __init__(self) -> None:
-        self._count, self._sums = 0, np.zeros(3)
+        self.count, self.sums = 0, np.zeros(3)
 
     def of(self, logs: dict[str, Any], pictures: int) -> tuple[float, float, float]:
-        """D, R, L of the batch of `pictures` images after which Keras logs `logs`; an epoch's first batch resets."""
-        count = self._count + pictures
+        """D, R, L of the batch of `pictures` images after which Keras logs `logs`.
+
+        One that left the finite numbers does not count among those the means are of.
+        """
+        count = self.count + pictures
         sums = count * np.array([float(logs.get(key, 0.0)) for key in ("distortion", "rate", "loss")])
-        distortion, rate, loss = (sums - self._sums) / pictures
-        self._count, self._sums = count, sums
+        distortion, rate, loss = (sums - self.sums) / pictures
+        if np.isfinite(sums).all():
+            self.count, self.sums = count, sums
         return distortion, rate, loss
 
     def reset(self) -> None:
         """Begin an epoch."""
-        self._count, self._sums = 0, np.zeros(3)
+        self.count, self.sums = 0, np.zeros(3)
 
 
 class Loop(keras.callbacks.Callback):
@@ -83,6 +89,8 @@ class Loop(keras.callbacks.Callback):
         probe: BalanceProbe | None = None,
         balance: dict[str, list] | None = None,
         weighting: Weighting | None = None,
+        keeper: Keeper | None = None,
+        interrupted: Interrupted | None = None,
     ) -> None:
         super().__init__()
         epochs = len(history["epoch"]) if history else 0  # of a run that knew fewer columns, too
@@ -103,7 +111,15 @@ class Loop(keras.callbacks.Callback):
         self._weight, self._weighting = model.beta, weighting or Constant()
         self._weight_sum, self._batches = 0.0, 0  # of this epoch
         self._started = self._epoch_started = time.perf_counter()
-        self._measuring = 0.0
+        self._epoch_step, self._begun = first_step, False
+        self._keeper, self._restored = keeper, interrupted
+        self._logs: dict[str, float] = {}  # the running means of this epoch
+        self._wrong_since: tuple[int, str] | None = None
+        self._optimizer_skipped = self._skipped()
+        self.skipped = 0  # steps whose update was left out
+        self._origin, self._earlier_minutes = first_step, 0.0
+        if interrupted is not None:
+            self._take_over(interrupted.loop)
 
     @property
     def seconds(self) -> float:
@@ -114,9 +130,20 @@ class Loop(keras.callbacks.Callback):
     def progress(self) -> float:
         """Share of the run that is done."""
         if self._minutes is not None:
-            return min((time.perf_counter() - self._started) / (60.0 * self._minutes), 1.0)
+            seconds = self._earlier_minutes + time.perf_counter() - self._started
+            return min(seconds / (60.0 * self._minutes), 1.0)
         assert self.total_steps is not None
         return min(self.step / self.total_steps, 1.0)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to train."""
+        return self.stopped or self.progress >= 1.0
+
+    @property
+    def skipping(self) -> bool:
+        """Whether the last step's update was left out."""
+        return self._wrong_since is not None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -131,12 +158,19 @@ class Loop(keras.callbacks.Callback):
         return self._peak * rise * 0.5 * (1.0 + math.cos(math.pi * self.progress))
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._started = time.perf_counter()
+        if self._begun:  # a run that goes on within an epoch calls `fit` twice
+            return
+        self._begun, self._started = True, time.perf_counter()
+        if self._keeper is not None:
+            self._keeper.began(self)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._terms.reset()
-        self._weight_sum, self._batches = 0.0, 0
+        self._weight_sum, self._batches, self._logs = 0.0, 0, {}
         self._epoch_started, self._epoch_step = time.perf_counter(), self.step
+        if self._restored is not None:
+            self._continue_epoch(self._restored)
+            self._restored = None
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         before = time.perf_counter()
@@ -152,32 +186,27 @@ class Loop(keras.callbacks.Callback):
         last = self._pictures - (per_epoch - 1) * self._batch_size
         position = (self.step - 1) % per_epoch
         shown = last if position == per_epoch - 1 else self._batch_size
-        distortion, rate, loss = self._terms.of(logs or {}, shown)
-        if not math.isfinite(loss):
-            term = "distortion" if not math.isfinite(distortion) else "rate"
-            raise Diverged(_diverged(term, self.step))
-        self._weight = self._weight_of(logs or {})
-        autoencoder = self._vae.autoencoder
-        elapsed = max(time.perf_counter() - self._epoch_started, 1e-9)
-        speed = ((self.step - self._epoch_step - 1) * self._batch_size + shown) / elapsed
-        step = Step(
-            self.step, distortion, None if autoencoder else rate, self._weight, loss, self.progress, speed, self.seconds
-        )
-        self._keep(step)
-        self._listener.stepped(step)
-        if self._probe is not None and self._probe.due(self.step, time.perf_counter() - self._started):
-            self._keep_balance(self._probe(self.step, self._weight))
+        terms = self._terms.of(logs or {}, shown)
+        wrong = self._wrong(*terms)
+        if math.isfinite(terms[2]):
+            self._record(terms, shown, logs or {})
+        if wrong is None:
+            self._went_well(last=position == per_epoch - 1)
+        else:
+            self._went_wrong(wrong)
         if self._listener.wants_stop():
             self.stopped = True
-        if self.stopped or self.progress >= 1.0:
+        if self.ended:
             self._vae.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.skipping:  # nothing is known that would be worth a row
+            return
         shown = min((self.step - self._epoch_step) * self._batch_size, self._pictures)
         speed = shown / max(time.perf_counter() - self._epoch_started, 1e-9)
         held = self.evaluation(self._validation)
         if not math.isfinite(held.loss):
-            raise Diverged(_diverged("distortion of the held-out pictures", self.step))
+            raise Diverged(f"the distortion of the held-out pictures was no finite number at step {self.step}.")
         autoencoder = self._vae.autoencoder
         logs = logs or {}
         record = {
@@ -199,6 +228,106 @@ class Loop(keras.callbacks.Callback):
         for key, value in record.items():
             self.history[key].append(value)
         self._listener.epoch_ended(record)
+        if self._keeper is not None and not self.ended:
+            self._keeper.offered(self, time.perf_counter() - self._started)
+
+    def state(self) -> dict[str, Any]:
+        """What another loop needs to go on in the middle of an epoch, as JSON."""
+        return {
+            "seconds": self.seconds,
+            "minutes": self._earlier_minutes + time.perf_counter() - self._started,
+            "every": self._every,
+            "origin": self._origin,
+            "skipped": self.skipped,
+            "count": self._terms.count,
+            "sums": self._terms.sums.tolist(),
+            "logs": self._logs,
+            "weight_sum": self._weight_sum,
+            "batches": self._batches,
+            "balance": self._balance,
+        }
+
+    def let_go(self) -> None:
+        """The process ends here: the folder of the run stays if there is a checkpoint to go on from, and else goes."""
+        if self._keeper is not None:
+            self._keeper.folder.release()
+
+    def go_back(self, step: int, about: dict[str, Any]) -> None:
+        """The run is to end as it was after `step`."""
+        self.step, self.stopped = step, True
+        self.history, self.steps, self.balance = (about[key] for key in ("history", "steps", "balance"))
+
+    def _take_over(self, state: dict[str, Any]) -> None:
+        self._earlier, self._earlier_minutes = float(state["seconds"]), float(state["minutes"])
+        self._every, self._origin, self.skipped = int(state["every"]), int(state["origin"]), int(state["skipped"])
+        self._balance.update(state["balance"])
+
+    def _continue_epoch(self, interrupted: Interrupted) -> None:
+        """The running means of the epoch go on from where they were."""
+        state = interrupted.loop
+        if not interrupted.within or self.step % self.steps_per_epoch == 0:
+            return
+        self._terms.count, self._terms.sums = int(state["count"]), np.array(state["sums"], float)
+        self._logs, self._batches = dict(state["logs"]), int(state["batches"])
+        self._weight_sum = float(state["weight_sum"])
+        for variable, value in zip(self._vae.metrics_variables, interrupted.metrics, strict=True):
+            variable.assign(value)
+
+    def _record(self, terms: tuple[float, float, float], shown: int, logs: dict[str, Any]) -> None:
+        """Tell a batch of `shown` pictures, and keep it."""
+        distortion, rate, loss = terms
+        self._logs = {key: float(value) for key, value in logs.items()}
+        self._weight = self._weight_of(logs)
+        elapsed = max(time.perf_counter() - self._epoch_started, 1e-9)
+        speed = ((self.step - self._epoch_step - 1) * self._batch_size + shown) / elapsed
+        told = None if self._vae.autoencoder else rate
+        step = Step(self.step, distortion, told, self._weight, loss, self.progress, speed, self.seconds)
+        self._keep(step)
+        self._listener.stepped(step)
+
+    def _wrong(self, distortion: float, rate: float, loss: float) -> str | None:
+        """The term that is no finite number in this batch, if there is one."""
+        before, self._optimizer_skipped = self._optimizer_skipped, self._skipped()
+        for term, value in (("distortion", distortion), ("rate", rate), ("loss", loss)):
+            if not math.isfinite(value):
+                return term
+        return "gradient" if self._optimizer_skipped > before else None
+
+    def _skipped(self) -> int:
+        """The updates that the optimizer has left out. One that seeks its loss scale does so on purpose."""
+        skipped = getattr(self._vae.optimizer, "skipped", None)
+        return 0 if skipped is None else int(skipped)
+
+    def _went_well(self, *, last: bool) -> None:
+        self._wrong_since = None
+        seconds = time.perf_counter() - self._started
+        if self._keeper is not None:
+            self._keeper.stepped(self, seconds, take=not last)
+        if self._probe is not None and self._probe.due(self.step, seconds):
+            self._keep_balance(self._probe(self.step, self._weight))
+
+    def _went_wrong(self, term: str) -> None:
+        """The optimizer left this update out. The means go on without the batch, the run not for long."""
+        self.skipped += 1
+        if term != "gradient":
+            self._rewind()
+        if self._keeper is not None:
+            self._keeper.doubted()
+        if self._wrong_since is None:
+            self._wrong_since = self.step, term
+            self._listener.said(f"the {term} was no finite number at step {self.step}; such a step changes nothing")
+        first, term = self._wrong_since
+        if self.step - first + 1 >= PATIENCE:
+            raise Diverged(
+                f"the {term} was no finite number at step {first}, nor was a step after it finite up to {self.step}."
+            )
+
+    def _rewind(self) -> None:
+        """Take the batch out of Keras's running means, which would be no numbers for the rest of the epoch."""
+        for metric in self._vae.metrics:
+            count = self._batches if metric.name == "kl_weight" else self._terms.count
+            metric.total.assign(self._logs.get(metric.name, 0.0) * count)
+            metric.count.assign(count)
 
     def _weight_of(self, logs: dict[str, Any]) -> float:
         """The weight in effect in the batch that ended: as it was given, as the weighting left it, or out of the logs."""
@@ -217,17 +346,10 @@ class Loop(keras.callbacks.Callback):
 
     def _keep(self, step: Step) -> None:
         """Record every batch, and thin the record out by two whenever it grows too long."""
-        if (step.step - self.first_step) % self._every:
+        if (step.step - self._origin) % self._every:
             return
         for key, values in self.steps.items():
             values.append(getattr(step, key))
         if len(self.steps["step"]) > KEPT_STEPS:
             self.steps = {key: values[1::2] for key, values in self.steps.items()}
             self._every *= 2
-
-
-def _diverged(term: str, step: int) -> str:
-    return (
-        f"training: the {term} was no finite number at step {step}. "
-        "Try a smaller --learning-rate; nothing was saved over an earlier model."
-    )

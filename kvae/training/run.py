@@ -4,6 +4,8 @@ import math
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,9 +17,11 @@ from kvae.methods import METHOD_SETTINGS, choose
 from kvae.model import VAE
 from kvae.settings import SETTINGS, check, checked
 from kvae.training.balance import PROBE_PICTURES, BalanceProbe
+from kvae.training.checkpoint import Interrupted, Keeper
 from kvae.training.delivery import Run, deliver, writable_path
+from kvae.training.going_on import free_run
 from kvae.training.listener import Listener
-from kvae.training.loop import Loop
+from kvae.training.loop import Diverged, Loop
 from kvae.training.optimizer import FusedAdam, carry_on_fused
 from kvae.training.preparation import Prepared, augmented_pca, prepare
 from kvae.weighting.registry import WEIGHTINGS
@@ -34,7 +38,7 @@ def train(
     listener: Listener | None = None,
     encoder: keras.Model | None = None,
     decoder: keras.Model | None = None,
-    resume: VAE | None = None,
+    resume: VAE | Interrupted | None = None,
     prepared: Prepared | None = None,
     **settings: Any,
 ) -> Run:
@@ -45,14 +49,38 @@ def train(
         output: the model's path; where it exists, the next free name is used instead.
         listener: hears of everything that happens.
         encoder, decoder: networks of your own, as `kvae.VAE` takes them; left untouched, copies are trained.
-        resume: a model of an earlier run on the same pictures to go on from.
+        resume: a model of an earlier run on the same pictures to go on from, or an interrupted run.
         prepared: pictures that are ready already, from `prepare`.
         settings: any of `kvae.settings.SETTINGS` by name, such as kl_weight=0.1.
 
+    While it trains, a folder beside `output` holds its last good state: `kvae-train --resume` goes on from there when the
+    process is killed.
+
     Raises:
-        ValueError, OSError: before training starts, one sentence about what is missing or wrong.
+        ValueError, OSError: before training starts, one sentence about what is missing or wrong; afterwards, that the
+            model could not be written, or that training left the finite numbers: the last good model is saved then.
     """
     listener = listener or Listener()
+    going_on = resume if isinstance(resume, Interrupted) else None
+    try:
+        return _trained(data, output, listener, encoder, decoder, resume, prepared, settings)
+    finally:
+        if going_on is not None:
+            going_on.folder.release()
+
+
+def _trained(
+    data: Any,
+    output: str | os.PathLike[str],
+    listener: Listener,
+    encoder: keras.Model | None,
+    decoder: keras.Model | None,
+    resume: VAE | Interrupted | None,
+    prepared: Prepared | None,
+    settings: Mapping[str, Any],
+) -> Run:
+    going_on = resume if isinstance(resume, Interrupted) else None
+    earlier = resume.model if isinstance(resume, Interrupted) else resume
     named = data if isinstance(data, (str, os.PathLike)) else "array"
     chosen = checked({**settings, "data": str(named)}, "train")
     choose(chosen, "train")  # before the pictures are decoded
@@ -63,15 +91,13 @@ def train(
     target = writable_path(output)
     if prepared is None:
         prepared = prepare(data, chosen, listener, encoder)
-    if resume is not None and (resume.card or {}).get("collection", {}).get("manifest_hash") != (
-        prepared.collection.manifest_hash
-    ):
+    if earlier is not None and not _same_pictures(earlier, prepared):
         listener.said("the pictures are not those that this model was trained on before")
     listener.prepared(prepared)
     chosen["size"] = prepared.settings["size"]
     chosen["precision"] = prepared.settings["precision"]
-    if resume is not None:
-        model = resume
+    if earlier is not None:
+        model = earlier
         carry_on_fused(model)
     else:
         model = build(chosen, prepared, listener, encoder, decoder)
@@ -86,21 +112,83 @@ def train(
     limit = prepared.limit(model.beta)
     listener.said(_limit_sentence(limit, model.beta))
 
+    if going_on is None:
+        target, folder = free_run(target, listener.said)
+    else:
+        same = _same_pictures(model, prepared) and _batch_size(model) == chosen["batch_size"]
+        going_on, folder = replace(going_on, within=same), going_on.folder
+    keeper = Keeper(model, folder, listener, chosen, prepared.collection.manifest_hash)
+    try:
+        loop = _loop(model, chosen, prepared, listener, keeper, going_on)
+        return _finish(model, loop, chosen, prepared, listener, keeper, target)
+    finally:
+        folder.release()
+
+
+def _finish(
+    model: VAE,
+    loop: Loop,
+    settings: Mapping[str, Any],
+    prepared: Prepared,
+    listener: Listener,
+    keeper: Keeper,
+    target: Path,
+) -> Run:
+    """Train to the end, and deliver; what goes wrong after training leaves a checkpoint to go on from."""
+    diverged: Diverged | None = None
     started = time.perf_counter()
-    loop = _fit(model, chosen, prepared, listener)
+    try:
+        _fit(model, loop, settings, prepared, listener)
+    except Diverged as error:
+        diverged = error
+        keeper.go_back(loop)
     seconds = time.perf_counter() - started
-    listener.working(0, 1, DELIVERING)
-    run = deliver(model, loop, chosen, prepared, target, seconds)
-    listener.working(1, 1, DELIVERING)
+    if loop.skipped:
+        listener.said(f"{loop.skipped} of {loop.step} steps were left out, as they were no finite numbers")
+    try:
+        listener.working(0, 1, DELIVERING)
+        run = deliver(model, loop, dict(settings), prepared, target, seconds)
+        listener.working(1, 1, DELIVERING)
+    except BaseException as error:
+        keeper.hold(loop)
+        if isinstance(error, OSError) and keeper.kept is not None:
+            raise OSError(
+                f"output: {target} could not be written ({error.strerror or error}). The run is kept up to step "
+                f"{keeper.kept}: kvae-train --resume {target} goes on."
+            ) from error
+        if isinstance(error, KeyboardInterrupt) and keeper.kept is not None:
+            raise KeyboardInterrupt(f"kvae-train --resume {target} goes on from step {keeper.kept}.") from None
+        raise
+    keeper.delivered()
+    if diverged is not None:
+        raise Diverged(
+            f"training: {diverged} Try a smaller --learning-rate; the last good model, that of step {loop.step}, "
+            f"is {run.path}."
+        )
     return run
 
 
-def resumed(model: VAE, given: Mapping[str, Any]) -> dict[str, Any]:
+def _same_pictures(model: VAE, prepared: Prepared) -> bool:
+    return (model.card or {}).get("collection", {}).get("manifest_hash") == prepared.collection.manifest_hash
+
+
+def _batch_size(model: VAE) -> int | None:
+    return (model.card or {}).get("settings", {}).get("batch_size")
+
+
+def resumed(earlier_run: VAE | Interrupted, given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings to go on with: those the model was trained with, and over them those that are given now.
 
     Raises:
         ValueError: a model that does not know its settings, or a given setting that cannot change any more.
     """
+    if isinstance(earlier_run, Interrupted):
+        try:
+            return resumed(earlier_run.model, given)
+        except ValueError:
+            earlier_run.folder.release()  # nothing comes of it
+            raise
+    model = earlier_run
     earlier = dict((model.card or {}).get("settings", {}))
     if not earlier:
         raise ValueError("resume: this model does not say how it was trained. Train a new one.")
@@ -175,22 +263,24 @@ def _copy(part: keras.Model) -> keras.Model:
     return copy
 
 
-def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: Listener) -> Loop:
+def _loop(
+    model: VAE,
+    settings: Mapping[str, Any],
+    prepared: Prepared,
+    listener: Listener,
+    keeper: Keeper,
+    interrupted: Interrupted | None,
+) -> Loop:
     earlier = model.card or {}
     # float16 leaves out steps that overflow, so the optimizer may have counted fewer
     first = max(int(keras.ops.convert_to_numpy(model.optimizer.iterations)), earlier.get("step", 0))
     epochs, per_epoch = run_length(settings, len(prepared.training))
-    closed_form = model.network == "linear" and not model.foreign
-    if closed_form and settings["epochs"] is None and settings["minutes"] is None:
-        epochs = 0
     done = first // per_epoch
-    if settings["minutes"] is not None:
-        epochs = 10**6
-    elif first and done >= epochs:
+    if settings["minutes"] is None and first and done >= epochs and interrupted is None:
         raise ValueError(
             f"train: this model has already been trained for {done} epochs. Ask for more, such as --epochs {2 * done}."
         )
-    loop = Loop(
+    return Loop(
         model,
         prepared.validation_batches(),
         listener,
@@ -205,32 +295,40 @@ def _fit(model: VAE, settings: Mapping[str, Any], prepared: Prepared, listener: 
         probe=None if model.autoencoder else _probe(model, prepared, settings["balance_every"]),
         balance=earlier.get("balance"),
         weighting=model.methods.weighting,
+        keeper=keeper,
+        interrupted=interrupted,
     )
-    if epochs == 0:
-        return loop
-    batches = training_batches(
-        prepared.collection,
-        prepared.training,
-        batch_size=settings["batch_size"],
-        seed=settings["seed"],
-        augment=settings["augment"],
-        start_step=first,
-    )
-    model.seed_noise(settings["seed"], first)
+
+
+def _fit(model: VAE, loop: Loop, settings: Mapping[str, Any], prepared: Prepared, listener: Listener) -> None:
+    epochs, per_epoch = run_length(settings, len(prepared.training))
+    if settings["minutes"] is not None:
+        epochs = 10**6
+    elif settings["epochs"] is None and model.network == "linear" and not model.foreign:
+        return  # the closed form is all there is to it
+    model.seed_noise(settings["seed"], loop.step)
     listener.began(model, loop)
     try:
-        model.fit(
-            batches,
-            epochs=epochs,
-            initial_epoch=done,
-            steps_per_epoch=per_epoch,
-            shuffle=False,  # the pipeline orders the pictures
-            verbose=0,
-            callbacks=[loop],
-        )
+        while loop.step < epochs * per_epoch and not loop.ended:
+            done, within = divmod(loop.step, per_epoch)  # the rest of an epoch that was begun comes by itself
+            model.fit(
+                training_batches(
+                    prepared.collection,
+                    prepared.training,
+                    batch_size=settings["batch_size"],
+                    seed=settings["seed"],
+                    augment=settings["augment"],
+                    start_step=loop.step,
+                ),
+                epochs=done + 1 if within else epochs,
+                initial_epoch=done,
+                steps_per_epoch=per_epoch - within,
+                shuffle=False,  # the pipeline orders the pictures
+                verbose=0,
+                callbacks=[loop],
+            )
     except KeyboardInterrupt:
         loop.stopped = True
-    return loop
 
 
 def _probe(model: VAE, prepared: Prepared, every: int | None) -> BalanceProbe:

@@ -165,7 +165,7 @@ def test_resume_goes_on_from_where_ctrl_c_ended(interrupted, undrawn, tmp_path, 
     assert main(["--resume", str(path), "--epochs", str(epochs), "--kl-weight", "5", "--json",
                  "--output", str(tmp_path / "on.keras")]) == 0  # fmt: skip
     *told, last = lines(capsys)
-    assert told[0]["step"] == min(step + 4, 4 * epochs) and told[-1]["step"] == 4 * epochs
+    assert told[0]["step"] == 4 * (step // 4) + 4 and told[-1]["step"] == 4 * epochs
     assert {line["kl_weight"] for line in told} == {5.0}
     after = kvae.load(last["model"])
     assert after.beta == 5.0 and int(after.optimizer.iterations) == 4 * epochs
@@ -209,6 +209,161 @@ def test_an_end_at_once_says_what_is_left(small, tmp_path, capsys, monkeypatch, 
     nothing = "kvae-train: interrupted before training began; nothing was written.\n"
     assert (captured.err == nothing) == (not began)
     assert captured.err.startswith("kvae-train: interrupted") and captured.err.count("\n") == 1
+
+
+# ---------------------------------------------------------------------- an end without a model
+
+
+@pytest.fixture
+def every_step(monkeypatch):
+    """Every step has its checkpoint."""
+    monkeypatch.setattr("kvae.training.checkpoint.SPACING", 0.0)
+    monkeypatch.setattr("kvae.training.checkpoint.BUDGET", 1e9)
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """`full(True)`: no model can be written any more."""
+
+    def save(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    def turn(on):
+        if on:
+            monkeypatch.setattr("kvae.training.delivery.save", save)
+        else:
+            monkeypatch.setattr("kvae.training.delivery.save", kvae.saving.save)
+
+    return turn
+
+
+def test_a_full_disk_at_the_end_keeps_the_run_and_says_how_to_go_on(small, undrawn, tmp_path, capsys, full):
+    path = tmp_path / "art.keras"
+    full(True)
+    assert main([*small, "--epochs", "2", "--output", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"kvae-train: error: output: {path} could not be written (No space left on device). The run is kept up to step "
+        f"8: kvae-train --resume {path} goes on.\n"
+    )
+    assert sorted(one.name for one in tmp_path.rglob("*")) == [".art.run", "checkpoint-000000008", "lock"]
+
+    # a new run of that name leaves it alone
+    full(False)
+    assert main([*small, "--output", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        f"{path} was interrupted at step 8; kvae-train --resume {path} goes on with it. This run takes the next name\n"
+    ) in printed and f"model {tmp_path / 'art-2.keras'}" in printed
+
+    # the folder of the run names it as well as its model does
+    assert main(["--resume", str(tmp_path / ".art.run")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("going on from step 8 of the run that was interrupted\n")
+    assert f"model {path}\n" in printed
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["art-2.keras", "art.keras"]
+    card = kvae.load(path).card
+    assert card["step"] == 8 and card["history"]["step"] == [4, 8]
+
+
+def test_a_disk_that_is_full_for_a_while_costs_a_sentence_and_the_run_goes_on(
+    small, undrawn, tmp_path, capsys, every_step, monkeypatch
+):
+    import kvae.training.folder as folder
+
+    steps, write = [], folder.write_arrays
+
+    def failing(path, about, arrays):
+        steps.append(int(path.name[-9:]))
+        if 3 <= steps[-1] <= 5:
+            raise OSError(28, "No space left on device")
+        write(path, about, arrays)
+
+    monkeypatch.setattr(folder, "write_arrays", failing)
+    assert main([*small, "--epochs", "3", "--output", str(tmp_path / "art.keras"), "--json"]) == 0
+    assert steps == [*range(1, 11)] or steps == [*range(1, 12)]
+    told = [line for line in capsys.readouterr().err.splitlines() if "checkpoint" in line]
+    assert told == [
+        "no checkpoint of step 3 could be written (No space left on device); that of step 2 is still there. "
+        "The run goes on."
+    ]
+
+
+def test_ctrl_c_twice_ends_at_once_and_keeps_the_run(small, tmp_path, capsys, monkeypatch):
+    def interrupting(*arguments, **options):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "art.keras"
+    monkeypatch.setattr("kvae.training.delivery.draw_run", interrupting)
+    monkeypatch.setattr("kvae.training.delivery.save", interrupting)
+    assert main([*small, "--output", str(path)]) == 130
+    assert capsys.readouterr().err == (
+        "kvae-train: interrupted while a model was being measured and saved; what was complete before is kept. "
+        f"kvae-train --resume {path} goes on from step 4.\n"
+    )
+    assert [one.name for one in tmp_path.iterdir()] == [".art.run"]
+
+
+def test_pictures_that_changed_since_are_said_and_networks_cannot_change(
+    small, undrawn, folder, tmp_path, capsys, full
+):
+    path = tmp_path / "art.keras"
+    full(True)
+    assert main([*small, "--epochs", "2", "--output", str(path)]) == 2
+    full(False)
+    for number, name in enumerate(("00", "01", "02")):
+        Image.new("RGB", (20, 20), (number, 200, 9)).save(tmp_path / f"{name}.png")
+    more = tmp_path / "more"
+    more.mkdir()
+    for one in [*sorted(folder.glob("*.png"))[:50], *tmp_path.glob("*.png")]:
+        (more / one.name).write_bytes(one.read_bytes())
+    assert main(["--resume", str(path), "--latent-dim", "9"]) == 2
+    assert "`latent_dim` is part of the model and cannot change" in capsys.readouterr().err
+    assert main(["--resume", str(path), "--data", str(more), "--epochs", "4"]) == 0
+    assert "the pictures are not those that this model was trained on before\n" in capsys.readouterr().out
+    assert path.is_file() and not (tmp_path / ".art.run").exists()
+
+
+def test_a_run_that_another_process_trains_is_refused_and_its_name_left_to_it(small, undrawn, tmp_path, capsys, full):
+    path = tmp_path / "art.keras"
+    full(True)
+    assert main([*small, "--output", str(path)]) == 2
+    full(False)
+    capsys.readouterr()
+    code = (
+        "import sys; from kvae.training.folder import RunFolder; assert RunFolder(sys.argv[1]).take(); "
+        "print(1, flush=True); sys.stdin.read()"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(kvae.__file__))}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / ".art.run")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env=environment,
+    ) as other:  # fmt: skip
+        assert other.stdout.readline() == b"1\n"
+        assert main(["--resume", str(path)]) == 2
+        assert capsys.readouterr().err == (
+            f"kvae-train: error: resume: process {other.pid} is training {path}. Wait until it ends, or end it first.\n"
+        )
+        assert main([*small, "--output", str(path)]) == 0
+        printed = capsys.readouterr().out
+        assert f"{path} is being trained by process {other.pid}; this run takes the next name\n" in printed
+        other.stdin.close()
+    assert main(["--resume", str(path)]) == 0 and path.is_file()
+
+
+def test_no_checkpoint_that_is_whole_is_said(small, undrawn, tmp_path, capsys, full):
+    path = tmp_path / "art.keras"
+    full(True)
+    assert main([*small, "--output", str(path)]) == 2
+    capsys.readouterr()
+    (checkpoint,) = (tmp_path / ".art.run").glob("checkpoint-*")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    assert main(["--resume", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert f"{checkpoint} is left out: {checkpoint.name} is torn: its end is missing.\n" in captured.out
+    assert captured.err == (
+        f"kvae-train: error: resume: no checkpoint in {tmp_path / '.art.run'} is whole. "
+        "Remove the folder and train anew.\n"
+    )
 
 
 # ---------------------------------------------------------------------- bad input
@@ -284,24 +439,67 @@ def test_bad_input_ends_in_one_sentence_and_writes_nothing(case, small, bad, tmp
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_run_that_leaves_the_finite_numbers_ends_in_a_sentence_and_saves_nothing(
-    small, tmp_path, capsys, monkeypatch
-):
-    def infinite_from_the_third(*arguments, **options):
-        return (
-            training_batches(*arguments, **options)
-            .enumerate()
-            .map(lambda step, one: one / tf.cast(step < 2, tf.float32))
-        )
+@pytest.fixture
+def infinite_from(monkeypatch):
+    """`infinite_from(step)`: pictures of a run are infinitely bright from that step on, `count` of them."""
 
-    monkeypatch.setattr("kvae.training.run.training_batches", infinite_from_the_third)
-    assert main([*small, "--output", str(tmp_path / "art.keras"), "--json"]) == 2
+    def patch(first, count=10**6):
+        def broken(*arguments, start_step, **options):
+            def one(step, pictures):
+                wrong = (step + start_step >= first) & (step + start_step < first + count)
+                return pictures / tf.cast(~wrong, tf.float32)
+
+            return training_batches(*arguments, start_step=start_step, **options).enumerate().map(one)
+
+        monkeypatch.setattr("kvae.training.run.training_batches", broken)
+
+    return patch
+
+
+def test_a_step_that_leaves_the_finite_numbers_changes_nothing_and_the_run_goes_on(
+    small, undrawn, tmp_path, capsys, infinite_from
+):
+    infinite_from(2, 1)
+    assert main([*small, "--epochs", "2", "--output", str(tmp_path / "art.keras"), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "the distortion was no finite number at step 3; such a step changes nothing\n" in captured.err
+    assert "1 of 8 steps were left out, as they were no finite numbers\n" in captured.err
+    first, second, _ = (json.loads(line) for line in captured.out.splitlines())
+    assert np.isfinite([first["loss"], second["loss"]]).all() and first["step"] == 4
+    card = kvae.load(tmp_path / "art.keras").card
+    assert card["steps"]["step"] == [1, 2, 4, 5, 6, 7, 8]
+
+
+def test_a_run_that_leaves_the_finite_numbers_for_good_ends_in_a_sentence_with_the_last_good_model(
+    small, undrawn, tmp_path, capsys, infinite_from, monkeypatch
+):
+    monkeypatch.setattr("kvae.training.checkpoint.SPACING", 0.0)
+    monkeypatch.setattr("kvae.training.checkpoint.BUDGET", 1e9)
+    infinite_from(6)
+    path = tmp_path / "art.keras"
+    assert main([*small, "--epochs", "20", "--output", str(path), "--json"]) == 2
     captured = capsys.readouterr()
     assert captured.err.splitlines()[-1] == (
-        "kvae-train: error: training: the distortion was no finite number at step 3. "
-        "Try a smaller --learning-rate; nothing was saved over an earlier model."
+        "kvae-train: error: training: the distortion was no finite number at step 7, nor was a step after it finite up "
+        f"to 26. Try a smaller --learning-rate; the last good model, that of step 5, is {path}."
     )
-    assert captured.out == "" and list(tmp_path.iterdir()) == []
+    assert len(captured.out.splitlines()) == 1
+    model = kvae.load(path)
+    assert model.card["step"] == 5 and model.card["steps"]["step"] == [1, 2, 3, 4, 5]
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert [one.name for one in tmp_path.iterdir()] == ["art.keras"]
+    monkeypatch.undo()
+    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
+    assert main(["--resume", str(path), "--epochs", "2", "--output", str(tmp_path / "on"), "--quiet"]) == 0
+
+
+def test_an_absurd_learning_rate_leaves_a_model_of_finite_numbers(small, undrawn, tmp_path, capsys):
+    path = tmp_path / "art.keras"
+    code = main([*small, "--epochs", "30", "--learning-rate", "1", "--output", str(path), "--quiet"])
+    assert code in (0, 2) and "Traceback" not in capsys.readouterr().err
+    model = kvae.load(path)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert np.isfinite(model.card["evaluated"]["loss"])
 
 
 # ---------------------------------------------------------------------- help

@@ -16,7 +16,10 @@ class Recorder(Listener):
     """Keeps what it hears; wants to stop at `last`."""
 
     def __init__(self, last: int | None = None) -> None:
-        self.steps, self.records, self.last = [], [], last
+        self.steps, self.records, self.sentences, self.last = [], [], [], last
+
+    def said(self, sentence):
+        self.sentences.append(sentence)
 
     def stepped(self, step):
         self.steps.append(step)
@@ -26,6 +29,13 @@ class Recorder(Listener):
 
     def wants_stop(self):
         return self.last is not None and len(self.steps) >= self.last
+
+
+class Number:
+    """A variable that is only ever assigned to."""
+
+    def assign(self, value):
+        self.value = value
 
 
 class Clock:
@@ -53,6 +63,7 @@ def made(listener=None, *, autoencoder=False, **options) -> Loop:
         stop_training=False,
         beta=0.1,
         optimizer=SimpleNamespace(learning_rate=None),
+        metrics=[],
     )
     settings = {"pictures": 22, "batch_size": 8, "learning_rate": 0.01, "total_steps": 30, "minutes": None, **options}
     made = Loop(model, None, listener or Listener(), **settings)
@@ -225,12 +236,36 @@ def test_the_last_step_ends_the_run_without_calling_it_stopped():
         ({"distortion": 5.0, "rate": np.inf, "loss": np.inf}, "rate"),
     ],
 )
-def test_a_term_that_is_no_number_ends_the_run_in_a_sentence(logs, term):
-    loop = made(first_step=41)
+def test_a_term_that_is_no_number_is_left_out_said_once_and_ends_the_run_after_twenty_in_a_row(logs, term):
+    heard = Recorder()
+    loop = made(heard, first_step=41)
     loop.on_epoch_begin(0)
-    with pytest.raises(Diverged, match=rf"^training: the {term} was no finite number at step 42\. Try a smaller --lea"):
+    for batch in range(19):
+        loop.on_train_batch_end(batch, {**logs, "kl_weight": 0.1})
+    assert heard.sentences == [f"the {term} was no finite number at step 42; such a step changes nothing"]
+    sentence = rf"^the {term} was no finite number at step 42, nor was a step after it finite up to 61\.$"
+    with pytest.raises(Diverged, match=sentence):
         loop.on_train_batch_end(0, {**logs, "kl_weight": 0.1})
-    assert loop.steps["step"] == []
+    assert loop.steps["step"] == [] and heard.steps == [] and loop.skipped == 20
+
+
+def test_a_batch_that_is_left_out_leaves_the_means_of_the_epoch_as_they_were():
+    heard, values, nothing = Recorder(), batches(3), {"distortion": np.nan, "rate": 1.0, "loss": np.nan}
+    loop = made(heard)
+    metrics = [SimpleNamespace(name=name, total=Number(), count=Number()) for name in TERMS]
+    loop.vae.metrics = metrics
+    loop.on_epoch_begin(0)
+    first, second = running_means(values[:2], [8, 8])
+    loop.on_train_batch_end(0, first)
+    loop.on_train_batch_end(1, nothing)
+    for metric, count in zip(metrics, (8, 8, 1, 8), strict=True):
+        assert metric.count.value == count and metric.total.value == pytest.approx(count * first[metric.name])
+    assert loop.skipping
+    loop.step -= 1  # the means are of two full batches
+    loop.on_train_batch_end(2, second)
+    assert not loop.skipping and loop.skipped == 1
+    found = [(step.distortion, step.rate, step.loss) for step in heard.steps]
+    np.testing.assert_allclose(found, values[:2][:, [0, 1, 3]], rtol=1e-4)
 
 
 def test_held_out_terms_that_are_no_numbers_end_the_run_before_they_are_told():
@@ -239,7 +274,7 @@ def test_held_out_terms_that_are_no_numbers_end_the_run_before_they_are_told():
     loop.evaluation = lambda batches: SimpleNamespace(distortion=np.nan, rate=1.0, loss=np.nan, psnr=np.nan)
     loop.on_epoch_begin(0)
     loop.on_train_batch_end(0, {"distortion": 5.0, "rate": 1.0, "kl_weight": 0.1, "loss": 5.1})
-    with pytest.raises(Diverged, match="held-out pictures was no finite number at step 1"):
+    with pytest.raises(Diverged, match="^the distortion of the held-out pictures was no finite number at step 1\\.$"):
         loop.on_epoch_end(0, {"distortion": 5.0, "rate": 1.0, "loss": 5.1})
     assert heard.records == [] and loop.history["epoch"] == []
 

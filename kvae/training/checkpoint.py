@@ -1,0 +1,180 @@
+"""What a run must not lose: its last good state, in memory and in its folder, from which it goes on bit for bit."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from kvae.files.arrays import DTYPES
+from kvae.model import VAE
+from kvae.training.finite import finite
+from kvae.training.folder import RunFolder
+from kvae.training.listener import Listener
+
+if TYPE_CHECKING:
+    from kvae.training.loop import Loop
+
+FORMAT = 1
+BUDGET = 0.02  # of the time of training
+SPACING = 5.0  # seconds between two checkpoints, at least: small models need none more often
+FIRST = 0.2  # seconds that the first is expected to take
+
+
+@dataclass(frozen=True)
+class State:
+    """A run between two steps: all variables of the model, of its optimizer and of the running means, and the records."""
+
+    step: int
+    about: bytes  # JSON
+    arrays: list[np.ndarray]
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number of it is one."""
+        return all(np.isfinite(one).all() for one in self.arrays if one.dtype.kind == "f")
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A run that ended without its model: the model as it was at `step`, and all that the run needs to go on."""
+
+    folder: RunFolder
+    step: int
+    model: VAE
+    loop: dict[str, Any]  # the loop's state
+    metrics: list[np.ndarray]  # of the running means of the epoch
+    within: bool = True  # whether the epoch is the same, so that they may go on
+
+    @property
+    def output(self) -> Path:
+        """The model that the run is to leave."""
+        return self.folder.model
+
+
+class Keeper:
+    """Keeps the last good state of a run: in memory, and in `folder` whenever that fits into BUDGET.
+
+    A state is good once the batch after it had finite terms and gradients: its weights, too, were sound. So it is taken
+    after one batch and written after the next.
+    """
+
+    def __init__(
+        self, model: VAE, folder: RunFolder, listener: Listener, settings: Mapping[str, Any], pictures: str
+    ) -> None:
+        self.folder, self._model, self._listener = folder, model, listener
+        self._settings, self._pictures = dict(settings), pictures
+        self._pending: State | None = None
+        self._good: State | None = None
+        self._spent, self._cost, self._last = 0.0, FIRST, 0.0
+        self._before = 0.0  # what was spent before the pending one
+        self._complained = False
+        self._kept: int | None = max(folder.steps(), default=None)
+
+    @property
+    def kept(self) -> int | None:
+        """The step of the newest checkpoint in the folder."""
+        return self._kept
+
+    def began(self, loop: "Loop") -> None:
+        """The state that training sets out from is good."""
+        self._good = self._taken(loop)
+
+    def stepped(self, loop: "Loop", seconds: float, *, take: bool = True) -> None:
+        """A good batch ended, `seconds` after training began; `take` is False where its epoch is yet to be recorded."""
+        before = time.perf_counter()
+        if self._pending is not None:
+            state, self._pending = self._pending, None
+            if state.finite:
+                self._good = state
+                self._write(state)
+            self._spent += time.perf_counter() - before
+            self._cost, self._last = self._spent - self._before, seconds
+        if take:
+            self.offered(loop, seconds)
+
+    def offered(self, loop: "Loop", seconds: float) -> None:
+        """Take the state as it is now, if it is time."""
+        if seconds - self._last < SPACING or self._spent + self._cost > BUDGET * seconds:
+            return
+        before = time.perf_counter()
+        self._before = self._spent
+        self._pending = self._taken(loop)
+        self._spent += time.perf_counter() - before
+
+    def doubted(self) -> None:
+        """A batch went wrong: the state before it may be why."""
+        self._pending = None
+
+    def hold(self, loop: "Loop") -> None:
+        """Write the state as it is, whatever it costs: the run ends before its model could be delivered."""
+        if loop.skipping or self._kept == loop.step:
+            return
+        state = self._taken(loop)
+        if state.finite:
+            self._write(state)
+
+    def delivered(self) -> None:
+        """The model is the place to go on from now."""
+        self.folder.remove()
+
+    def go_back(self, loop: "Loop") -> None:
+        """Give the model the last good state, and the loop its records."""
+        assert self._good is not None
+        restore(self._model, self._good.arrays)
+        loop.go_back(self._good.step, json.loads(self._good.about))
+
+    def _taken(self, loop: "Loop") -> State:
+        model = self._model
+        about = {
+            "format": FORMAT,
+            "model": None if model.foreign else model.get_config(),
+            "settings": self._settings,
+            "pictures": self._pictures,
+            "loop": loop.state(),
+            "history": loop.history,
+            "steps": loop.steps,
+            "balance": loop.balance,
+        }
+        return State(
+            loop.step, json.dumps(finite(about), allow_nan=False).encode(), [_array(one) for one in _variables(model)]
+        )
+
+    def _write(self, state: State) -> None:
+        try:
+            self.folder.write(state.step, state.about, state.arrays)
+            self._kept, self._complained = state.step, False
+        except OSError as error:
+            if not self._complained:
+                kept = "there is none" if self._kept is None else f"that of step {self._kept} is still there"
+                self._listener.said(
+                    f"no checkpoint of step {state.step} could be written ({error.strerror or error}); {kept}. "
+                    "The run goes on."
+                )
+            self._complained = True
+
+
+def restore(model: VAE, arrays: list[np.ndarray]) -> None:
+    """Give every variable of `model` and its optimizer its number back.
+
+    Raises:
+        ValueError: they are of another model.
+    """
+    variables = _variables(model)
+    if [tuple(one.shape) for one in variables] != [one.shape for one in arrays]:
+        raise ValueError("resume: the checkpoint is not of this model. Train anew.")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _variables(model: VAE) -> list[keras.Variable]:
+    return [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+
+
+def _array(variable: keras.Variable) -> np.ndarray:
+    array = np.asarray(keras.ops.convert_to_numpy(variable))
+    return array if array.dtype.name in DTYPES else array.astype("float32")  # bfloat16, exactly

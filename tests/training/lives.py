@@ -1,0 +1,77 @@
+"""Runs that are killed, each in a process of its own: forked from one that has imported TensorFlow but not begun to use it.
+
+    python lives.py FOLDER      reads orders, one JSON object a line, and forks a child for each
+
+An order says what to train, or which run to go on with, and in which file descriptor the child notes its steps.
+"""
+
+import json
+import os
+import sys
+import traceback
+
+
+def main() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from kvae.lean import lean_imports
+
+    with lean_imports():
+        import kvae.training.checkpoint
+        import kvae.training.delivery
+        import kvae.training.going_on
+        import kvae.training.run
+
+    # every step has its checkpoint, so that a kill falls into the writing of one, too
+    kvae.training.checkpoint.SPACING, kvae.training.checkpoint.BUDGET = 0.0, 1e9
+    kvae.training.delivery.draw_run = lambda *arguments, **options: None
+    print("ready", flush=True)
+    for line in sys.stdin:
+        child = os.fork()
+        if child:
+            print(child, flush=True)
+            continue
+        try:
+            live(json.loads(line))
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+        os._exit(0)
+
+
+def live(order: dict) -> None:
+    """Train to the end, noting every step in the file `notes`, and at the end what the model is worth."""
+    import keras
+
+    from kvae.images.paintings import paint_many
+    from kvae.training.going_on import interrupted, run_of
+    from kvae.training.listener import Listener
+    from kvae.training.run import resumed, train
+
+    # appended to and not buffered: what was noted before the kill stays
+    notes = os.open(order["notes"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    class Noting(Listener):
+        def stepped(self, step):
+            os.write(notes, b"%d\n" % step.step)
+
+    listener = Noting()
+    pictures = paint_many(range(60), size=16, seed=3)[0]
+    folder, settings, earlier = run_of(order["output"]), order["settings"], None
+    if folder is not None:
+        earlier = interrupted(folder, lambda sentence: None)
+        settings = {name: value for name, value in resumed(earlier, {}).items() if name != "data"}
+    run = train(pictures, output=order["output"], listener=listener, resume=earlier, **settings)
+    import hashlib
+
+    digest = hashlib.sha256()
+    model = run.model
+    for variable in [*model.variables, *model.optimizer.variables]:
+        digest.update(keras.ops.convert_to_numpy(variable).tobytes())
+    kept = {key: value for key, value in run.history.items() if key not in ("seconds", "images_per_second")}
+    told = {"digest": digest.hexdigest(), "history": kept, "steps": run.steps, "path": str(run.path)}
+    os.write(notes, json.dumps(told).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

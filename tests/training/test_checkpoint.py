@@ -1,0 +1,104 @@
+"""When the state of a run is taken, when it is written, and what a run goes back to; driven by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from kvae.model import VAE
+from kvae.training import checkpoint
+from kvae.training.checkpoint import Keeper, restore
+from kvae.training.folder import RunFolder
+from kvae.training.listener import Listener
+from kvae.training.optimizer import FusedAdam
+
+
+class Clock:
+    """Taking and writing cost `cost` seconds each."""
+
+    def __init__(self, cost: float) -> None:
+        self.now, self.cost = 0.0, cost
+
+    def perf_counter(self) -> float:
+        self.now += self.cost
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def model() -> VAE:
+    model = VAE(image_shape=(16, 16, 3), network="conv", widths=(8,), latent_dim=2, weighting="pi")
+    model.compile(FusedAdam(1e-3))
+    return model
+
+
+def loop_at(step: int) -> SimpleNamespace:
+    records = {"history": {}, "steps": {}, "balance": {}}
+    return SimpleNamespace(step=step, skipping=False, state=lambda: {"batches": step}, **records)
+
+
+@pytest.fixture
+def keeper(model, tmp_path):
+    folder = RunFolder(tmp_path / ".art.run")
+    assert folder.take()
+    keeper = Keeper(model, folder, Listener(), {}, "hash")
+    keeper.began(loop_at(0))
+    yield keeper
+    folder.release()
+
+
+def written(keeper, monkeypatch) -> list[int]:
+    steps: list[int] = []
+    monkeypatch.setattr(keeper.folder, "write", lambda step, about, arrays: steps.append(step))
+    return steps
+
+
+@pytest.mark.parametrize("cost", [0.001, 0.05, 1.0])
+def test_checkpoints_take_at_most_a_fiftieth_of_the_time_and_come_at_most_every_five_seconds(keeper, monkeypatch, cost):
+    clock = Clock(cost)
+    monkeypatch.setattr(checkpoint, "time", clock)
+    steps = written(keeper, monkeypatch)
+    seconds = 0.0
+    for step in range(1, 6_000):
+        seconds += 0.1
+        keeper.stepped(loop_at(step), seconds)
+    assert 2 * cost * len(steps) <= 0.02 * seconds + 2 * cost
+    assert len(steps) >= 0.8 * min(seconds / 5.0, 0.02 * seconds / (2 * cost))
+    assert np.diff(steps).min() >= 50
+
+
+def test_a_state_is_written_once_the_batch_after_it_went_well(keeper, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SPACING", 0.0)
+    monkeypatch.setattr(checkpoint, "BUDGET", 1e9)
+    steps = written(keeper, monkeypatch)
+    keeper.stepped(loop_at(1), 1.0)
+    assert steps == []
+    keeper.stepped(loop_at(2), 2.0)
+    assert steps == [1]
+    keeper.doubted()  # the batch after step 2 went wrong: so its weights may have been
+    keeper.stepped(loop_at(4), 4.0, take=False)
+    assert steps == [1]
+
+
+def test_a_state_that_is_no_finite_number_is_never_written(keeper, model, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SPACING", 0.0)
+    monkeypatch.setattr(checkpoint, "BUDGET", 1e9)
+    steps = written(keeper, monkeypatch)
+    kernel = model.mean_head.kernel
+    good = kernel.numpy().copy()
+    keeper.stepped(loop_at(1), 1.0)
+    broken = good.copy()
+    broken[0, 0] = np.nan
+    kernel.assign(broken)
+    keeper.stepped(loop_at(2), 2.0)
+    keeper.stepped(loop_at(3), 3.0)
+    keeper.hold(loop_at(4))
+    assert steps == [1]
+    ended: list[int] = []
+    keeper.go_back(SimpleNamespace(go_back=lambda step, about: ended.append(step)))
+    assert ended == [1]
+    np.testing.assert_array_equal(kernel.numpy(), good)
+
+
+def test_the_arrays_of_another_model_are_refused(model):
+    with pytest.raises(ValueError, match="is not of this model"):
+        restore(model, [np.zeros(3, "float32")])

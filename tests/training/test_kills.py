@@ -1,0 +1,150 @@
+"""A run that is killed at random moments, and goes on each time, ends like one that was left alone: bit for bit."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import kvae
+from kvae.training.folder import RunFolder
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+SMALL = {
+    "size": 16,
+    "network": "conv",
+    "widths": [8],
+    "latent_dim": 4,
+    "batch_size": 16,  # three batches of 16 and one of 7
+    "epochs": 5,
+    "augment": True,
+    "balance_every": 0,
+}
+# every way in which a weighting can keep a state, and both precisions
+RUNS = {
+    "constant": {},
+    "pi": {"weighting": "pi", "target_rate": 3.0},
+    "geco": {"weighting": "geco", "target_distortion": 20.0, "precision": "mixed_bfloat16"},
+    "cyclical": {"weighting": "cyclical"},
+    "learned": {"weighting": "learned", "rate": "tc"},
+}
+KILLS = 4  # of each run: 20 in all
+
+
+class Lives:
+    """Forks runs from a warm process, and kills them."""
+
+    def __init__(self, folder: Path) -> None:
+        surroundings = {
+            **os.environ, "PYTHONPATH": str(Path(kvae.__file__).parents[1]), "KVAE_CACHE": str(folder / "cache"),
+        }  # fmt: skip
+        self._errors = open(folder / "errors", "w+")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("lives.py"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self._errors, text=True, env=surroundings, cwd=folder,
+        )  # fmt: skip
+        self._answer()
+
+    def _answer(self) -> str:
+        answer = self._process.stdout.readline().strip()
+        assert answer, self.errors()
+        return answer
+
+    def errors(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read()[-3000:]
+
+    def begin(self, output: Path, settings: dict, notes: Path) -> int:
+        order = {"output": str(output), "settings": settings, "notes": str(notes)}
+        notes.touch()
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._answer())
+
+    def end(self) -> None:
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._errors.close()
+
+
+@pytest.fixture(scope="module")
+def lives(tmp_path_factory):
+    lives = Lives(tmp_path_factory.mktemp("lives"))
+    yield lives
+    lives.end()
+
+
+def gone(process: int) -> bool:
+    """Whether it has ended; its parent does not wait for it, so it stays as a zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def noted(notes: Path) -> list:
+    """The steps of all lives, and at the end what the last one told."""
+    return [json.loads(line) for line in notes.read_text().splitlines()]
+
+
+def until(condition, lives: Lives, seconds: float = 100.0) -> None:
+    last = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < last, lives.errors()
+        time.sleep(0.002)
+
+
+def killed(lives: Lives, folder: Path, settings: dict, kills: int, chance: random.Random) -> tuple[dict, list]:
+    """What a run tells that is killed so often, and the steps of all its lives."""
+    notes, output = folder / "killed", folder / "killed.keras"
+    total = 4 * settings["epochs"]
+    for number in range(kills):
+        begun = len(noted(notes)) if notes.exists() else 0
+        process = lives.begin(output, settings, notes)
+        reached = max(RunFolder.beside(output).steps(), default=0)
+        left = max(1, total - reached - 1)
+        steps = chance.randint(1, max(1, min(left, 2 * left // (kills - number + 1))))
+        until(lambda: len(noted(notes)) >= begun + steps or gone(process), lives)  # noqa: B023
+        time.sleep(chance.uniform(0.0, 0.03))  # a step takes that long, and its checkpoint is written in it
+        assert not gone(process), lives.errors()
+        os.kill(process, signal.SIGKILL)
+        until(lambda: gone(process), lives)  # noqa: B023
+        assert not output.exists()
+    process = lives.begin(output, settings, notes)
+    until(lambda: gone(process), lives)
+    *steps, told = noted(notes)
+    assert isinstance(told, dict), lives.errors()
+    return told, steps
+
+
+def check(lives: Lives, folder: Path, settings: dict, kills: int, seed: int) -> None:
+    alone = lives.begin(folder / "whole.keras", settings, folder / "whole")  # meanwhile
+    found, steps = killed(lives, folder, settings, kills, random.Random(seed))
+    until(lambda: gone(alone), lives)
+    *_, expected = noted(folder / "whole")
+    assert isinstance(expected, dict), lives.errors()
+    assert found["digest"] == expected["digest"]
+    assert found["history"] == expected["history"] and found["steps"] == expected["steps"]
+    # each life went on near to where the one before it ended: at most the step that was not yet known to be good,
+    # and the one that was being written
+    again = [earlier - later for earlier, later in zip(steps, steps[1:], strict=False) if later <= earlier]
+    assert max(again, default=0) <= 2 and sorted(set(steps)) == list(range(1, 4 * settings["epochs"] + 1))
+    assert sorted(one.name for one in folder.iterdir()) == ["killed", "killed.keras", "whole", "whole.keras"]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_that_is_killed_four_times_ends_with_the_weights_of_one_that_was_not(lives, tmp_path, name):
+    check(lives, tmp_path, {**SMALL, **RUNS[name]}, KILLS, seed=len(name))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_that_is_killed_twenty_times_ends_with_the_weights_of_one_that_was_not(lives, tmp_path, name):
+    check(lives, tmp_path, {**SMALL, **RUNS[name], "epochs": 15}, 20, seed=20 + len(name))
