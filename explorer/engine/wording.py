@@ -20,9 +20,10 @@ FORM = {  # as `explorer.ui.terms.LABELS` names them
     "minutes": "Length",
     "data": "Pictures to learn from",
     "output": "place for the model",
+    "resume": "Model to go on with",
 }
 _ITSELF = {"epochs": "{} passes", "minutes": "{} minutes", "output": "{}"}  # where the value says what it is
-_COMMANDS = {"with kvae-train": "on the Train page"}
+_COMMANDS = {"with kvae-train": "on the Train page", "kvae-train --resume": "on the command line, resuming"}
 _FLAG = re.compile(r"(\b[Uu]se )?(?<![\w-])--([a-z]+(?:-[a-z]+)*)(?: (\S+?)(?=[.,;:]?(?:\s|$)))?")
 
 

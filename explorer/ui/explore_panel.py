@@ -17,7 +17,7 @@ from explorer.ui.weight import WeightKnob
 if TYPE_CHECKING:
     from explorer.ui.explore import ExplorePage
 
-WIDTH = 424
+WIDTH = 432
 _PLAIN = "A plain autoencoder was trained without a KL term: there is no weight to turn."
 _FIXED = (
     "This network was trained at this weight, and its pictures do not follow another one. "

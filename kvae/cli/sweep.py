@@ -88,7 +88,7 @@ def _report(result: Any, *, as_json: bool, quiet: bool) -> None:
         )  # fmt: skip
     console = Console()
     console.print(table)
-    console.print(f"page {result.page}\nfigure {result.figure}", highlight=False, markup=False)
+    console.print(f"page {result.page}\nfigure {result.figure}", highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

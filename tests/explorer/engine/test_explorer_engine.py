@@ -141,7 +141,7 @@ def test_the_picture_follows_the_kl_weight_and_the_model_keeps_its_own(opened, r
 
 def test_only_the_newest_request_of_a_lane_is_served(opened):
     latents = np.zeros((1, 6), np.float32)
-    opened.post(m.Decode(np.zeros((2000, 6), np.float32)), "picture")
+    opened.post(m.Decode(np.zeros((10_000, 6), np.float32)), "picture")
     tickets = [opened.post(m.Decode(latents), "picture") for _ in range(20)]
     strips = [opened.post(m.Decode(np.zeros((50, 6), np.float32)), "strips") for _ in range(5)]
     for last in (tickets[-1], strips[-1]):
