@@ -100,19 +100,9 @@ def load(path: str | os.PathLike[str], *, trust: bool = False, custom_objects: d
 def _made(blueprint: Blueprint, archive: Archive) -> VAE:
     """The model of a blueprint with the weights in its archive; nothing of its size is made before they are known to fit."""
     settings, size = blueprint.config, blueprint.weights_size
-    try:
-        if 4 * _fewest(settings) > size:
-            raise Refused(UNEQUAL)
-        plan, kept = planned(lambda: VAE(**settings), _maker(blueprint.optimizer))
-    except Refused:
-        raise
-    except (ValueError, TypeError, OverflowError):
-        raise Refused("has settings that do not go together. Open a file that kvae saved.") from None
-    needed = sum(one.size for one in kept.values())
-    if not needed <= size <= needed + AROUND + AROUND_EACH * len(kept):
+    kept = laid_out(settings, size, blueprint.optimizer)
+    if size > sum(one.size for one in kept.values()) + AROUND + AROUND_EACH * len(kept):
         raise Refused(UNEQUAL)
-    if _values(plan) > MOST_VALUES:
-        raise Refused("needs over half a gigabyte to show one picture. Open a smaller model.")
     values = _values_of(kept, archive.read(WEIGHTS), settings)
     model = VAE(**settings)
     maker = _maker(blueprint.optimizer)
@@ -125,6 +115,27 @@ def _made(blueprint: Blueprint, archive: Archive) -> VAE:
         variable.assign(values.pop(path))
     model.card = blueprint.card
     return model
+
+
+def laid_out(settings: dict[str, Any], size: int, optimizer: Optimizer | None = None) -> dict[str, Kept]:
+    """What the model of `settings` keeps, found out before anything of its size is made; `size` bytes are stored of it.
+
+    Raises:
+        Refused: settings that make no model, a model of more bytes, or one too large to be used.
+    """
+    try:
+        if 4 * _fewest(settings) > size:
+            raise Refused(UNEQUAL)
+        plan, kept = planned(lambda: VAE(**settings), _maker(optimizer))
+    except Refused:
+        raise
+    except (ValueError, TypeError, OverflowError):
+        raise Refused("has settings that do not go together. Open a file that kvae saved.") from None
+    if sum(one.size for one in kept.values()) > size:
+        raise Refused(UNEQUAL)
+    if _values(plan) > MOST_VALUES:
+        raise Refused("needs over half a gigabyte to show one picture. Open a smaller model.")
+    return kept
 
 
 def _fewest(settings: dict[str, Any]) -> int:

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from kvae.blueprint import read_settings
+from kvae.files.refusal import Refused, sentence
 from kvae.model import VAE
-from kvae.saving import load
+from kvae.saving import laid_out, load
+from kvae.settings import check
 from kvae.training.checkpoint import FORMAT, Interrupted, restore
 from kvae.training.folder import RunFolder
 from kvae.training.optimizer import FusedAdam
@@ -90,8 +93,14 @@ def _taken_over(folder: RunFolder, step: int, about: dict[str, Any], arrays: lis
     config = about["model"]
     if config is None:
         raise ValueError("resume: this run has networks of your own, which its folder does not hold. Train anew.")
-    model = VAE.from_config(config)
-    model.compile(FusedAdam(float(about["settings"]["learning_rate"])))
+    # a run folder may come from a stranger, as a model may
+    try:
+        settings = read_settings(config)
+        laid_out(settings, sum(array.nbytes for array in arrays))
+    except Refused as error:
+        raise ValueError(f"resume: {sentence(folder.path, error)}") from None
+    model = VAE(**settings)
+    model.compile(FusedAdam(check("learning_rate", about["settings"]["learning_rate"], "resume")))
     restore(model, arrays)
     model.card = {
         "settings": about["settings"],
