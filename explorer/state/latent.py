@@ -12,6 +12,7 @@ from explorer.messages import ModelInfo
 Mode = Literal["dimensions", "directions"]
 
 REACH = 4.0  # a slider goes from -REACH to +REACH standard deviations
+WIDEST = 3.0  # a filmstrip goes from -WIDEST to +WIDEST standard deviations
 COLLAPSED_RATE = 0.01  # nats: below it a dimension says nothing about the picture
 COLLAPSED_VARIANCE = 0.01  # of the posterior mean over the pictures: below it a dimension is not active
 HELD = 0.05  # a direction with less of its squared length than this left unlocked is itself locked
@@ -160,9 +161,9 @@ class Axis:
         free = np.delete(self.direction, list(state.locked))
         return bool(free @ free < HELD)
 
-    def stops(self, count: int, widest: float = 3.0) -> np.ndarray:
-        """`count` slider values, evenly from -widest to +widest standard deviations."""
-        return self.centre + self.unit * np.linspace(-widest, widest, count)
+    def stops(self, count: int) -> np.ndarray:
+        """`count` slider values, evenly from -WIDEST to +WIDEST standard deviations."""
+        return self.centre + self.unit * np.linspace(-WIDEST, WIDEST, count)
 
     def frames(self, state: LatentState, count: int) -> np.ndarray:
         """The latents of the filmstrip, float32 (count, latent): `state` with this slider at each stop, locked or not."""

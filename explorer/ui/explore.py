@@ -21,7 +21,9 @@ from explorer.ui.picture import SUFFIXES
 from explorer.ui.preferences import Preferences
 from explorer.ui.undo import History
 
-FRAME = 16  # ms between two questions for a picture: one picture of a 60 Hz screen
+FRAME = (
+    8  # ms between two questions for a picture: a mouse speaks every 8 ms, and the newest question replaces older ones
+)
 _SMOOTH = "explore/smooth"
 _WAITING = "Until then you see the nearest stored picture."
 

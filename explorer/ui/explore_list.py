@@ -1,18 +1,24 @@
-"""The list of sliders: the informative ones in order, the collapsed ones folded away and built only when unfolded."""
+"""The list of sliders: the informative ones in order, the collapsed ones folded away and built only when unfolded.
+
+A hundred rows at once would stop the window for a tenth of a second: those in view are built first, the others a few
+at a time.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
-from PyQt6.QtGui import QKeyEvent, QResizeEvent
-from PyQt6.QtWidgets import QDoubleSpinBox, QScrollArea, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtGui import QHelpEvent, QKeyEvent, QResizeEvent
+from PyQt6.QtWidgets import QDoubleSpinBox, QScrollArea, QToolButton, QToolTip, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
 from explorer.state.latent import Axis, LatentState
 from explorer.ui import terms, theme
+from explorer.ui.later import later
 from explorer.ui.sliders import SliderRow
 
 _FARTHEST = 1e4  # what can be typed: a code of an autoencoder may lie far out
+_FIRST, _MORE = 6, 4  # rows built at once, and in each turn after that
 
 
 class SliderList(QScrollArea):
@@ -34,9 +40,11 @@ class SliderList(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._rows: list[SliderRow] = []
         self._axes: tuple[Axis, ...] = ()
-        self._state: LatentState | None = None
+        self._state: LatentState | None = None  # the one shown
         self._current: SliderRow | None = None
-        self._inside = QWidget(self)
+        self._coming: tuple[Axis, ...] = ()  # whose rows are still to be built
+        self._turn = later(self, 5, self._build_more)
+        self._inside = _Rows(self)
         self._layout = QVBoxLayout(self._inside)
         self._layout.setContentsMargins(0, 0, theme.UNIT // 2, 0)
         self._layout.setSpacing(0)
@@ -90,15 +98,31 @@ class SliderList(QScrollArea):
         del self._rows[len(axes) :]
         for row, axis in zip(self._rows, axes, strict=False):
             row.set_axis(axis)
-        for axis in axes[len(self._rows) :]:
-            self._rows.append(self._row(axis))
-        shown = sum(not axis.collapsed for axis in axes)  # the fold stands between the two kinds
-        self._layout.removeWidget(self.fold)
-        self._layout.insertWidget(shown, self.fold)
-        self._order_tabs(shown)
-        self.setUpdatesEnabled(True)
+        self._layout.removeWidget(self.fold)  # it stands between the two kinds
+        self._layout.insertWidget(sum(not row.axis.collapsed for row in self._rows), self.fold)
+        self._coming = axes[len(self._rows) :]
+        self._add(_FIRST - len(self._rows))
         self._layout.activate()
+        self._turn.start()  # painted in a turn of their own, too
+
+    def _add(self, count: int) -> None:
+        """Build the next `count` rows."""
+        now, self._coming = self._coming[: max(count, 0)], self._coming[max(count, 0) :]
+        for axis in now:
+            row = self._row(axis)
+            self._layout.insertWidget(len(self._rows) + axis.collapsed, row)
+            self._rows.append(row)
+        if not self._coming:
+            self._order_tabs(sum(not row.axis.collapsed for row in self._rows))
         self.uncovered.emit()
+
+    def _build_more(self) -> None:
+        self.setUpdatesEnabled(True)
+        if self._coming:
+            self._add(_MORE)
+            self._turn.start()
+        if self._state is not None:
+            self.show_state(self._state)
 
     def _order_tabs(self, shown: int) -> None:
         """Tab comes to one row, then to the fold: not through a hundred sliders."""
@@ -129,8 +153,6 @@ class SliderList(QScrollArea):
         row.lock_wanted.connect(lambda: self.lock_wanted.emit(row.axis))
         row.entry_wanted.connect(lambda text: self._edit(row, text))
         row.step_wanted.connect(lambda way: self._step(row, way))
-        # above the stretch; the fold is put to its place afterwards
-        self._layout.insertWidget(self._layout.count() - 1, row)
         return row
 
     def show_state(self, state: LatentState) -> None:
@@ -160,6 +182,18 @@ class SliderList(QScrollArea):
 
 def _nothing(value: float) -> None:
     pass
+
+
+class _Rows(QWidget):
+    """Holds the rows, and explains them: an `event` of each row's own would be called for everything that happens to it."""
+
+    def event(self, event: QEvent | None) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            row = self.childAt(event.pos())
+            if isinstance(row, SliderRow):
+                QToolTip.showText(event.globalPos(), row.explanation(row.mapFromParent(event.pos())), row)
+                return True
+        return super().event(event)
 
 
 class _Entry(QDoubleSpinBox):

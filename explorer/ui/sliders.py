@@ -1,10 +1,9 @@
 """A slider with its filmstrip, number and lock in one light widget that paints itself: 128 of them are quickly built."""
 
-from PyQt6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
     QFocusEvent,
-    QHelpEvent,
     QImage,
     QKeyEvent,
     QMouseEvent,
@@ -12,10 +11,10 @@ from PyQt6.QtGui import (
     QPaintEvent,
     QWheelEvent,
 )
-from PyQt6.QtWidgets import QAbstractSlider, QSizePolicy, QToolTip, QWidget
+from PyQt6.QtWidgets import QAbstractSlider, QSizePolicy, QWidget
 from superqt.utils import signals_blocked
 
-from explorer.state.latent import REACH, Axis
+from explorer.state.latent import REACH, WIDEST, Axis
 from explorer.ui import terms, theme
 
 FRAMES = 7  # pictures of a filmstrip, at -3, -2 ... +3 standard deviations: above the places of the slider they show
@@ -148,7 +147,8 @@ class SliderRow(QAbstractSlider):
 
     def frame_rect(self, frame: int) -> QRectF:
         """Where frame 0 ... FRAMES - 1 is: centred above the value it shows."""
-        size, middle = self.frame_size(), self._x(float(self.axis.stops(FRAMES)[frame]))
+        size, room = self.frame_size(), self.strip_rect()
+        middle = room.x() + room.width() / 2 + WIDEST * (2 * frame / (FRAMES - 1) - 1) * self._pitch()
         return QRectF(round(middle - size.width() / 2), self.strip_rect().y(), size.width(), size.height())
 
     # ------------------------------------------------------------------ painting
@@ -333,25 +333,18 @@ class SliderRow(QAbstractSlider):
 
     # ------------------------------------------------------------------ explanations
 
-    def event(self, event: QEvent | None) -> bool:
-        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(event.globalPos(), self.explanation(event.pos().x(), event.pos().y()), self)
-            return True
-        return super().event(event)
-
-    def explanation(self, x: int, y: int) -> str:
+    def explanation(self, where: QPoint) -> str:
         """What stands at this place, in a sentence."""
-        where = QPointF(x, y)
-        if self.lock_rect().contains(where.toPoint()):
+        if self.lock_rect().contains(where):
             if self.axis.direction is not None:
                 return "Locks belong to latent dimensions: lock them there." if self._locked else ""
             return f"{'Unlock' if self._locked else 'Lock'} (L). {terms.explain('lock')}"
-        if self.number_rect().contains(where.toPoint()):
+        if self.number_rect().contains(where):
             return "Click, or press Enter, to type a number."
-        if x < _NAME:
+        if where.x() < _NAME:
             term = "rate_per_dimension" if self.axis.direction is None else "principal"
             return f"{self.title()}{': ' + self.worth() if self.worth() else ''}. {terms.explain(term)}"
-        if y <= self.strip_rect().bottom():
+        if where.y() <= self.strip_rect().bottom():
             return f"{terms.explain('filmstrip')} Click a picture to go there."
         return "Drag, or ← and → (Shift: coarse, Ctrl: fine). Double-click the handle, or Home, to reset."
 

@@ -7,6 +7,7 @@ button that matters most on a page has `setProperty("primary", True)`, a button 
 
 import contextlib
 from dataclasses import dataclass
+from functools import cache
 
 from PyQt6.QtCore import QObject, QSize, Qt, QTemporaryDir, pyqtSignal
 from PyQt6.QtGui import QColor, QGuiApplication, QIcon, QPalette
@@ -154,6 +155,7 @@ def stroke(width: float) -> float:
     return width * (app.devicePixelRatio() if isinstance(app, QGuiApplication) else 1.0)
 
 
+@cache
 def mixed(one: str, other: str, share: float) -> str:
     """The colour `share` of the way from `one` to `other`, all "#rrggbb"."""
     pairs = ((int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5))

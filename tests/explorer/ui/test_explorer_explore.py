@@ -207,11 +207,36 @@ def test_collapsed_sliders_are_folded_and_counted(qtbot, page):
     assert [row.axis.index for row in rows.rows] == [3, 1, 0, 2, 5, 4]
     assert rows.fold.text() == "▸ 2 collapsed"
     qtbot.mouseClick(rows.fold, LEFT)
+    qtbot.waitUntil(lambda: len(rows.rows) == 8)
     assert [row.axis.index for row in rows.rows] == [3, 1, 0, 2, 5, 4, 6, 7]
     assert rows.fold.text() == "▾ 2 collapsed"
     assert rows.rows[6].number == pytest.approx(float(page.point()[6]))
     qtbot.mouseClick(rows.fold, LEFT)
     assert len(rows.rows) == 6
+
+
+def test_a_hundred_sliders_come_a_few_at_a_time_in_order_and_with_their_values(qtbot, page, fake_bridge, model_info):
+    count = 100
+    latents = np.zeros((1, count), np.float32)
+    latents[0] = np.linspace(-1, 1, count)
+    even = np.ones(count, np.float32)
+    wide = {"rates": np.linspace(3, 1, count).astype(np.float32), "means": 0 * even, "spreads": even}
+    directions = {"directions": np.eye(count, dtype=np.float32), "direction_spreads": even}
+    info = replace(
+        model_info, latent_dim=count, latents=latents, thumbnails=model_info.thumbnails[:1], **wide, **directions
+    )
+    fake_bridge.give_model(info)
+    rows = page.panel.sliders
+    assert 0 < len(rows.rows) < 20, "those in view at once"
+    qtbot.waitUntil(lambda: len(rows.rows) == count)
+    qtbot.wait(30)
+    assert [row.axis.index for row in rows.rows] == list(range(count))
+    assert [row.number for row in rows.rows] == pytest.approx(list(page.point()), abs=1e-6)
+    assert [row.y() for row in rows.rows] == sorted(row.y() for row in rows.rows) and rows.updatesEnabled()
+    assert rows.rows[0].focusPolicy() == Qt.FocusPolicy.StrongFocus
+    rows.rows[50].setFocus()
+    qtbot.keyClick(rows.rows[50], Qt.Key.Key_Down)
+    assert rows.rows[51].hasFocus() or page.window().focusWidget() is rows.rows[51]
 
 
 def test_keys_move_reset_and_lock(qtbot, page):
