@@ -302,6 +302,21 @@ class Exported:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class FindInterrupted:
+    """Ask which runs were cut off before they left their model in `folder`; answered by `InterruptedRuns`."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptedRuns:
+    """The models of runs that were cut off and that nobody works on, the newest first, and the step each stands at."""
+
+    paths: tuple[str, ...]
+    steps: tuple[int, ...]
+
+
 # ---------------------------------------------------------------------- a run: what a trainer is told
 
 
@@ -316,7 +331,7 @@ class Start:
     settings: dict[str, Any]
     output: str
     workspace: str
-    resume: str = ""  # a model file to go on from
+    resume: str = ""  # a model to go on from, or one whose run was cut off; `settings` are those that change
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +389,14 @@ class Prepared:
     weights: np.ndarray
     distortions: np.ndarray
     rates: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The run goes on with `settings`, those that it was begun with."""
+
+    run: int
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

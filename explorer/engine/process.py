@@ -31,8 +31,10 @@ from explorer.messages import (
     ExportMorph,
     ExportPicture,
     Failed,
+    FindInterrupted,
     Glimpsed,
     Hello,
+    InterruptedRuns,
     Open,
     Opened,
     Progress,
@@ -129,6 +131,7 @@ class Engine:
             ExportPicture: self._export,
             ExportMorph: self._export,
             ExportLatents: self._export,
+            FindInterrupted: self._find_interrupted,
         }
         if type(job.content) not in answers:
             raise ValueError(f"The engine does not know the question {type(job.content).__name__}.")
@@ -142,6 +145,12 @@ class Engine:
             raise RuntimeError(self._broken)
 
     # ------------------------------------------------------------------ the questions
+
+    def _find_interrupted(self, job: Job) -> None:
+        from kvae.training.going_on import interrupted_runs
+
+        found = interrupted_runs(job.content.folder)
+        job.reply(InterruptedRuns(tuple(str(path) for path, _ in found), tuple(step for _, step in found)), last=True)
 
     def _open(self, job: Job) -> None:
         from explorer.engine.cards import glimpse

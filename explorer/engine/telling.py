@@ -88,9 +88,22 @@ class Teller(Listener):
         self._model, self._loop = model, loop
         self._orders.let_go = loop.let_go
         self._take_weight()
-        self._send(Began(self._run, model.beta, loop.total_steps, loop.steps_per_epoch, loop.first_step))
+        weight = loop.steps["kl_weight"][0] if loop.steps["step"] else model.beta
+        self._send(Began(self._run, weight, loop.total_steps, loop.steps_per_epoch, loop.first_step))
+        self._tell_earlier(loop)
         self._preview()
         self._snapshot()
+
+    def _tell_earlier(self, loop: Loop) -> None:
+        """The curves up to here, of a run that goes on."""
+        recorded, epochs = loop.steps, loop.history
+        if recorded["step"]:
+            known = {key: np.array([_number(value) for value in column]) for key, column in recorded.items()}
+            clock = [0.0, *map(_number, epochs["seconds"])]  # of the steps within an epoch nobody took the time
+            seconds = np.interp(known["step"], [0.0, *map(_number, epochs["step"])], clock)
+            self._send(Steps(self._run, **known, seconds=seconds, progress=loop.progress, images_per_second=0.0))
+        for place in range(len(epochs["epoch"])):
+            self._send(EpochEnded(self._run, {key: column[place] for key, column in epochs.items()}))
 
     def _check_stop(self) -> None:
         if self._orders.stop and self._loop is None and not self._orders.delivering:
@@ -134,7 +147,7 @@ class Teller(Listener):
             return
         steps, self._steps, self._flushed = self._steps, [], time.monotonic()
         columns: dict[str, Any] = {
-            key: np.array([math.nan if (value := getattr(step, key)) is None else value for step in steps], "float64")
+            key: np.array([_number(getattr(step, key)) for step in steps])
             for key in ("step", "distortion", "rate", "kl_weight", "loss", "seconds")
         }
         last = steps[-1]
@@ -190,3 +203,7 @@ class Teller(Listener):
             self._knowing = Knowing(model, prepared.collection.read(prepared.training[:MEASURED]))
         self._knowing.look()
         return self._knowing
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from explorer.engine.wording import in_form_words
-from explorer.messages import Continue, Delivered, Pause, RunFailed, SetWeight, Start, Stop
+from explorer.messages import Continue, Delivered, Pause, Resumed, RunFailed, SetWeight, Start, Stop
 
 NICENESS = 5  # below the engine's, so that the sliders stay smooth while both want the processor
 DELIVERY_SECONDS = 15.0  # a model that is being saved when the window goes is not given up
@@ -143,22 +143,25 @@ def _import() -> None:
 def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Delivered:
     from explorer.engine.snapshots import Snapshots
     from explorer.engine.telling import Teller
-    from kvae.saving import load
     from kvae.training.device import choose_device
+    from kvae.training.going_on import opened
     from kvae.training.run import resumed, train
 
     snapshots = Snapshots(start.workspace, start.output)
     orders.cleanup = snapshots.remove
     snapshots.make_scratch()
     settings = dict(start.settings)
-    model = None
+    teller = Teller(start.run, send, orders, snapshots)
+    earlier = None
     if start.resume:
         choose_device(settings.get("device", "auto"))  # before anything is computed
-        model = load(start.resume)
-        settings = resumed(model, settings)
+        earlier = opened(start.resume, teller.said)
+        settings = resumed(earlier, settings)
+        # lists of a model's card are Keras's own, which no pipe takes
+        plain = {key: list(value) if isinstance(value, list) else value for key, value in settings.items()}
+        send(Resumed(start.run, plain))
     data = settings.pop("data", "paintings")
-    teller = Teller(start.run, send, orders, snapshots)
-    run = train(data, output=start.output, listener=teller, resume=model, **settings)
+    run = train(data, output=start.output, listener=teller, resume=earlier, **settings)
     teller.flush()
     return Delivered(start.run, str(run.path), str(run.figure), run.stopped, vars(run.evaluated))
 

@@ -16,6 +16,7 @@ from explorer.messages import (
     EpochEnded,
     Paused,
     Prepared,
+    Resumed,
     RunFailed,
     Said,
     Steps,
@@ -133,6 +134,8 @@ class RunCurves:
                 self.epochs.append(dict(message.record))
             case Working():
                 self.working = (message.done, message.total, message.what)
+            case Resumed():
+                self.settings = dict(message.settings)
             case Said():
                 self.sentence = message.sentence
             case Prepared():

@@ -12,7 +12,18 @@ from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut, QS
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from explorer.messages import Continue, Delivered, Pause, Preview, RunFailed, SettingInfo, SetWeight, Stop
+from explorer.messages import (
+    Continue,
+    Delivered,
+    FindInterrupted,
+    InterruptedRuns,
+    Pause,
+    Preview,
+    RunFailed,
+    SettingInfo,
+    SetWeight,
+    Stop,
+)
 from explorer.state.runs import RunCurves
 from explorer.ui import theme
 from explorer.ui.curves import CurvesPanel
@@ -46,6 +57,9 @@ class TrainPage(QWidget):
     """Everything about runs. `bridge` starts them and carries their messages; nothing here computes a model."""
 
     model_wanted = pyqtSignal(str)
+    interrupted = pyqtSignal(
+        str, int
+    )  # the model that a run was to leave when it was cut off, and the step it stands at
     run_delivered = pyqtSignal(str)
 
     def __init__(self, bridge: Any, preferences: Preferences, parent: QWidget | None = None) -> None:
@@ -64,6 +78,8 @@ class TrainPage(QWidget):
         self._lay_out()
         self._connect()
         self._build_form(bridge.settings)
+        if bridge.settings:  # the engine has said already that it is there
+            self.look_for_interrupted()
         self._redraw()
 
     def _make_widgets(self) -> None:
@@ -127,7 +143,7 @@ class TrainPage(QWidget):
         in_turn(self.form.button, self.bar, self.curves, self.table)
 
     def _connect(self) -> None:
-        self._bridge.hello.connect(lambda hello: self._build_form(hello.settings))
+        self._bridge.hello.connect(self._on_hello)
         self._bridge.run_message.connect(self._hear)
         self.form.started.connect(self._start_run)
         self.bar.paused.connect(self._pause)
@@ -162,16 +178,38 @@ class TrainPage(QWidget):
         elif self.form.fill(settings):
             self.form.submit()
 
+    def go_on(self, path: str) -> None:
+        """Train on from where the run was cut off that was to leave the model at `path`, with its own settings."""
+        if self._alive() is not None:
+            self._tell(_BUSY + ".")
+        else:
+            self._begin({}, path, path)
+
+    def look_for_interrupted(self) -> None:
+        """Say by `interrupted` which run was cut off, the newest one, unless one goes on."""
+        if self._alive() is None:
+            self._bridge.ask(FindInterrupted(str(models_folder(self._preferences))), self._found, lane="interrupted")
+
     def is_following(self, run: int) -> bool:
         """Whether Explore is to show this run while it trains."""
         return run in self._followed
 
     # ------------------------------------------------------------------ starting and steering
 
+    def _found(self, content: Any) -> None:
+        if isinstance(content, InterruptedRuns) and content.paths and self._alive() is None:
+            self.interrupted.emit(content.paths[0], content.steps[0])
+
+    def _on_hello(self, hello: Any) -> None:
+        self._build_form(hello.settings)
+        self.look_for_interrupted()
+
     def _start_run(self, settings: dict[str, Any]) -> None:
-        if self._alive() is not None:
-            return
-        run = self._bridge.start_run(settings, str(models_folder(self._preferences) / "art.keras"))
+        if self._alive() is None:
+            self._begin(settings, str(models_folder(self._preferences) / "art.keras"))
+
+    def _begin(self, settings: dict[str, Any], output: str, resume: str = "") -> None:
+        run = self._bridge.start_run(settings, output, resume)
         self.runs[run] = RunCurves(run, dict(settings))
         self._current = run
         # unasked it never takes the place of a model that somebody is looking at
@@ -241,6 +279,8 @@ class TrainPage(QWidget):
                 self.preview.show_preview(message)
         if isinstance(message, Delivered):
             self.run_delivered.emit(message.path)
+        elif isinstance(message, RunFailed):
+            self.look_for_interrupted()
         if isinstance(message, Delivered | RunFailed):
             self._redraw()  # the end is not to wait for a timer
         else:

@@ -161,6 +161,7 @@ class MainWindow(QMainWindow):
     def _wire_train(self, page: Any) -> None:
         page.model_wanted.connect(self.open)
         page.run_delivered.connect(self._on_delivered)
+        page.interrupted.connect(self._on_interrupted)
 
     def _on_bookmarks(self, bookmarks: tuple) -> None:
         self._bookmarks = bookmarks
@@ -188,6 +189,14 @@ class MainWindow(QMainWindow):
     def _on_delivered(self, path: str) -> None:
         self.page("compare").add_model(path)
         self.notice.show_info(f"The training is done: {Path(path).name}.", "Open", partial(self.open, path))
+
+    def _on_interrupted(self, path: str, step: int) -> None:
+        sentence = f"The training of {Path(path).name} was cut off after step {step:,}. It can go on from there."
+        self.notice.show_info(sentence, "Go on", partial(self._go_on, path))
+
+    def _go_on(self, path: str) -> None:
+        self.page("train").go_on(path)
+        self.show_page("train")
 
     # ------------------------------------------------------------------ pages
 

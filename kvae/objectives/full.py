@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import keras
-import numpy as np
 from keras import ops
 
 from kvae.objectives.base import Posterior, Rate, Tensor
 from kvae.objectives.rates import diagonal_kl
 
-COMBINED = (
-    64  # numbers that the head reads; all features at 128 latents would be 33 million weights and 2.6 times the time
-)
+# numbers that the head reads; all features at 128 latents would be 33 million weights and 2.6 times the time
+COMBINED = 32
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,11 @@ class FullCovariance(Rate):
 
 
 def strictly_lower(entries: Tensor, size: int) -> Tensor:
-    """`entries` (batch, size·(size - 1)/2), row by row, as matrices (batch, size, size) with zeros elsewhere."""
-    places = np.full((size, size), size * (size - 1) // 2)  # of the zero that is put at the end
-    places[np.tril_indices(size, -1)] = np.arange(size * (size - 1) // 2)
-    padded = ops.pad(entries, ((0, 0), (0, 1)))
-    return ops.reshape(ops.take(padded, places.reshape(-1), axis=1), (-1, size, size))
+    """`entries` (batch, size·(size - 1)/2) below the diagonals of matrices (batch, size, size), each of them once.
+
+    The square that `entries` make with themselves reversed has every one of them on or below its diagonal: slices and a
+    mask, whose gradient costs little. Gathering them row by row took 7% of a training step.
+    """
+    side = size - 1
+    square = ops.reshape(ops.concatenate([entries[:, side:], ops.flip(entries, axis=1)], axis=1), (-1, side, side))
+    return ops.pad(ops.tril(square), ((0, 0), (1, 0), (0, 1)))

@@ -1,5 +1,6 @@
 """Where a run sets out from: a free name, a model that was delivered, or a run that was interrupted."""
 
+import contextlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,18 @@ def run_of(path: str | Path) -> RunFolder | None:
         if folder.path.is_dir() and folder.steps():
             return folder
     return None
+
+
+def interrupted_runs(folder: str | Path) -> list[tuple[Path, int]]:
+    """The models that runs in `folder` were to leave when they were cut off, and the last step of each; the newest first."""
+    found = []
+    for path in Path(folder).glob(".*.run"):
+        run = RunFolder(path)
+        with contextlib.suppress(OSError):  # a folder that cannot be written to has no run that could go on
+            if (steps := run.steps()) and run.take():
+                run.release()
+                found.append((path.stat().st_mtime, run.model, steps[0]))
+    return [(model, step) for _, model, step in sorted(found, reverse=True)]
 
 
 def free_run(target: Path, said: Callable[[str], None]) -> tuple[Path, RunFolder]:

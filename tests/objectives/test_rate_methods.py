@@ -42,9 +42,13 @@ def test_full_covariance_is_the_kl_of_two_gaussians():
     np.testing.assert_allclose(np.sum(found, axis=1), expected, rtol=1e-5)
 
 
-def test_the_entries_fill_the_triangle_below_the_diagonal_row_by_row():
-    found = np.asarray(strictly_lower(tensor([[1, 2, 3, 4, 5, 6]]), 4))[0]
-    np.testing.assert_array_equal(found, [[0, 0, 0, 0], [1, 0, 0, 0], [2, 3, 0, 0], [4, 5, 6, 0]])
+@pytest.mark.parametrize("size", [2, 3, 4, 9])
+def test_every_entry_stands_once_below_the_diagonal_and_nothing_elsewhere(size):
+    count = size * (size - 1) // 2
+    found = np.asarray(strictly_lower(tensor([np.arange(1, count + 1)] * 2), size))
+    below = found[:, *np.tril_indices(size, -1)]
+    np.testing.assert_array_equal(np.sort(below), [np.arange(1, count + 1)] * 2)
+    np.testing.assert_array_equal(np.triu(found), 0)
 
 
 def test_draws_have_the_covariance_of_the_factor_and_the_marginals_that_are_told():

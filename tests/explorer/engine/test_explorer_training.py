@@ -23,6 +23,7 @@ from explorer.messages import (
     Paused,
     Prepared,
     Preview,
+    Resumed,
     RunFailed,
     Said,
     SetWeight,
@@ -54,9 +55,15 @@ class Window:
         self.process.start()
         theirs.close()
 
+    @property
+    def models(self):
+        return self.folder / "models"
+
     def start(self, **settings):
-        output = self.folder / "models" / "art.keras"
-        self.pipe.send(Start(3, {**SMALL, **settings}, str(output), str(self.workspace)))
+        self.pipe.send(Start(3, {**SMALL, **settings}, str(self.models / "art.keras"), str(self.workspace)))
+
+    def go_on(self, model):
+        self.pipe.send(Start(3, {}, str(model), str(self.workspace), str(model)))
 
     def until(self, kind, which=lambda message: True):
         """Listen until such a message comes, and return it."""
@@ -94,7 +101,9 @@ def windows(tmp_path_factory):
     """`windows(name)`: a trainer process that is warm already; all of them start together."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KVAE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        made = {name: Window(tmp_path_factory.mktemp(name)) for name in ("whole", "gone", "bad", "early")}
+        made = {
+            name: Window(tmp_path_factory.mktemp(name)) for name in ("whole", "gone", "bad", "early", "cut", "again")
+        }
     yield made.__getitem__
     for window in made.values():
         window.process.kill()
@@ -230,6 +239,32 @@ def test_a_trainer_whose_window_is_gone_ends_at_once_and_leaves_no_workspace(win
     assert list(window.workspace.iterdir())
     window.pipe.close()
     assert window.left() == [] and not (window.folder / "models").exists()
+
+
+def test_a_run_that_was_killed_goes_on_with_its_settings_and_shows_its_curves(windows, pictures):
+    from kvae.training.going_on import interrupted_runs
+
+    cut, again = windows("cut"), windows("again")
+    cut.start(data=pictures, minutes=60.0, kl_weight=0.1)
+    cut.until(Steps, lambda _: list(cut.models.glob(".art.run/checkpoint-*")))
+    assert interrupted_runs(cut.models) == [], "it is not cut off while it is trained"
+    cut.process.kill()
+    cut.process.join()
+    ((model, step),) = interrupted_runs(cut.models)
+    assert model == cut.models / "art.keras" and not model.exists()
+
+    again.go_on(model)
+    settings = again.until(Resumed).settings
+    assert (settings["data"], settings["minutes"], settings["widths"]) == (pictures, 60.0, [8, 16])
+    began = again.until(Began)
+    assert began.first_step == step and began.kl_weight == pytest.approx(0.1)
+    earlier = again.until(Steps)
+    assert earlier.step[0] == 1 and earlier.step[-1] <= step and np.all(np.diff(earlier.seconds) >= 0)
+    assert [record.record["epoch"] for record in again.of(EpochEnded)] == list(range(1, len(again.of(EpochEnded)) + 1))
+    assert again.until(Steps, lambda steps: steps.step[0] > step).step[0] == step + 1
+    again.pipe.send(Stop())
+    assert again.until(Delivered).path == str(model)
+    assert interrupted_runs(cut.models) == []
 
 
 def test_a_folder_that_is_not_there_fails_in_one_sentence(windows, tmp_path):

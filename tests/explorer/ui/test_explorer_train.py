@@ -9,11 +9,14 @@ from explorer.messages import (
     Continue,
     Delivered,
     EpochEnded,
+    FindInterrupted,
     Hello,
+    InterruptedRuns,
     Pause,
     Paused,
     Prepared,
     Preview,
+    Resumed,
     RunFailed,
     SetWeight,
     Steps,
@@ -40,6 +43,25 @@ def page(qtbot, fake_bridge, preferences):
     made.resize(1300, 676)
     made.show()
     return made
+
+
+def test_a_run_that_was_cut_off_is_found_and_goes_on(qtbot, page, fake_bridge, tmp_path):
+    folder, path = str(tmp_path / "models"), str(tmp_path / "models" / "art-3.keras")
+    ticket, asked = fake_bridge.last(FindInterrupted)
+    assert asked.folder == folder
+    with qtbot.waitSignal(page.interrupted) as told:
+        fake_bridge.answer(ticket, InterruptedRuns((path, str(tmp_path / "older.keras")), (812, 3)))
+    assert told.args == [path, 812]
+    page.go_on(path)
+    assert fake_bridge.runs == [(1, {}, path, path)]
+    given = {"data": "/my/pictures", "kl_weight": 0.3, "autoencoder": False}
+    fake_bridge.say(Resumed(1, given))
+    assert page.runs[1].settings == given, "what is trained again is this"
+    page.go_on(path)
+    assert len(fake_bridge.runs) == 1, "one at a time"
+    before = len(fake_bridge.asked)
+    fake_bridge.say(RunFailed(1, "The training process ended unexpectedly."))
+    assert fake_bridge.asked[before][1] == FindInterrupted(folder)
 
 
 def steps(run: int, first: int, weights, progress: float = 0.5) -> Steps:

@@ -61,6 +61,7 @@ class _Map(_Page):
 class _Train(_Page):
     model_wanted = pyqtSignal(str)
     run_delivered = pyqtSignal(str)
+    interrupted = pyqtSignal(str, int)
     follows = True
 
     def start(self, settings):
@@ -371,6 +372,14 @@ def test_the_delivered_model_takes_the_place_of_the_snapshot_under_the_hand(wind
     assert fake_bridge.opened == ["first.keras", model.path] and fake_bridge.opened_as_same == [model.path]
     fake_bridge.give_model(model, same=True)
     assert window.status.text.startswith("art.keras") and window.page("explore").told == []
+
+
+def test_a_run_that_was_cut_off_can_go_on_at_the_press_of_a_button(window, fake_bridge, qtbot):
+    page = window.page("train")
+    page.interrupted.emit("/models/art-3.keras", 1812)
+    assert window.notice.text == "The training of art-3.keras was cut off after step 1,812. It can go on from there."
+    qtbot.mouseClick(window.notice._action, Qt.MouseButton.LeftButton)
+    assert page.last("go_on") == ("/models/art-3.keras",) and _shown(window) is page
 
 
 def test_a_delivered_model_can_be_compared_and_opened(opened, fake_bridge, tmp_path, qtbot):
