@@ -1,6 +1,6 @@
 """How quick the explorer is under the hand: the real window, its engine and a training run, on a screen or under Xvfb.
 
-    xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/under_the_hand.py models/art.keras
+    xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/under_the_hand.py models/art.keras --pictures FOLDER
 
 Prints one JSON line per measurement: medians and 99th percentiles in milliseconds, and the limits they are held against.
 """
@@ -25,6 +25,7 @@ def main() -> None:
     """Measure everything, each part in a process of its own."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("model", help="a .keras file of 64x64 pictures")
+    made.add_argument("--pictures", help="a folder of some 300 pictures of one's own to train on, too")
     made.add_argument("--repeats", type=int, default=3, help="starts")
     made.add_argument("--only", choices=PARTS, help="one part")
     made.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
@@ -32,6 +33,7 @@ def main() -> None:
     if options.part:
         PARTS[options.part](options.model)
         return
+    folder = os.path.abspath(options.pictures) if options.pictures else ""
     for name in [options.only] if options.only else PARTS:
         starts: list[dict] = []
         for _ in range(options.repeats if name == "start" else 1):
@@ -41,6 +43,8 @@ def main() -> None:
                     **os.environ,
                     "XDG_CONFIG_HOME": home,
                     "TF_CPP_MIN_LOG_LEVEL": "3",
+                    "KVAE_CACHE": os.path.join(home, "cache"),  # nothing is decoded yet
+                    "PICTURES": folder,
                     "STARTED": repr(time.time()),
                 }
                 done = subprocess.run(command, env=told, stdout=subprocess.PIPE, text=True, check=False, cwd=home)
@@ -150,6 +154,29 @@ def start(model: str) -> None:
     program.until(lambda: page._decoded and page.stage.picture.image is not None)
     print(json.dumps({"window visible, s": visible, "first decoded picture, s": program.age()}))
     program.close()
+
+
+def welcome(model: str) -> None:
+    """From a click on the welcome page, a second after it appeared, to moving sliders; nothing was decoded before."""
+    for data, what in (("paintings", "the sample paintings"), (os.environ["PICTURES"], "a folder")):
+        if data:
+            seconds = _from_welcome(data)
+            report(f"from the welcome page to moving sliders: {what}", seconds=seconds, limit=25.0)
+
+
+def _from_welcome(data: str) -> float:
+    program = Program()
+    program.window.show()
+    program.bridge.start()
+    program.until(lambda: program.paints.get(program.window))
+    program.pause(1.0)
+    clicked = time.perf_counter()
+    program.window.train_on(data)
+    page = program.window.page("explore")
+    program.until(lambda: page._decoded and page.stage.picture.image is not None and page.panel.sliders.visible_rows())
+    seconds = time.perf_counter() - clicked
+    program.close()
+    return seconds
 
 
 def _drag(program: Program) -> list[float]:
@@ -279,7 +306,7 @@ def map_panning(model: str) -> None:
         report(f"map of 10,000, {name}", frames_per_second=1 / middle, p99_ms=1e3 * slow, frames_limit=30.0)
 
 
-PARTS = {"start": start, "hand": hand, "map": map_panning}
+PARTS = {"start": start, "welcome": welcome, "hand": hand, "map": map_panning}
 
 if __name__ == "__main__":
     main()
