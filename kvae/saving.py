@@ -15,7 +15,7 @@ import numpy as np
 
 from kvae.blueprint import NEEDS_TRUST, WEIGHTS, Blueprint, Optimizer, opened
 from kvae.files.archive import Archive
-from kvae.files.atomic import move_into_place
+from kvae.files.atomic import TEMPORARY_SUFFIX, move_into_place
 from kvae.files.hdf5 import Tensors
 from kvae.files.refusal import Refused, sentence, shown
 from kvae.layout import Kept, planned, variables
@@ -44,7 +44,7 @@ def save(model: VAE, path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.suffix != SUFFIX:
         raise ValueError(f"save: `path` must end in {SUFFIX}. Received: path={str(path)!r}.")
-    with tempfile.TemporaryDirectory(prefix=".kvae-", dir=target.parent) as folder:
+    with tempfile.TemporaryDirectory(TEMPORARY_SUFFIX, f".{target.name}.", target.parent) as folder:
         temporary = Path(folder, target.name)
         model.save(temporary)
         if type(model) is VAE:  # a class of somebody's own is opened by its owner

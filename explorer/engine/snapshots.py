@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kvae.files.atomic import TEMPORARY_SUFFIX, temporary_file
+from kvae.files.atomic import remove_leftovers, temporary_file
 from kvae.model import VAE
 from kvae.saving import SUFFIX, save
 
@@ -73,14 +73,10 @@ class Snapshots:
         if not self._lock.acquire(timeout=10.0):
             return
         # the lock is kept: a run that is still going on must not write again
-        for path in (
-            *self._weights,
-            self._folder / f"{self._name}{SUFFIX}",
-            *self._folder.glob(f".*{TEMPORARY_SUFFIX}"),
-        ):
+        for path in (*self._weights, self._folder / f"{self._name}{SUFFIX}"):
             _unlink(path)
-        for path in (self._scratch, *self._folder.glob(".kvae-*")):
-            shutil.rmtree(path, ignore_errors=True)
+        remove_leftovers(self._folder)
+        shutil.rmtree(self._scratch, ignore_errors=True)
         with contextlib.suppress(OSError):  # somebody else's file is in it
             self._folder.rmdir()
 

@@ -18,7 +18,7 @@ from typing import Any
 from explorer.engine.wording import in_form_words
 from explorer.messages import Continue, Delivered, Pause, Resumed, RunFailed, SetWeight, Start, Stop
 
-NICENESS = 5  # below the engine's, so that the sliders stay smooth while both want the processor
+NICENESS = 10  # below the engine's, so that the sliders stay smooth while both want the processor
 DELIVERY_SECONDS = 15.0  # a model that is being saved when the window goes is not given up
 
 

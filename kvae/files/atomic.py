@@ -1,7 +1,10 @@
 """Write a file so that it is either the complete new one or the untouched old one, whatever happens."""
 
 import contextlib
+import glob
+import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,11 +57,18 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
         temporary.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
 
 
-def remove_leftovers(folder: str | os.PathLike[str], older_than: float) -> None:
-    """Remove temporary files that killed writers left in `folder` before `older_than` (seconds since the epoch)."""
-    for leftover in Path(folder).glob(f".*{TEMPORARY_SUFFIX}"):
+def remove_leftovers(folder: str | os.PathLike[str], hint: str = "", older_than: float = math.inf) -> None:
+    """Remove what killed writers of files whose names begin with `hint` left in `folder`.
+
+    Only what is from before `older_than`, in seconds since the epoch: others may be writing now.
+    """
+    for leftover in Path(folder).glob(f".{glob.escape(hint)}*{TEMPORARY_SUFFIX}"):
         with contextlib.suppress(OSError):
-            if leftover.stat().st_mtime < older_than:
+            if leftover.stat().st_mtime >= older_than:
+                continue
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
                 leftover.unlink()
 
 

@@ -120,7 +120,7 @@ def write_cache(blocks: Iterable[Block], *, capacity: int, size: int, crop: str,
     folder = cache_folder()
     shape = (size, size, channels)
     _check_space(folder, capacity * size * size * channels)
-    remove_leftovers(folder, time.time() - LEFTOVER_SECONDS)
+    remove_leftovers(folder, older_than=time.time() - LEFTOVER_SECONDS)
     with temporary_file(folder, "cache") as wide, temporary_file(folder, "cache") as exact:
         columns = _Columns()
         finished = wide

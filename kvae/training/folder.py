@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kvae.files.arrays import Torn, read_arrays, write_arrays
-from kvae.files.atomic import TEMPORARY_SUFFIX
+from kvae.files.atomic import remove_leftovers
 
 try:
     import fcntl
@@ -119,10 +119,9 @@ class RunFolder:
         return self.path / f"{PREFIX}{step:09d}"
 
     def _sweep(self) -> None:
-        """Remove what a killed writer left; nobody else writes here while the lock is held."""
-        for leftover in self.path.glob(f".*{TEMPORARY_SUFFIX}"):
-            with contextlib.suppress(OSError):
-                leftover.unlink()
+        """Remove what killed writers left here and beside the model; nobody else writes either while the lock is held."""
+        remove_leftovers(self.path)
+        remove_leftovers(self.path.parent, f"{self.model.stem}.")
 
 
 def _is_checkpoint(name: str) -> bool:

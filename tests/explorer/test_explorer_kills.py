@@ -161,7 +161,7 @@ def program(qtbot, real_models, tmp_path, monkeypatch):
     assert psutil.wait_procs(_marked(mark), timeout=10)[1] == []
     left = [path.name for path in (tmp_path / "temporary").iterdir() if not path.name.startswith("pytest-")]
     assert left == []
-    assert not list(tmp_path.rglob("*.part")) and not list(tmp_path.rglob(".kvae-*"))
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def _marked(mark: str, tracker: bool = False) -> list[psutil.Process]:

@@ -207,6 +207,20 @@ sys.stdin.read()
     assert not path.exists()
 
 
+def test_who_takes_a_run_removes_what_a_killed_delivery_left_of_its_model_and_of_no_other(tmp_path):
+    half = tmp_path / ".art.keras.8x1.part"
+    half.mkdir()
+    (half / "art.keras").touch()
+    (tmp_path / ".art.png.3q.part").touch()
+    others = [tmp_path / ".art-2.keras.8x1.part", tmp_path / "art.keras.part", tmp_path / "art.json"]
+    for other in others:
+        other.touch()
+    folder = RunFolder.beside(tmp_path / "art.keras")
+    assert folder.take()
+    folder.release()
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+
+
 def test_a_run_that_leaves_nothing_takes_the_folders_away_that_it_made(tmp_path):
     folder = RunFolder.beside(tmp_path / "deep" / "down" / "art.keras")
     assert folder.take() and folder.path == tmp_path / "deep" / "down" / ".art.run"

@@ -421,8 +421,8 @@ def test_snapshots_keep_the_last_two_weights_and_remove_what_a_killed_writer_lef
     paths = [snapshots.write_weights(model, {"latents": [number]}) for number in range(4)]
     assert sorted(tmp_path.iterdir()) == paths[2:]
     (tmp_path / ".art.keras.x.part").touch()
-    (tmp_path / ".kvae-abc").mkdir()
-    (tmp_path / ".kvae-abc" / "art.keras").touch()
+    (tmp_path / ".art.keras.y.part").mkdir()
+    (tmp_path / ".art.keras.y.part" / "art.keras").touch()
     (tmp_path / "not ours.txt").touch()
     snapshots.remove()
     assert [path.name for path in tmp_path.iterdir()] == ["not ours.txt"]
