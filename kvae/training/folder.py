@@ -81,18 +81,18 @@ class RunFolder:
         Raises:
             OSError: it could not be written; those that were there still are.
         """
-        write_arrays(self._file(step), about, arrays)
+        write_arrays(self.file(step), about, arrays)
         for old in self.steps()[KEPT:]:
             with contextlib.suppress(OSError):
-                self._file(old).unlink()
+                self.file(old).unlink()
 
     def newest(self, said: Callable[[str], None]) -> tuple[int, dict[str, Any], list[np.ndarray]] | None:
         """The newest checkpoint that is whole: its step, what is known about it, and its arrays; others are named."""
         for step in self.steps():
             try:
-                return step, *read_arrays(self._file(step))
+                return step, *read_arrays(self.file(step))
             except Torn as error:
-                said(f"{self.path / self._file(step).name} is left out: {error}")
+                said(f"{self.path / self.file(step).name} is left out: {error}")
         return None
 
     def release(self) -> None:
@@ -112,10 +112,11 @@ class RunFolder:
         """The run is over: its checkpoints go, and with them the folder."""
         for step in self.steps():
             with contextlib.suppress(OSError):
-                self._file(step).unlink()
+                self.file(step).unlink()
         self.release()
 
-    def _file(self, step: int) -> Path:
+    def file(self, step: int) -> Path:
+        """Where the checkpoint after `step` is."""
         return self.path / f"{PREFIX}{step:09d}"
 
     def _sweep(self) -> None:

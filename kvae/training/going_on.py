@@ -47,7 +47,7 @@ def interrupted_runs(folder: str | Path) -> list[tuple[Path, int]]:
         with contextlib.suppress(OSError):  # a folder that cannot be written to has no run that could go on
             if (steps := run.steps()) and run.take():
                 run.release()
-                found.append((path.stat().st_mtime, run.model, steps[0]))
+                found.append((run.file(steps[0]).stat().st_mtime, run.model, steps[0]))
     return [(model, step) for _, model, step in sorted(found, reverse=True)]
 
 

@@ -19,6 +19,7 @@ from explorer import messages as m
 from explorer.engine.process import engine_main
 from explorer.engine.snapshots import Snapshots
 from kvae.settings import SETTINGS
+from kvae.training.folder import RunFolder
 
 PATIENCE = 60.0  # seconds, for a busy machine
 
@@ -314,3 +315,20 @@ def test_a_repaired_file_loads(opened, real_models, tmp_path):
     shutil.copy(real_models.trained, path)
     os.utime(path, (time.time() + 5, time.time() + 5))
     assert opened.open(path).latent_dim == 6
+
+
+def test_runs_that_were_cut_off_are_found_the_newest_first_and_those_that_go_on_are_not(opened, tmp_path):
+    for age, (name, step) in enumerate({"old": 7, "new": 812, "alive": 3, "empty": 0}.items()):
+        folder = RunFolder.beside(tmp_path / f"{name}.keras")
+        folder.path.mkdir()
+        if step:
+            folder.write(step, b"{}", [np.ones(2)])
+            os.utime(folder.file(step), (age, age))
+    alive = RunFolder.beside(tmp_path / "alive.keras")
+    assert alive.take()
+    try:
+        (found,) = opened.ask(m.FindInterrupted(str(tmp_path)))
+    finally:
+        alive.release()
+    assert found == m.InterruptedRuns((str(tmp_path / "new.keras"), str(tmp_path / "old.keras")), (812, 7))
+    assert opened.ask(m.FindInterrupted(str(tmp_path / "nowhere"))) == [m.InterruptedRuns((), ())]
