@@ -16,6 +16,7 @@ from kvae.model import VAE
 from kvae.saving import SUFFIX, save
 
 WEIGHTS = ".weights"  # the ending of files of weights
+_TRIES = 100
 KEPT = 2  # files of weights: the newest, and the one that the engine may still be reading
 
 
@@ -76,7 +77,10 @@ class Snapshots:
         for path in (*self._weights, self._folder / f"{self._name}{SUFFIX}"):
             _unlink(path)
         remove_leftovers(self._folder)
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        for _ in range(_TRIES):  # TensorFlow may be writing there until it is gone
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            if not self._scratch.exists():
+                break
         with contextlib.suppress(OSError):  # somebody else's file is in it
             self._folder.rmdir()
 

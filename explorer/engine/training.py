@@ -32,6 +32,7 @@ class Orders:
     def __init__(self) -> None:
         self.stop = False
         self.delivering = False  # set by the run: from here on the end is near, and worth waiting for
+        self.gone = False  # the window: the thread that noticed it ends the process
         self.ended = threading.Event()
         self.cleanup: Callable[[], None] | None = None  # leaves nothing of the run behind
         self.let_go: Callable[[], None] | None = None  # leaves of the run what can be gone on from
@@ -81,6 +82,7 @@ class Orders:
 
     def window_gone(self) -> None:
         """End the process at once, or as soon as the model that is being saved is safe."""
+        self.gone = True
         if self.delivering:
             self.ended.wait(DELIVERY_SECONDS)
         if self.cleanup is not None:
@@ -115,10 +117,12 @@ def trainer_main(connection: Connection) -> None:
         last = RunFailed(start.run, "The run was stopped before training began, so there is no model.")
     except Exception as error:
         last = RunFailed(start.run, sentence_of(error))
+    orders.ended.set()
+    if orders.gone:  # what failed may have failed because its files are being removed
+        threading.Event().wait(DELIVERY_SECONDS)
     send(last)  # before its snapshots go, so that nobody asks for them any more
     if orders.cleanup is not None:
         orders.cleanup()
-    orders.ended.set()
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()
     os._exit(0)  # TensorFlow's own end takes a second, and now and then does not come

@@ -21,11 +21,15 @@ class Silent(Listener):
 
     stop = False
     running = False
+    _stop_was_said = False
 
     def stepped(self, step: Step) -> None:
         self.running = True
 
     def wants_stop(self) -> bool:
+        if self.stop and not self._stop_was_said:
+            self._stop_was_said = True
+            self.said("stopping after this batch; the model is saved. Press Ctrl-C again to stop at once.")
         return self.stop
 
     def close(self) -> None:
@@ -176,8 +180,9 @@ def soft_stop(listener: Silent) -> Iterator[None]:
     def told(number: int, frame: Any) -> None:
         if listener.stop or not listener.running:
             raise KeyboardInterrupt
-        listener.stop = True
-        listener.said("stopping after this batch; the model is saved. Press Ctrl-C again to stop at once.")
+        listener.stop = (
+            True  # said by `wants_stop`: a signal may come in the middle of printing, which is not to be entered twice
+        )
 
     earlier = signal.signal(signal.SIGINT, told)
     try:

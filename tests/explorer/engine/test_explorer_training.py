@@ -294,6 +294,32 @@ def test_a_run_that_is_stopped_during_its_preparation_ends_without_a_model(windo
 # ---------------------------------------------------------------------- the parts
 
 
+def test_a_workspace_goes_although_temporary_files_are_still_being_written_into_it(tmp_path, monkeypatch):
+    from explorer.engine.snapshots import Snapshots
+
+    monkeypatch.setattr("tempfile.tempdir", None)
+    folder = tmp_path / "workspace"
+    snapshots = Snapshots(folder, "art.keras")
+    snapshots.make_scratch()
+    begun = threading.Event()
+
+    def write() -> None:
+        for number in range(10**9):
+            try:
+                (folder / "scratch" / f"{number}.py").touch()
+            except FileNotFoundError:
+                return
+            if number == 50:
+                begun.set()
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    begun.wait(PATIENCE)
+    snapshots.remove()
+    writer.join(PATIENCE)
+    assert not writer.is_alive() and not folder.exists()
+
+
 def test_the_window_process_can_name_the_trainer_without_importing_kvae():
     import subprocess
     import sys
