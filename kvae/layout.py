@@ -130,7 +130,7 @@ def _children(part: Any) -> Iterator[tuple[str, Any]]:
             continue
         try:
             child = getattr(part, name)
-        except Exception:
+        except Exception:  # a property that cannot be read; Keras's own walk leaves it out too
             continue
         yield name, child
 

@@ -153,7 +153,7 @@ def open_cache(path: Path) -> Stored | None:
     try:
         if stat.S_ISREG(os.fstat(handle).st_mode):
             stored = _checked(path, handle)
-    except Exception:
+    except Exception:  # a damaged cache raises nearly anything, and is simply made anew
         stored = None
     finally:
         os.close(handle)

@@ -154,7 +154,7 @@ def _read(picture: ImageFile.ImageFile, size: int, crop: str, notes: list[str]) 
 def _turn(picture: Image.Image) -> Image.Transpose | None:
     try:
         return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:
+    except Exception:  # damaged EXIF raises nearly anything; the picture is used as it lies
         return None
 
 
@@ -182,7 +182,7 @@ def _as_srgb(picture: Image.Image, profile: bytes | None, notes: list[str]) -> I
             converted = ImageCms.applyTransform(picture, _transform(profile, picture.mode))
             if converted is not None:
                 return converted
-        except Exception:
+        except Exception:  # whatever a damaged profile raises, it is said
             notes.append("its colour profile is damaged; used without it")
     return picture if picture.mode == "RGB" else picture.convert("RGB")
 
