@@ -72,20 +72,11 @@ class Program:
     def __init__(self) -> None:
         import psutil
         from PyQt6.QtCore import QEvent, QObject, QTimer
-        from PyQt6.QtWidgets import QApplication
 
-        from explorer.bridge import Bridge
-        from explorer.ui import theme
-        from explorer.ui.preferences import Preferences
-        from explorer.ui.window import MainWindow
+        from explorer.app import assemble
 
         self.process = psutil.Process()
-        self.app = QApplication.instance() or QApplication([])
-        self.app.setOrganizationName("kvae")
-        self.app.setApplicationName("kvae")
-        theme.apply(self.app)
-        self.bridge = Bridge()
-        self.window = MainWindow(self.bridge, Preferences())
+        self.app, self.bridge, self.window = assemble()
         self.paints: dict[object, list[float]] = {}
         program = self
 
@@ -97,21 +88,29 @@ class Program:
 
         self.ear = Ear()
         self.window.installEventFilter(self.ear)
-        self.gaps: list[tuple[float, float, str]] = []  # seconds, seconds of them at work, what was done
+        self.gaps: list[tuple[float, ...]] = []  # seconds: all, at work, waiting for a core, stolen
+        self.doings: list[str] = []
         self.doing = ""
-        self._last = self._worked = 0.0
+        self._before: tuple[float, ...] = ()
         self._beat = QTimer()
         self._beat.setInterval(1)
         self._beat.timeout.connect(self._tick)
 
+    def _clocks(self) -> tuple[float, ...]:
+        """Seconds: the clock, this thread at work, this thread waiting for a core, both cores stolen by the host."""
+        waited = Path("/proc/thread-self/schedstat").read_text().split()[1]
+        stolen = Path("/proc/stat").read_text().split(None, 9)[8]
+        return time.perf_counter(), time.thread_time(), 1e-9 * int(waited), 1e-2 * int(stolen)
+
     def _tick(self) -> None:
-        now, worked = time.perf_counter(), time.thread_time()
-        self.gaps.append((now - self._last, worked - self._worked, self.doing))
-        self._last, self._worked = now, worked
+        now = self._clocks()
+        self.gaps.append(tuple(new - old for new, old in zip(now, self._before, strict=True)))
+        self.doings.append(self.doing)
+        self._before = now
 
     def listen(self) -> None:
         """Begin to look for gaps."""
-        self.gaps, self._last, self._worked = [], time.perf_counter(), time.thread_time()
+        self.gaps, self.doings, self._before = [], [], self._clocks()
         self._beat.start()
 
     def until(self, met, seconds: float = 60.0) -> None:
@@ -132,11 +131,19 @@ class Program:
         """Seconds since the process was started."""
         return time.time() - float(os.environ["STARTED"])  # the system's own record is only good to a second
 
-    def open(self, model: str) -> None:
-        """Open `model` and wait for its first decoded picture."""
-        self.window.open(model)
-        page = self.window.page("explore")
-        self.until(lambda: page._decoded and page.stage.picture.image is not None)
+    def begin(self, model: str = "") -> None:
+        """What `kvae-explorer` does, until the window is painted."""
+        self.window.show()
+        self.bridge.start()
+        if model:
+            self.window.open(model)
+        self.until(lambda: self.paints.get(self.window))
+
+    @property
+    def shows_a_picture(self) -> bool:
+        """Whether the Explore page is there and shows what the model decoded."""
+        page = self.window._pages.get("explore")
+        return page is not None and page._decoded and page.stage.picture.image is not None
 
     def close(self) -> None:
         self.bridge.shutdown(2.0)
@@ -145,13 +152,9 @@ class Program:
 def start(model: str) -> None:
     """From the start of the process to a window, and to the first picture that the model decoded."""
     program = Program()
-    program.window.show()
-    program.bridge.start()
-    program.window.open(model)
-    program.until(lambda: program.paints.get(program.window))
+    program.begin(model)
     visible = program.age()
-    page = program.window.page("explore")
-    program.until(lambda: page._decoded and page.stage.picture.image is not None)
+    program.until(lambda: program.shows_a_picture)
     print(json.dumps({"window visible, s": visible, "first decoded picture, s": program.age()}))
     program.close()
 
@@ -166,14 +169,12 @@ def welcome(model: str) -> None:
 
 def _from_welcome(data: str) -> float:
     program = Program()
-    program.window.show()
-    program.bridge.start()
-    program.until(lambda: program.paints.get(program.window))
+    program.begin()
     program.pause(1.0)
     clicked = time.perf_counter()
     program.window.train_on(data)
-    page = program.window.page("explore")
-    program.until(lambda: page._decoded and page.stage.picture.image is not None and page.panel.sliders.visible_rows())
+    panel = program.window.page("explore").panel
+    program.until(lambda: program.shows_a_picture and panel.sliders.visible_rows())
     seconds = time.perf_counter() - clicked
     program.close()
     return seconds
@@ -222,13 +223,10 @@ def hand(model: str) -> None:
     from explorer.messages import Steps, Stop
 
     program = Program()
-    program.window.show()
-    program.bridge.start()
-    program.until(lambda: program.paints.get(program.window))
-    program.pause(1.0)  # the pages are made one after another
+    program.begin(model)
     program.listen()
     program.doing = "open a model"
-    program.open(model)
+    program.until(lambda: program.shows_a_picture)
     program.pause(1.0)
     program.doing = "drag"
     _drag(program)  # the first use warms caches
@@ -250,13 +248,18 @@ def hand(model: str) -> None:
         _export(program, folder)
         program.bridge.tell_run(run, Stop())
         program.until(lambda: run not in program.bridge.running(), 120)
-    for doing in dict.fromkeys(one for *_, one in program.gaps):
-        gap, worked, _ = max(one for one in program.gaps if one[2] == doing)
-        report(f"event loop's longest gap: {doing}", ms=1e3 * gap, at_work_ms=1e3 * worked)
-    gaps = sorted(1e3 * gap for gap, *_ in program.gaps)
+    for doing in dict.fromkeys(program.doings):
+        longest = max(gap for gap, what in zip(program.gaps, program.doings, strict=True) if what == doing)
+        _report_gap(f"event loop's longest gap: {doing}", longest)
+    gaps = sorted(1e3 * gap[0] for gap in program.gaps)
     report("event loop's gaps", longest_ms=gaps[-1], p999_ms=gaps[int(0.999 * len(gaps))], longest_limit=50.0)
     report("window process, MB", resident=program.process.memory_info().rss / 2**20, limit=250.0)
     program.close()
+
+
+def _report_gap(what: str, gap: tuple[float, ...]) -> None:
+    names = ("ms", "at_work_ms", "waiting_for_core_ms", "stolen_from_machine_ms")
+    report(what, **{name: 1e3 * value for name, value in zip(names, gap, strict=True)})
 
 
 def _export(program: Program, folder: str) -> None:

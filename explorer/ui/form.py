@@ -10,6 +10,7 @@ from superqt import QCollapsible
 from explorer.messages import SettingInfo
 from explorer.ui import terms, theme
 from explorer.ui.keyboard import follow
+from explorer.ui.later import later
 from explorer.ui.preferences import Preferences
 from explorer.ui.train_data import DataField
 from explorer.ui.train_fields import Field, LengthField, SwitchField, Unfit, WeightField, hint, make_field
@@ -22,14 +23,20 @@ _ABOVE = {"data", "kl_weight"}  # wide fields: their label stands above them
 
 
 class SettingsForm(QWidget):
-    """Made from the settings the engine tells of. `started` carries the chosen ones; a bound that is broken starts nothing."""
+    """Made from the settings the engine tells of. `started` carries the chosen ones; a bound that is broken starts nothing.
+
+    `complete` is emitted when the last field is made, folded ones among them.
+    """
 
     started = pyqtSignal(dict)
+    complete = pyqtSignal()
 
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._preferences = preferences
-        self.fields: dict[str, Field] = {}
+        self._fields: dict[str, Field] = {}
+        self._unbuilt: list[tuple[QFormLayout, Sequence[SettingInfo]]] = []  # what is folded away and not made yet
+        self._build_next = later(self, 0, self._build_fold)
         self.length: LengthField | None = None
         self.folds: dict[str, QCollapsible] = {}
         self._scroll = QScrollArea(self)
@@ -60,7 +67,7 @@ class SettingsForm(QWidget):
         """Make the fields; nothing yet shows one sentence instead. What was chosen before stays chosen."""
         before = self._raw()
         infos = {info.name: info for info in settings}
-        self.fields, self.length = {}, None
+        self._fields, self._unbuilt, self.length = {}, [], None
         inside = QWidget()
         rows = self._rows(inside)
         if not infos:
@@ -83,11 +90,30 @@ class SettingsForm(QWidget):
                 self.folds[title] = self._folded(title, folded)
                 rows.addRow(self.folds[title])
         self._scroll.setWidget(inside)
-        follow(inside, self.button)
+        follow(self._scroll, self.button)
         self._follow_autoencoder()
+        self._build_next.start()
         self._allow()
         if before:
             self.fill({name: value for name, value in before.items() if name in infos})
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """By name. Those that are folded away are made one fold after another, so that the window never stalls."""
+        while self._unbuilt:
+            self._build_fold()
+        return self._fields
+
+    def _build_fold(self) -> None:
+        if self._unbuilt:
+            rows, infos = self._unbuilt.pop(0)
+            for info in infos:
+                self._add(rows, info)
+            if self._unbuilt:
+                self._build_next.start()
+            else:
+                follow(self._scroll, self.button)
+                self.complete.emit()
 
     def _rows(self, parent: QWidget) -> QFormLayout:
         rows = QFormLayout(parent)
@@ -108,8 +134,7 @@ class SettingsForm(QWidget):
         content = QWidget()
         rows = self._rows(content)
         rows.setContentsMargins(0, 0, 0, 0)
-        for info in infos:
-            self._add(rows, info)
+        self._unbuilt.append((rows, infos))
         folded.setContent(content)
         folded.collapse(animate=False)
         content.hide()  # else Tab would go through what is folded away
@@ -124,7 +149,7 @@ class SettingsForm(QWidget):
             field = WeightField(info)
         else:
             field = make_field(info)
-        self.fields[info.name] = field
+        self._fields[info.name] = field
         field.edited.connect(self._hush)
         if isinstance(field, SwitchField):
             rows.addRow(field)
@@ -195,7 +220,7 @@ class SettingsForm(QWidget):
 
     def focus_weight(self) -> None:
         """Put the hand on the weight."""
-        if (field := self.fields.get("kl_weight")) is not None:
+        if (field := self._fields.get("kl_weight")) is not None:
             field.setFocus()
             self._scroll.ensureWidgetVisible(field)
 
@@ -209,12 +234,12 @@ class SettingsForm(QWidget):
         self._scroll.ensureWidgetVisible(field)
 
     def _follow_autoencoder(self) -> None:
-        plain, weight = self.fields.get("autoencoder"), self.fields.get("kl_weight")
+        plain, weight = self._fields.get("autoencoder"), self._fields.get("kl_weight")
         if plain is not None and weight is not None:
             weight.setEnabled(not plain.value())
 
     def _allow(self) -> None:
-        self.button.setEnabled(bool(self.fields) and not self._busy)
+        self.button.setEnabled(bool(self._fields) and not self._busy)
         self.button.setToolTip(self._busy or "Train with these settings (Ctrl+Return)")
 
     def _hush(self) -> None:

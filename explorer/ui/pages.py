@@ -1,49 +1,40 @@
-"""The pages of the window by name. Each is imported when it is made, so that the window is on screen first."""
+"""The pages of the window by name. Each is imported when it is wanted, so that the window is on screen first."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from PyQt6.QtWidgets import QWidget
 
-from explorer.ui.preferences import Preferences
-
-MakePage = Callable[[Any, Preferences], QWidget]
+Load = Callable[[], Callable[..., QWidget]]  # imports a page; the result makes one of a bridge and the preferences
 
 
-def _explore(bridge: Any, preferences: Preferences) -> QWidget:
+def _explore() -> Callable[..., QWidget]:
     from explorer.ui.explore import ExplorePage
 
-    return ExplorePage(bridge, preferences)
+    return ExplorePage
 
 
-def _map(bridge: Any, preferences: Preferences) -> QWidget:
+def _map() -> Callable[..., QWidget]:
     from explorer.ui.map import MapPage
 
-    return MapPage(bridge, preferences)
+    return MapPage
 
 
-def _compare(bridge: Any, preferences: Preferences) -> QWidget:
+def _compare() -> Callable[..., QWidget]:
     from explorer.ui.compare import ComparePage
 
-    return ComparePage(bridge, preferences)
+    return ComparePage
 
 
-def _train(bridge: Any, preferences: Preferences) -> QWidget:
+def _train() -> Callable[..., QWidget]:
     from explorer.ui.train import TrainPage
 
-    return TrainPage(bridge, preferences)
+    return TrainPage
 
 
-def _make(bridge: Any, preferences: Preferences) -> QWidget:
+def _make() -> Callable[..., QWidget]:
     from explorer.ui.make import MakePage
 
-    return MakePage(bridge, preferences)
+    return MakePage
 
 
-PAGES: Mapping[str, MakePage] = {
-    "explore": _explore,
-    "map": _map,
-    "compare": _compare,
-    "train": _train,
-    "make": _make,
-}
+PAGES: Mapping[str, Load] = {"explore": _explore, "map": _map, "compare": _compare, "train": _train, "make": _make}

@@ -1,26 +1,35 @@
 """What the program remembers between two starts: a few values and the recent files, in Qt's own settings."""
 
 import json
+import queue
+import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QByteArray, QSettings
 
 _MOST_RECENT = 10
+_PATIENCE = 5.0  # seconds, for a disk that does not answer
 
 
 class Preferences:
     """Values by key. Plain values are kept as JSON, so that a bool comes back as a bool on every platform.
 
-    Settings that were damaged or written by another version read as the default.
+    Settings that were damaged or written by another version read as the default. They are read once, and written by a
+    thread: the disk has to say that it holds them, which takes it a third of a second while a training writes too.
     """
 
     def __init__(self, settings: QSettings | None = None) -> None:
-        self._settings = QSettings() if settings is None else settings
+        settings = QSettings() if settings is None else settings
+        self._place = settings.fileName(), settings.format()
+        self._values = {key: settings.value(key) for key in settings.allKeys()}
+        self._changes: queue.SimpleQueue[_Change] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value kept under `key`, of the kind of `default` where one is given; `default` where there is none."""
-        kept = self._settings.value(key)
+        kept = self._values.get(key)
         if isinstance(default, QByteArray):
             return kept if isinstance(kept, QByteArray) else default
         if isinstance(kept, QByteArray):
@@ -36,9 +45,10 @@ class Preferences:
     def set(self, key: str, value: Any) -> None:
         """Keep `value`: anything JSON can hold, or a QByteArray (window geometry). None forgets the key."""
         if value is None:
-            self._settings.remove(key)
+            self._values.pop(key, None)
         else:
-            self._settings.setValue(key, value if isinstance(value, QByteArray) else json.dumps(value))
+            self._values[key] = value if isinstance(value, QByteArray) else json.dumps(value)
+        self._tell((key, self._values.get(key)))
 
     @property
     def recent(self) -> list[str]:
@@ -52,8 +62,37 @@ class Preferences:
         self.set("recent", [path, *others][:_MOST_RECENT])
 
     def sync(self) -> None:
-        """Write to disk now."""
-        self._settings.sync()
+        """Wait until everything is on the disk."""
+        written = threading.Event()
+        self._tell(written)
+        written.wait(_PATIENCE)
+
+    def _tell(self, change: "_Change") -> None:
+        self._changes.put(change)
+        if self._writer is None:
+            self._writer = threading.Thread(target=_write, args=(self._changes, *self._place), daemon=True)
+            self._writer.start()
+            weakref.finalize(self, self._changes.put, None)
+
+
+_Change = tuple[str, Any] | threading.Event | None
+
+
+def _write(changes: "queue.SimpleQueue[_Change]", name: str, form: QSettings.Format) -> None:
+    """Write all changes there are and wait for more, until None; what other programs wrote to the same file stays."""
+    settings = QSettings(name, form)
+    while (change := changes.get()) is not None:
+        if isinstance(change, threading.Event):
+            settings.sync()
+            change.set()
+            continue
+        key, value = change
+        if value is None:
+            settings.remove(key)
+        else:
+            settings.setValue(key, value)
+        if changes.empty():
+            settings.sync()
 
 
 def _fits(value: Any, default: Any) -> bool:

@@ -29,6 +29,7 @@ from explorer.ui import theme
 from explorer.ui.curves import CurvesPanel
 from explorer.ui.form import SettingsForm
 from explorer.ui.keyboard import in_turn
+from explorer.ui.later import later
 from explorer.ui.preferences import Preferences
 from explorer.ui.rate_distortion import RateDistortionChart
 from explorer.ui.runs import RunsPanel
@@ -73,14 +74,13 @@ class TrainPage(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REDRAW)
         self._timer.timeout.connect(self._redraw)
-        self._stale = False
+        self._stale = True
         self._make_widgets()
         self._lay_out()
         self._connect()
-        self._build_form(bridge.settings)
-        if bridge.settings:  # the engine has said already that it is there
-            self.look_for_interrupted()
-        self._redraw()
+        self._build_form(())
+        if bridge.settings:  # the engine has said already that it is there; the fields take as long as the page
+            later(self, 0, self._on_hello).start()
 
     def _make_widgets(self) -> None:
         self.form = SettingsForm(self._preferences, self)
@@ -140,12 +140,16 @@ class TrainPage(QWidget):
 
     def _build_form(self, settings: Sequence[SettingInfo]) -> None:
         self.form.build(settings)
+        self._order()
+
+    def _order(self) -> None:
         in_turn(self.form.button, self.bar, self.curves, self.table)
 
     def _connect(self) -> None:
         self._bridge.hello.connect(self._on_hello)
         self._bridge.run_message.connect(self._hear)
         self.form.started.connect(self._start_run)
+        self.form.complete.connect(self._order)
         self.bar.paused.connect(self._pause)
         self.bar.stopped.connect(self._stop)
         self.bar.turned.connect(self._turn)
@@ -200,8 +204,8 @@ class TrainPage(QWidget):
         if isinstance(content, InterruptedRuns) and content.paths and self._alive() is None:
             self.interrupted.emit(content.paths[0], content.steps[0])
 
-    def _on_hello(self, hello: Any) -> None:
-        self._build_form(hello.settings)
+    def _on_hello(self, hello: Any = None) -> None:
+        self._build_form(self._bridge.settings if hello is None else hello.settings)
         self.look_for_interrupted()
 
     def _start_run(self, settings: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """The window: rail, pages, notice and status line, and who hears of what."""
 
+import contextlib
 import os
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,7 @@ from explorer.ui.later import later
 from explorer.ui.leaving import Leaving
 from explorer.ui.menus import Menus
 from explorer.ui.notice import Notice
-from explorer.ui.pages import PAGES, MakePage
+from explorer.ui.pages import PAGES, Load
 from explorer.ui.preferences import Preferences
 from explorer.ui.rail import TOOLS, Rail
 from explorer.ui.status import StatusLine, in_words
@@ -33,16 +35,19 @@ BACKGROUND = "The training goes on in the background, and the picture gets bette
 class MainWindow(QMainWindow):
     """Holds the pages and passes on what happens between them, the bridge and the files. It computes nothing.
 
-    `trouble` may be emitted from any thread: the sentence appears in the notice line.
+    `trouble` may be emitted from any thread: the sentence appears in the notice line. `complete` is emitted when the
+    last page is made.
     """
 
     trouble = pyqtSignal(str)
+    complete = pyqtSignal()
+    _imported = pyqtSignal()  # from a thread
 
-    def __init__(self, bridge: Any, preferences: Preferences, pages: Mapping[str, MakePage] = PAGES) -> None:
+    def __init__(self, bridge: Any, preferences: Preferences, pages: Mapping[str, Load] = PAGES) -> None:
         super().__init__()
         self.bridge, self.preferences = bridge, preferences
         theme.choose(preferences.get("theme", "system"))
-        self._makers, self._pages = pages, dict[str, Any]()
+        self._loads, self._pages = pages, dict[str, Any]()
         self._wires = {
             "explore": self._wire_explore,
             "map": self._wire_map,
@@ -58,6 +63,7 @@ class MainWindow(QMainWindow):
         self._reread = ""  # the open file, read anew because it changed on disk
         self._watch = FileWatch(self)
         self._next_page = later(self, 20, self._make_next)
+        self._imported.connect(self._next_page.start)
         self._painted = False
         self._build()
         self.menus = Menus(self)
@@ -113,14 +119,14 @@ class MainWindow(QMainWindow):
             room = screen.availableGeometry().size() if screen is not None else self.size()
             self.resize(min(1360, round(0.9 * room.width())), min(860, round(0.9 * room.height())))
         kept = self.preferences.get("window/page", "explore")
-        self.last_page = kept if kept in self._makers else "explore"  # of the session before
+        self.last_page = kept if kept in self._loads else "explore"  # of the session before
         self.rail.set_current("explore")
         self.stack.setCurrentWidget(self.welcome)
 
     def page(self, name: str) -> Any:
         """The page `name` ("explore", "map", ...), made when first asked for."""
         if name not in self._pages:
-            made = self._makers[name](self.bridge, self.preferences)
+            made = self._loads[name]()(self.bridge, self.preferences)
             self._pages[name] = made
             self.stack.addWidget(made)
             self._wires[name](made)
@@ -130,13 +136,21 @@ class MainWindow(QMainWindow):
         super().paintEvent(event)
         if not self._painted:  # the window is on the screen; the pages follow one by one, so that it never stalls
             self._painted = True
-            self._next_page.start(0)
+            threading.Thread(target=self._import_pages, daemon=True).start()
+
+    def _import_pages(self) -> None:
+        for load in self._loads.values():
+            load()
+        with contextlib.suppress(RuntimeError):  # the window is gone
+            self._imported.emit()
 
     def _make_next(self) -> None:
         missing = [tool.name for tool in TOOLS if tool.name not in self._pages]
         if missing:
             self.page(missing[0])
             self._next_page.start()
+        else:
+            self.complete.emit()
 
     # ------------------------------------------------------------------ who hears of what
 

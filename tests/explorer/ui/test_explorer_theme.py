@@ -116,3 +116,15 @@ def test_recent_files_are_newest_first_without_those_that_are_gone(preferences, 
     assert preferences.recent == [str(paths[0]), str(paths[2]), str(paths[1])]
     paths[2].unlink()
     assert preferences.recent == [str(paths[0]), str(paths[1])]
+
+
+def test_preferences_are_written_beside_the_event_loop_and_leave_alone_what_others_wrote(preferences, tmp_path):
+    kept = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
+    kept.setValue("theirs", '"kept"')
+    kept.sync()
+    preferences.set("ours", 1)
+    preferences.set("gone", 2)
+    preferences.set("gone", None)
+    preferences.sync()
+    again = Preferences(QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat))
+    assert (again.get("ours"), again.get("theirs"), again.get("gone")) == (1, "kept", None)

@@ -42,7 +42,25 @@ def page(qtbot, fake_bridge, preferences):
     qtbot.addWidget(made)
     made.resize(1300, 676)
     made.show()
+    qtbot.waitUntil(lambda: bool(made.form.fields))
     return made
+
+
+def test_the_keyboard_goes_through_the_form_with_its_folds_and_then_to_the_run(page):
+    form, order = page.form, [page.form.fields["data"]]
+    while (following := order[-1].nextInFocusChain()) is not order[0]:
+        order.append(following)
+
+    def stands(widget):
+        return next(place for place, one in enumerate(order) if one is widget or widget.isAncestorOf(one))
+
+    folded = [
+        name for name, field in form.fields.items() if any(fold.isAncestorOf(field) for fold in form.folds.values())
+    ]
+    assert len(folded) > 3
+    last = [stands(form.fields[name]) for name in ("kl_weight", *folded)]
+    assert last == sorted(last)
+    assert last[-1] < stands(form.button) < stands(page.bar) < stands(page.curves) < stands(page.table)
 
 
 def test_a_run_that_was_cut_off_is_found_and_goes_on(qtbot, page, fake_bridge, tmp_path):

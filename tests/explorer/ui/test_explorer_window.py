@@ -72,7 +72,8 @@ class _Train(_Page):
         return self.follows
 
 
-PAGES = {"explore": _Explore, "map": _Map, "compare": _Page, "train": _Train, "make": _Page}
+_KINDS = {"explore": _Explore, "map": _Map, "compare": _Page, "train": _Train, "make": _Page}
+PAGES = {name: (lambda kind=kind: kind) for name, kind in _KINDS.items()}
 
 
 @pytest.fixture
