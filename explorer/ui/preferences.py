@@ -17,7 +17,7 @@ class Preferences:
     """Values by key. Plain values are kept as JSON, so that a bool comes back as a bool on every platform.
 
     Settings that were damaged or written by another version read as the default. They are read once, and written by a
-    thread: the disk has to say that it holds them, which takes it a third of a second while a training writes too.
+    thread: the disk has to say that it holds them, and a busy one lets the event loop wait for that.
     """
 
     def __init__(self, settings: QSettings | None = None) -> None:
