@@ -65,6 +65,7 @@ def weights(window: Any, seen: dict[str, Any]) -> Waits:
     yield lambda: bridge.settings
     window.show_page("train")
     page = window.page("train")
+    yield lambda: page.form.fields
     settings = {one.name: one.default for one in bridge.settings}
     settings.update(data=sys.argv[2], size=16, latent_dim=8, batch_size=16, epochs=3, kl_weight=1.0, network="conv")
     assert page.form.fill(settings), page.form.complaint.text()
@@ -142,6 +143,7 @@ def _train_twice(window: Any) -> Waits:
     """Weight 1, then weight 0.1 turned to 0.02 on the way."""
     window.show_page("train")
     page, bridge = window.page("train"), window.bridge
+    yield lambda: page.form.fields
     page.form.fill({**{one.name: one.default for one in bridge.settings}, "minutes": 1.2, "kl_weight": 1.0})
     page.form.submit()
     yield lambda: page.runs[max(page.runs)].path
