@@ -79,8 +79,9 @@ class TrainPage(QWidget):
         self._lay_out()
         self._connect()
         self._build_form(())
+        self._fields_follow = later(self, 0, self._on_hello)
         if bridge.settings:  # the engine has said already that it is there; the fields take as long as the page
-            later(self, 0, self._on_hello).start()
+            self._fields_follow.start()
 
     def _make_widgets(self) -> None:
         self.form = SettingsForm(self._preferences, self)
@@ -175,6 +176,9 @@ class TrainPage(QWidget):
 
     def start(self, settings: dict[str, Any]) -> None:
         """Start a run with these settings over the defaults; what stands against it is said in the form."""
+        if self._fields_follow.isActive():
+            self._fields_follow.stop()
+            self._on_hello()
         if self._alive() is not None:
             self.form.complain(_BUSY + ".")
         elif not self.form.fields:

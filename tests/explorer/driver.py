@@ -5,6 +5,7 @@ python driver.py weights PICTURES       train with weight 1 and then with 0.1 fr
 python driver.py busy MODEL PICTURES    train, write a film and lay out the map until somebody ends the program; says "busy"
 """
 
+import gc
 import json
 import sys
 import time
@@ -206,7 +207,8 @@ def main() -> None:
     seen: dict[str, Any] = {}
     QMainWindow.showEvent = on_show  # type: ignore[method-assign]
     seen_code = app.main([] if sys.argv[1] == "weights" else [sys.argv[2]])
-    print(json.dumps({**seen, "code": seen_code, "tensorflow": "tensorflow" in sys.modules}))
+    spared = gc.isenabled() and gc.get_freeze_count() > 0  # walks over what is newer than the window, and only that
+    print(json.dumps({**seen, "code": seen_code, "tensorflow": "tensorflow" in sys.modules, "spared": spared}))
 
 
 def _platform() -> str:

@@ -60,6 +60,7 @@ def play(name, argument, screen, folder):
     assert seen["platform"] == screen["QT_QPA_PLATFORM"]
     assert seen["code"] == 0
     assert not seen["tensorflow"], "the window's process imported TensorFlow"
+    assert seen["spared"], "the garbage collector rests for ever, or walks over the whole program"
     return seen
 
 

@@ -46,6 +46,14 @@ def page(qtbot, fake_bridge, preferences):
     return made
 
 
+def test_a_start_in_the_moment_the_page_is_made_goes_through_the_form(qtbot, fake_bridge, preferences):
+    page = TrainPage(fake_bridge, preferences)
+    qtbot.addWidget(page)
+    page.start({"kl_weight": 0.3, "size": None})
+    assert page.form.fields["kl_weight"].value() == 0.3
+    assert fake_bridge.runs[0][1] == page.form.values(), "as chosen in the form: what is left to kvae is not sent"
+
+
 def test_the_keyboard_goes_through_the_form_with_its_folds_and_then_to_the_run(page):
     form, order = page.form, [page.form.fields["data"]]
     while (following := order[-1].nextInFocusChain()) is not order[0]:

@@ -259,6 +259,14 @@ def test_a_model_replaced_by_a_broken_file_stays_on_screen_with_a_sentence(opene
     assert opened.notice.text == "art.keras is damaged." and _shown(opened) is opened.page("explore")
 
 
+def test_all_pages_are_made_soon_after_the_window_is_painted(fake_bridge, preferences, qtbot):
+    made = MainWindow(fake_bridge, preferences, PAGES)
+    qtbot.addWidget(made)
+    with qtbot.waitSignal(made.complete):
+        made.show()
+    assert {name: type(made.page(name)) for name in PAGES} == _KINDS
+
+
 def test_settings_that_cannot_be_written_stop_nothing(fake_bridge, model, tmp_path, qtbot):
     (tmp_path / "file").write_text("no folder")
     lost = Preferences(QSettings(str(tmp_path / "file" / "settings.ini"), QSettings.Format.IniFormat))
