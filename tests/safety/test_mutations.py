@@ -1,10 +1,16 @@
 """Random mutations of good files are refused or opened; nothing else may come of them, a crash least of all."""
 
+import io
 import random
 
+import h5py
+import numpy as np
 import pytest
 from corpus import data
 from corpus.forge import CARD, CONFIG, WEIGHTS, Member, archive
+
+from kvae.files.hdf5 import Tensors
+from kvae.files.refusal import Refused
 
 CHUNK = 100  # mutations in one test
 
@@ -12,9 +18,6 @@ CHUNK = 100  # mutations in one test
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
     """A model that opens in no time, and where in its weights the structure lies."""
-    import io
-
-    import h5py
     import keras
     from corpus import forge
 
@@ -55,7 +58,8 @@ def mutated(content: bytes, chance: random.Random, places: list[int] | None = No
         else:
             other = chance.choice(places) if places else chance.randrange(len(content))
             length = chance.choice([1, 8, 16, 40])
-            changed[at : at + length] = content[other : other + length]
+            piece = content[other : other + length]
+            changed[at : at + len(piece)] = piece
     return bytes(changed[: len(content)])
 
 
@@ -102,6 +106,25 @@ def test_400_mutations_of_a_model_are_refused_or_open(start, small, server, tmp_
 
 def test_100_mutations_of_pictures_are_refused_or_open(server, tmp_path):
     try_all(range(100), lambda seed: ("pictures", *pictures_file(seed)), server, tmp_path)
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_3000_mutations_of_weights_are_refused_or_read(libver):
+    """Of their structure, in this process: nothing but a refusal comes of them."""
+    memory, chance, refused = io.BytesIO(), random.Random(7), 0
+    with h5py.File(memory, "w", libver=libver) as file:
+        for number in range(60):
+            file[f"{number % 3}/vars/{number}"] = np.full(3, number, np.float32)
+    content = memory.getvalue()
+    told = [place for place in range(len(content)) if content[place]]
+    for _ in range(3000):
+        try:
+            stored = Tensors(mutated(content, chance, told), most=60)
+            values = [stored.read(path, np.dtype(np.float32)) for path in stored.shapes]
+            assert np.isfinite([one.sum() for one in values]).all()
+        except Refused:
+            refused += 1
+    assert 1000 < refused < 3000
 
 
 @pytest.mark.slow
