@@ -36,7 +36,7 @@ class SettingsForm(QWidget):
         self._preferences = preferences
         self._fields: dict[str, Field] = {}
         self._unbuilt: list[tuple[QFormLayout, Sequence[SettingInfo]]] = []  # what is folded away and not made yet
-        self._build_next = later(self, 0, self._build_fold)
+        self._build_next = later(self, 10, self._build_fold)
         self.length: LengthField | None = None
         self.folds: dict[str, QCollapsible] = {}
         self._scroll = QScrollArea(self)

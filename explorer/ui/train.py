@@ -79,7 +79,7 @@ class TrainPage(QWidget):
         self._lay_out()
         self._connect()
         self._build_form(())
-        self._fields_follow = later(self, 0, self._on_hello)
+        self._fields_follow = later(self, 20, self._on_hello)
         if bridge.settings:  # the engine has said already that it is there; the fields take as long as the page
             self._fields_follow.start()
 

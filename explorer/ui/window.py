@@ -48,6 +48,7 @@ class MainWindow(QMainWindow):
         self.bridge, self.preferences = bridge, preferences
         theme.choose(preferences.get("theme", "system"))
         self._loads, self._pages = pages, dict[str, Any]()
+        self._unplaced = dict[str, Any]()  # a page that is made and takes its place a turn later
         self._wires = {
             "explore": self._wire_explore,
             "map": self._wire_map,
@@ -126,11 +127,14 @@ class MainWindow(QMainWindow):
     def page(self, name: str) -> Any:
         """The page `name` ("explore", "map", ...), made when first asked for."""
         if name not in self._pages:
-            made = self._loads[name]()(self.bridge, self.preferences)
+            made = self._unplaced.pop(name, None) or self._make(name)
             self._pages[name] = made
             self.stack.addWidget(made)
             self._wires[name](made)
         return self._pages[name]
+
+    def _make(self, name: str) -> Any:
+        return self._loads[name]()(self.bridge, self.preferences)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         super().paintEvent(event)
@@ -145,12 +149,15 @@ class MainWindow(QMainWindow):
             self._imported.emit()
 
     def _make_next(self) -> None:
-        missing = [tool.name for tool in TOOLS if tool.name not in self._pages]
-        if missing:
-            self.page(missing[0])
-            self._next_page.start()
-        else:
+        missing = next((tool.name for tool in TOOLS if tool.name not in self._pages), None)
+        if missing is None:
             self.complete.emit()
+            return
+        if missing in self._unplaced:
+            self.page(missing)
+        else:
+            self._unplaced[missing] = self._make(missing)
+        self._next_page.start()
 
     # ------------------------------------------------------------------ who hears of what
 
