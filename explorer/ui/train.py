@@ -76,9 +76,11 @@ class TrainPage(QWidget):
         self._timer.timeout.connect(self._redraw)
         self._stale = True
         self._make_widgets()
-        self._lay_out()
         self._connect()
         self._build_form(())
+        # laying out takes a turn of the event loop of its own, or comes with the first look at the page
+        self._unlaid = later(self, 10, self._lay_out)
+        self._unlaid.start()
         self._fields_follow = later(self, 20, self._on_hello)
         if bridge.settings:  # the engine has said already that it is there; the fields take as long as the page
             self._fields_follow.start()
@@ -306,6 +308,9 @@ class TrainPage(QWidget):
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
+        if self._unlaid.isActive():
+            self._unlaid.stop()
+            self._lay_out()
         if self._stale:
             self._redraw()
 
