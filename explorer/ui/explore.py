@@ -21,9 +21,8 @@ from explorer.ui.picture import SUFFIXES
 from explorer.ui.preferences import Preferences
 from explorer.ui.undo import History
 
-FRAME = (
-    8  # ms between two questions for a picture: a mouse speaks every 8 ms, and the newest question replaces older ones
-)
+# ms between two questions for a picture: a mouse speaks every 8 ms, and the newest question replaces older ones
+FRAME = 8
 _SMOOTH = "explore/smooth"
 _WAITING = "Until then you see the nearest stored picture."
 

@@ -14,7 +14,7 @@ from superqt.utils import signals_blocked
 
 from explorer.state.latent import Axis, LatentState
 from explorer.ui import terms, theme
-from explorer.ui.later import later
+from explorer.ui.later import turns
 from explorer.ui.sliders import SliderRow
 
 _FARTHEST = 1e4  # what can be typed: a code of an autoencoder may lie far out
@@ -43,7 +43,6 @@ class SliderList(QScrollArea):
         self._state: LatentState | None = None  # the one shown
         self._current: SliderRow | None = None
         self._coming: tuple[Axis, ...] = ()  # whose rows are still to be built
-        self._turn = later(self, 5, self._build_more)
         self._inside = _Rows(self)
         self._layout = QVBoxLayout(self._inside)
         self._layout.setContentsMargins(0, 0, theme.UNIT // 2, 0)
@@ -103,7 +102,7 @@ class SliderList(QScrollArea):
         self._coming = axes[len(self._rows) :]
         self._add(_FIRST - len(self._rows))
         self._layout.activate()
-        self._turn.start()  # painted in a turn of their own, too
+        turns.give(self, self._build_more)  # painted in a turn of their own, too
 
     def _add(self, count: int) -> None:
         """Build the next `count` rows."""
@@ -120,7 +119,7 @@ class SliderList(QScrollArea):
         self.setUpdatesEnabled(True)
         if self._coming:
             self._add(_MORE)
-            self._turn.start()
+            turns.give(self, self._build_more)
         if self._state is not None:
             self.show_state(self._state)
 

@@ -10,7 +10,7 @@ from superqt import QCollapsible
 from explorer.messages import SettingInfo
 from explorer.ui import terms, theme
 from explorer.ui.keyboard import follow
-from explorer.ui.later import later
+from explorer.ui.later import turns
 from explorer.ui.preferences import Preferences
 from explorer.ui.train_data import DataField
 from explorer.ui.train_fields import Field, LengthField, SwitchField, Unfit, WeightField, hint, make_field
@@ -20,6 +20,7 @@ LENGTH = ("epochs", "minutes")
 MORE, METHODS = "More settings", "Other ways to balance, for experimenters"
 METHOD_GROUPS = ("weighting", "objective")  # of kvae's settings: what the second fold holds
 _ABOVE = {"data", "kl_weight"}  # wide fields: their label stands above them
+_AT_ONCE = 8  # fields that are folded away and made in one turn
 
 
 class SettingsForm(QWidget):
@@ -36,7 +37,6 @@ class SettingsForm(QWidget):
         self._preferences = preferences
         self._fields: dict[str, Field] = {}
         self._unbuilt: list[tuple[QFormLayout, Sequence[SettingInfo]]] = []  # what is folded away and not made yet
-        self._build_next = later(self, 10, self._build_fold)
         self.length: LengthField | None = None
         self.folds: dict[str, QCollapsible] = {}
         self._scroll = QScrollArea(self)
@@ -92,25 +92,26 @@ class SettingsForm(QWidget):
         self._scroll.setWidget(inside)
         follow(self._scroll, self.button)
         self._follow_autoencoder()
-        self._build_next.start()
+        turns.give(self, self._build_fold)
         self._allow()
         if before:
             self.fill({name: value for name, value in before.items() if name in infos})
 
     @property
     def fields(self) -> dict[str, Field]:
-        """By name. Those that are folded away are made one fold after another, so that the window never stalls."""
-        while self._unbuilt:
-            self._build_fold()
+        """By name. Those that are folded away are made a few at a time, so that the window never stalls."""
+        turns.finish(self)
         return self._fields
 
     def _build_fold(self) -> None:
         if self._unbuilt:
             rows, infos = self._unbuilt.pop(0)
-            for info in infos:
+            for info in infos[:_AT_ONCE]:
                 self._add(rows, info)
+            if more := infos[_AT_ONCE:]:
+                self._unbuilt.insert(0, (rows, more))
             if self._unbuilt:
-                self._build_next.start()
+                turns.give(self, self._build_fold)
             else:
                 follow(self._scroll, self.button)
                 self.complete.emit()

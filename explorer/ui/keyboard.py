@@ -15,28 +15,27 @@ _BY_KEY = (
 
 def in_turn(*parts: QWidget) -> None:
     """Let Tab go through these in this order; a part that takes no keys itself stands for what is in it."""
-    stops = [stop for part in parts for stop in _stops(part)]
+    stops = [stop for within in _stops(*parts) for stop in within]
     for before, after in zip(stops, stops[1:], strict=False):
         QWidget.setTabOrder(before, after)
 
 
 def follow(part: QWidget, following: QWidget) -> None:
     """Let Tab come from the last stop in a part to `following`, and leave the order within the part as it is."""
-    if stops := _stops(part):
+    if stops := _stops(part)[0]:
         QWidget.setTabOrder(stops[-1], following)
 
 
-def _stops(part: QWidget) -> list[QWidget]:
-    """The widgets in a part, itself among them, that Tab can come to, in their present order."""
-    stops, one = [], part
-    while True:
-        within = one is part or part.isAncestorOf(one)
-        if within and one.focusPolicy() & Qt.FocusPolicy.TabFocus == Qt.FocusPolicy.TabFocus and not one.focusProxy():
-            stops.append(one)
-        following = one.nextInFocusChain()
-        if following is None or following is part:
-            return stops
-        one = following
+def _stops(*parts: QWidget) -> list[list[QWidget]]:
+    """For each part the widgets in it, itself among them, that Tab can come to, in their present order."""
+    chain: list[QWidget] = []  # once around, so that it costs the same for one part as for ten
+    one: QWidget | None = parts[0]
+    while one is not None and (not chain or one is not chain[0]):
+        chain.append(one)
+        one = one.nextInFocusChain()
+    tab = Qt.FocusPolicy.TabFocus
+    stops = [one for one in chain if one.focusPolicy() & tab == tab and not one.focusProxy()]
+    return [[stop for stop in stops if stop is part or part.isAncestorOf(stop)] for part in parts]
 
 
 class Ring(QWidget):

@@ -23,6 +23,7 @@ from explorer.state.paths import frame_count
 from explorer.state.paths import path as way_through
 from explorer.ui import theme
 from explorer.ui.keyboard import in_turn
+from explorer.ui.later import turns
 from explorer.ui.make_export import ExportBox
 from explorer.ui.make_film import Film
 from explorer.ui.make_form import FILMS, TABLES, MorphForm, heading
@@ -254,6 +255,7 @@ class MakePage(QWidget):
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
+        turns.finish(self)
         self._update()
 
     # ------------------------------------------------------------------ building
@@ -290,8 +292,6 @@ class MakePage(QWidget):
         body.setSpacing(2 * theme.UNIT)
         body.addLayout(left, 1)
         body.addWidget(self._side())
-        row = (self.add_button, self.bookmarks_button, *self._edits, self.clear_button)
-        in_turn(self.player, *row, self.strip, self.morph, self.export)
         page = QVBoxLayout(self)
         page.setContentsMargins(0, 0, 0, 0)
         page.setSpacing(0)
@@ -345,8 +345,12 @@ class MakePage(QWidget):
         side.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         side.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         side.setFixedWidth(40 * theme.UNIT)
-        side.setWidget(column)
+        turns.give(self, lambda: side.setWidget(column), self._order)  # with the polish of all that is in it
         return side
+
+    def _order(self) -> None:
+        row = (self.add_button, self.bookmarks_button, *self._edits, self.clear_button)
+        in_turn(self.player, *row, self.strip, self.morph, self.export)
 
     def _draw_icons(self) -> None:
         names = ("ph.arrow-left", "ph.arrow-right", "ph.copy", "ph.trash", "ph.eraser")

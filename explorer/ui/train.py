@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from explorer.ui import theme
 from explorer.ui.curves import CurvesPanel
 from explorer.ui.form import SettingsForm
 from explorer.ui.keyboard import in_turn
-from explorer.ui.later import later
+from explorer.ui.later import turns
 from explorer.ui.preferences import Preferences
 from explorer.ui.rate_distortion import RateDistortionChart
 from explorer.ui.runs import RunsPanel
@@ -55,12 +56,13 @@ def models_folder(preferences: Preferences) -> Path:
 
 
 class TrainPage(QWidget):
-    """Everything about runs. `bridge` starts them and carries their messages; nothing here computes a model."""
+    """Everything about runs. `bridge` starts them and carries their messages; nothing here computes a model.
+
+    Its parts are made one by one, each in a turn of the event loop of its own, or with the first look at the page.
+    """
 
     model_wanted = pyqtSignal(str)
-    interrupted = pyqtSignal(
-        str, int
-    )  # the model that a run was to leave when it was cut off, and the step it stands at
+    interrupted = pyqtSignal(str, int)  # the model that a run was to leave when it was cut off, and its step
     run_delivered = pyqtSignal(str)
 
     def __init__(self, bridge: Any, preferences: Preferences, parent: QWidget | None = None) -> None:
@@ -77,13 +79,9 @@ class TrainPage(QWidget):
         self._stale = True
         self._make_widgets()
         self._connect()
-        self._build_form(())
-        # laying out takes a turn of the event loop of its own, or comes with the first look at the page
-        self._unlaid = later(self, 10, self._lay_out)
-        self._unlaid.start()
-        self._fields_follow = later(self, 20, self._on_hello)
-        if bridge.settings:  # the engine has said already that it is there; the fields take as long as the page
-            self._fields_follow.start()
+        turns.give(self, lambda: self.curves, lambda: self.chart, self._lay_out)
+        if bridge.settings:  # the engine has said already that it is there
+            self._make_form(bridge.settings)
 
     def _make_widgets(self) -> None:
         self.form = SettingsForm(self._preferences, self)
@@ -96,12 +94,28 @@ class TrainPage(QWidget):
         self.news.setProperty("role", "quiet")
         self.news.setWordWrap(True)
         self.news.hide()
-        self.curves = CurvesPanel(self._preferences, lambda: models_folder(self._preferences), self)
         self.preview = PreviewGrid(self)
         self.arrows = BalanceArrows(self)
         self.arrows.hide()
-        self.chart = RateDistortionChart(self)
         self.table = RunsPanel(self)
+
+    @cached_property
+    def curves(self) -> CurvesPanel:
+        """The plot of D, R, βR, L and β."""
+        made = CurvesPanel(self._preferences, lambda: models_folder(self._preferences), self)
+        made.wanted.connect(self._touch)
+        made.shown_changed.connect(self._redraw)
+        made.saved.connect(lambda path: self._tell(f"Saved {path}"))
+        made.refused.connect(self._tell)
+        self.table.shown.connect(made.set_run_shown)
+        return made
+
+    @cached_property
+    def chart(self) -> RateDistortionChart:
+        """Where the runs stand between rate and distortion."""
+        made = RateDistortionChart(self)
+        made.run_clicked.connect(self.table.select)
+        return made
 
     def _lay_out(self) -> None:
         below = QSplitter(Qt.Orientation.Horizontal, self)
@@ -140,16 +154,13 @@ class TrainPage(QWidget):
         layout.addWidget(self.form)
         layout.addLayout(right, 1)
         self.setAcceptDrops(True)
-
-    def _build_form(self, settings: Sequence[SettingInfo]) -> None:
-        self.form.build(settings)
         self._order()
 
     def _order(self) -> None:
         in_turn(self.form.button, self.bar, self.curves, self.table)
 
     def _connect(self) -> None:
-        self._bridge.hello.connect(self._on_hello)
+        self._bridge.hello.connect(lambda hello: self._make_form(hello.settings))
         self._bridge.run_message.connect(self._hear)
         self.form.started.connect(self._start_run)
         self.form.complete.connect(self._order)
@@ -157,16 +168,10 @@ class TrainPage(QWidget):
         self.bar.stopped.connect(self._stop)
         self.bar.turned.connect(self._turn)
         self.bar.follow_changed.connect(self._follow)
-        self.curves.wanted.connect(self._touch)
-        self.curves.shown_changed.connect(self._redraw)
-        self.curves.saved.connect(lambda path: self._tell(f"Saved {path}"))
-        self.curves.refused.connect(self._tell)
-        self.chart.run_clicked.connect(self.table.select)
         self.table.opened.connect(lambda run: self.model_wanted.emit(self.runs[run].path))
         self.table.again.connect(self._again)
         self.table.to_form.connect(self._to_form)
         self.table.chosen.connect(self._choose)
-        self.table.shown.connect(self.curves.set_run_shown)
         self.table.removed.connect(self._remove)
         self.table.killed.connect(self._bridge.kill_run)
         theme.notifier.changed.connect(self._touch)
@@ -178,9 +183,7 @@ class TrainPage(QWidget):
 
     def start(self, settings: dict[str, Any]) -> None:
         """Start a run with these settings over the defaults; what stands against it is said in the form."""
-        if self._fields_follow.isActive():
-            self._fields_follow.stop()
-            self._on_hello()
+        turns.finish(self)
         if self._alive() is not None:
             self.form.complain(_BUSY + ".")
         elif not self.form.fields:
@@ -210,9 +213,8 @@ class TrainPage(QWidget):
         if isinstance(content, InterruptedRuns) and content.paths and self._alive() is None:
             self.interrupted.emit(content.paths[0], content.steps[0])
 
-    def _on_hello(self, hello: Any = None) -> None:
-        self._build_form(self._bridge.settings if hello is None else hello.settings)
-        self.look_for_interrupted()
+    def _make_form(self, settings: Sequence[SettingInfo]) -> None:
+        turns.give(self, lambda: self.form.build(settings), self._order, self.look_for_interrupted)
 
     def _start_run(self, settings: dict[str, Any]) -> None:
         if self._alive() is None:
@@ -308,9 +310,7 @@ class TrainPage(QWidget):
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
-        if self._unlaid.isActive():
-            self._unlaid.stop()
-            self._lay_out()
+        turns.finish(self)
         if self._stale:
             self._redraw()
 

@@ -17,7 +17,7 @@ from explorer.messages import Began, Delivered, ModelInfo, Prepared, RunFailed, 
 from explorer.state.following import Following
 from explorer.ui import theme
 from explorer.ui.drops import dropped
-from explorer.ui.later import later
+from explorer.ui.later import turns
 from explorer.ui.leaving import Leaving
 from explorer.ui.menus import Menus
 from explorer.ui.notice import Notice
@@ -63,8 +63,7 @@ class MainWindow(QMainWindow):
         self._waiting_data = ""  # what to train on once the engine has said what can be set
         self._reread = ""  # the open file, read anew because it changed on disk
         self._watch = FileWatch(self)
-        self._next_page = later(self, 20, self._make_next)
-        self._imported.connect(self._next_page.start)
+        self._imported.connect(lambda: turns.give(self, self._make_next))
         self._painted = False
         self._build()
         self.menus = Menus(self)
@@ -157,7 +156,7 @@ class MainWindow(QMainWindow):
             self.page(missing)
         else:
             self._unplaced[missing] = self._make(missing)
-        self._next_page.start()
+        turns.give(self, self._make_next)
 
     # ------------------------------------------------------------------ who hears of what
 

@@ -129,7 +129,7 @@ def test_the_form_appears_when_the_engine_has_spoken(qtbot, fake_bridge, prefere
     page.start({"kl_weight": 1.0})  # asked for before that, it goes out as it is
     assert fake_bridge.runs[0][1] == {"kl_weight": 1.0}
     fake_bridge.hello.emit(Hello("1", settings))
-    assert "size" in page.form.fields
+    qtbot.waitUntil(lambda: "size" in page.form.fields)
 
 
 def test_the_bar_says_how_far_the_run_is(page, fake_bridge):
