@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ class Program:
 
         self.ear = Ear()
         self.window.installEventFilter(self.ear)
-        self.gaps: list[tuple[float, ...]] = []  # seconds: all, at work, waiting for a core, stolen
+        self.gaps: list[tuple[float, ...]] = []  # seconds: all, at work, waiting for a core, then when it ended
         self.doings: list[str] = []
         self.doing = ""
         self._before: tuple[float, ...] = ()
@@ -97,14 +98,13 @@ class Program:
         self._beat.timeout.connect(self._tick)
 
     def _clocks(self) -> tuple[float, ...]:
-        """Seconds: the clock, this thread at work, this thread waiting for a core, both cores stolen by the host."""
+        """Seconds: the clock, this thread at work, this thread waiting for a core."""
         waited = Path("/proc/thread-self/schedstat").read_text().split()[1]
-        stolen = Path("/proc/stat").read_text().split(None, 9)[8]
-        return time.perf_counter(), time.thread_time(), 1e-9 * int(waited), 1e-2 * int(stolen)
+        return time.perf_counter(), time.thread_time(), 1e-9 * int(waited)
 
     def _tick(self) -> None:
         now = self._clocks()
-        self.gaps.append(tuple(new - old for new, old in zip(now, self._before, strict=True)))
+        self.gaps.append((*(new - old for new, old in zip(now, self._before, strict=True)), now[0]))
         self.doings.append(self.doing)
         self._before = now
 
@@ -180,8 +180,17 @@ def _from_welcome(data: str) -> float:
     return seconds
 
 
-def _drag(program: Program) -> list[float]:
-    """Drag the first slider like a hand does; seconds from each move to the paint of that picture or a newer one."""
+@dataclass
+class Drag:
+    """`seconds` from each move to the paint of that picture or a newer one; when it began and ended."""
+
+    seconds: list[float]
+    since: float
+    till: float
+
+
+def _drag(program: Program) -> Drag:
+    """Drag the first slider like a hand does."""
     page = program.window.page("explore")
     view, row = page.stage.picture, page.panel.sliders.visible_rows()[0]
     painted: list[tuple[float, int]] = []
@@ -207,21 +216,26 @@ def _drag(program: Program) -> list[float]:
     row.released.emit()
     program.until(lambda: painted and painted[-1][1] >= moves[-1][1])
     view.removeEventFilter(eye)
-    return [next(when for when, shown in painted if shown >= ask) - began for began, ask in moves]
+    seconds = [next(when for when, shown in painted if shown >= ask) - began for began, ask in moves]
+    return Drag(seconds, moves[0][0], painted[-1][0])
 
 
-def _report_drag(what: str, times: list[float], median_limit: float | None, limit: float) -> None:
-    ordered = sorted(1e3 * value for value in times)
+def _report_drag(
+    what: str, drag: Drag, median_limit: float | None, limit: float, stood_still: list[tuple[float, float]]
+) -> None:
+    ordered = sorted(1e3 * value for value in drag.seconds)
     values = {"median_ms": statistics.median(ordered), "p99_ms": ordered[int(0.99 * len(ordered))], "p99_limit": limit}
     if median_limit:
         values["median_limit"] = median_limit
-    report(what, **values, most_ms=ordered[-1])
+    still = [1e3 * (till - since) for since, till in stood_still if drag.since < since < drag.till]
+    report(what, **values, most_ms=ordered[-1], machine_most_ms=max(still, default=0.0))
 
 
 def hand(model: str) -> None:
     """A scripted use: load, drag, train, drag while training, export. Delays, gaps of the event loop, memory."""
     from explorer.messages import Steps, Stop
 
+    witnesses = [Witness(core) for core in os.sched_getaffinity(0)]
     program = Program()
     program.begin(model)
     program.listen()
@@ -230,7 +244,7 @@ def hand(model: str) -> None:
     program.pause(1.0)
     program.doing = "drag"
     _drag(program)  # the first use warms caches
-    _report_drag("slider to painted pixels, idle", _drag(program), 16.0, 33.0)
+    idle = _drag(program)
     seen: list[object] = []
     program.bridge.run_message.connect(seen.append)
     settings = {one.name: one.default for one in program.bridge.settings}
@@ -239,7 +253,7 @@ def hand(model: str) -> None:
         program.doing = "train"
         run = program.bridge.start_run(settings, str(Path(folder, "bench.keras")))
         program.until(lambda: sum(isinstance(one, Steps) for one in seen) > 20, 180)
-        _report_drag("slider to painted pixels, while training", _drag(program), None, 50.0)
+        training = _drag(program)
         program.doing = "the page Train"
         program.window.show_page("train")
         program.pause(3.0)
@@ -248,18 +262,51 @@ def hand(model: str) -> None:
         _export(program, folder)
         program.bridge.tell_run(run, Stop())
         program.until(lambda: run not in program.bridge.running(), 120)
+    stood_still = [still for witness in witnesses for still in witness.end()]
+    _report_drag("slider to painted pixels, idle", idle, 16.0, 33.0, stood_still)
+    _report_drag("slider to painted pixels, while training", training, None, 50.0, stood_still)
     for doing in dict.fromkeys(program.doings):
         longest = max(gap for gap, what in zip(program.gaps, program.doings, strict=True) if what == doing)
-        _report_gap(f"event loop's longest gap: {doing}", longest)
+        _report_gap(f"event loop's longest gap: {doing}", longest, stood_still)
     gaps = sorted(1e3 * gap[0] for gap in program.gaps)
     report("event loop's gaps", longest_ms=gaps[-1], p999_ms=gaps[int(0.999 * len(gaps))], longest_limit=50.0)
     report("window process, MB", resident=program.process.memory_info().rss / 2**20, limit=250.0)
     program.close()
 
 
-def _report_gap(what: str, gap: tuple[float, ...]) -> None:
-    names = ("ms", "at_work_ms", "waiting_for_core_ms", "stolen_from_machine_ms")
-    report(what, **{name: 1e3 * value for name, value in zip(names, gap, strict=True)})
+def _report_gap(what: str, gap: tuple[float, ...], stood_still: list[tuple[float, float]]) -> None:
+    """One gap: how long, of that at work and waiting for a core, and how long a core of the machine gave nothing."""
+    long, work, waiting, end = gap
+    still = max((min(end, till) - max(end - long, since) for since, till in stood_still), default=0.0)
+    report(
+        what, ms=1e3 * long, at_work_ms=1e3 * work, waiting_for_core_ms=1e3 * waiting, machine_ms=1e3 * max(0.0, still)
+    )
+
+
+class Witness:
+    """A process that does nothing but wake up every millisecond on one core: where it oversleeps, the machine stood still."""
+
+    _LOOP = """
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+before = time.perf_counter()
+while os.getppid() == int(sys.argv[2]):
+    time.sleep(0.001)
+    now = time.perf_counter()
+    if now - before > 0.005:
+        print(before, now, flush=True)
+    before = now
+"""
+
+    def __init__(self, core: int) -> None:
+        command = [sys.executable, "-c", self._LOOP, str(core), str(os.getpid())]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def end(self) -> list[tuple[float, float]]:
+        """From when to when it overslept by 4 ms and more; the clock is `time.perf_counter`'s."""
+        self._process.terminate()
+        lines = self._process.communicate()[0].splitlines()
+        return [(float(since), float(till)) for since, till in map(str.split, lines)]
 
 
 def _export(program: Program, folder: str) -> None:

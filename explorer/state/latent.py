@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.random import default_rng  # NumPy imports it when it is first used, 20 ms that a hand would feel
 
 from explorer.messages import ModelInfo
 
@@ -81,7 +80,7 @@ class LatentState:
 
         A lock keeps its dimension and changes nothing in the others: every dimension is drawn and the locked are put back.
         """
-        drawn = default_rng(seed).standard_normal(len(self.values))
+        drawn = np.random.default_rng(seed).standard_normal(len(self.values))
         thrown = self._with_free(centre + temperature * unit * drawn)
         return replace(thrown, seed=int(seed), temperature=float(temperature))
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 import numpy as np
-from numpy.random import default_rng  # NumPy imports it when it is first used, 20 ms that a hand would feel
 
 from explorer.messages import MapDone, MapPart, ModelInfo
 
@@ -210,7 +209,7 @@ class Detail:
     def __init__(self, places: np.ndarray, shown: np.ndarray | None = None):
         self.places = places
         # a number per picture, not a permutation: more pictures to come change no earlier one's rank
-        order = np.argsort(default_rng(_SEED).random(len(places)))
+        order = np.argsort(np.random.default_rng(_SEED).random(len(places)))
         taking_part = np.all(np.isfinite(places), axis=1) & (True if shown is None else shown)
         self._order = order[taking_part[order]]
         self._room = places[taking_part]

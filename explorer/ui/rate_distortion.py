@@ -77,12 +77,17 @@ class RateDistortionChart(pg.PlotWidget):
         self.empty.setWordWrap(True)
         self.empty.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._drawn: tuple[Sequence[RunCurves], frozenset[int]] = ((), frozenset())
+        self._key: object = None  # what tells one drawing from another
         self.restyle()
         theme.notifier.changed.connect(self.restyle)
 
     def draw(self, runs: Sequence[RunCurves], hidden: frozenset[int] = frozenset()) -> None:
-        """Show these runs, oldest first, without the hidden ones."""
+        """Show these runs, oldest first, without the hidden ones; nothing is painted anew that stands there already."""
+        told = [(id(run), run.phase, run.kl_weight, len(run.epochs), len(run.evaluated), id(run.limit)) for run in runs]
+        before, self._key = self._key, (told, hidden)
         self._drawn = (list(runs), hidden)
+        if self._key == before:
+            return
         shown = [run for run in runs if run.number not in hidden]
         self.places = [place for run in shown if (place := place_of(run)) is not None]
         self._draw_limits(shown)
@@ -95,7 +100,7 @@ class RateDistortionChart(pg.PlotWidget):
             self._draw_run(self.items_of[place.run.number], place, place.run.number == newest)
         self.empty.setVisible(not self.places)
         for axis in (self.x_axis, self.y_axis):
-            axis.setStyle(showValues=bool(self.places or self.limits))
+            axis.show_values(bool(self.places or self.limits))
         self._range()
 
     def _draw_run(self, items: RunItems, place: Place, newest: bool) -> None:
@@ -225,6 +230,7 @@ class RateDistortionChart(pg.PlotWidget):
             f"background: {colours.background}; color: {colours.ink}; border: 1px solid {colours.rule}; padding: 4px 8px;"
         )
         self.empty.setStyleSheet(f"color: {colours.quiet}; background: transparent;")
+        self._key = None
         self.draw(*self._drawn)
 
 

@@ -311,8 +311,8 @@ class TrainPage(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
         turns.finish(self)
-        if self._stale:
-            self._redraw()
+        if self._stale:  # the page first, as it was
+            turns.give(self, self._redraw)
 
     def _redraw(self) -> None:
         self._stale = False

@@ -10,7 +10,10 @@ _TIMES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 
 
 
 class NumberAxis(pg.AxisItem):
-    """`scale_kind` is "linear", "log" (positions are log10 of the value) or "time" (positions are seconds)."""
+    """`scale_kind` is "linear", "log" (positions are log10 of the value) or "time" (positions are seconds).
+
+    It may be told ten times a second what it is to say: it is painted anew only where that is something else.
+    """
 
     def __init__(self, orientation: str, scale_kind: str = "linear") -> None:
         super().__init__(orientation)
@@ -24,6 +27,16 @@ class NumberAxis(pg.AxisItem):
             self.scale_kind = kind
             self.picture = None
             self.update()
+
+    def say(self, label: str) -> None:
+        """Change what stands beside it."""
+        if label != self.labelText:
+            self.setLabel(label)
+
+    def show_values(self, shown: bool) -> None:
+        """Write numbers at the ticks, or none."""
+        if shown != self.style["showValues"]:
+            self.setStyle(showValues=shown)
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list:
         low, high = min(minVal, maxVal), max(minVal, maxVal)

@@ -94,7 +94,7 @@ class CurvesPlot(pg.PlotWidget):
         self.view = replace(view, room=room, alone=len(in_view) < 2)
         self.y_axis.set_kind("log" if view.log else "linear")
         self.x_axis.set_kind("time" if view.along == "time" else "linear")
-        self.x_axis.setLabel(_LABELS[view.along])
+        self.x_axis.say(_LABELS[view.along])
         for age, run in enumerate(reversed(runs)):
             if run.number not in self.lines:
                 self.lines[run.number] = RunLines(self.left, self.right)
@@ -104,7 +104,7 @@ class CurvesPlot(pg.PlotWidget):
         known = any(len(run.terms) for run in runs)
         self.empty.setVisible(not known)
         for axis in (self.x_axis, self.y_axis):
-            axis.setStyle(showValues=known)
+            axis.show_values(known)
         if self.follows:
             self._show_all(in_view)
         self._range_weight(in_view)
@@ -155,8 +155,8 @@ class CurvesPlot(pg.PlotWidget):
         shown = [self.lines[run] for run in in_view if self.lines[run].weight.isVisible()]
         parts = [lines.shown["kl_weight"].front for lines in shown]
         weights = np.concatenate([part[np.isfinite(part)] for part in parts] or [np.empty(0)])
-        self.weight_axis.setStyle(showValues=bool(weights.size))
-        self.weight_axis.setLabel("weight β" if weights.size else "")
+        self.weight_axis.show_values(bool(weights.size))
+        self.weight_axis.say("weight β" if weights.size else "")
         low, high = (float(weights.min()), float(weights.max())) if weights.size else (0.0, 0.0)
         log = low > 0 and high > 20 * low
         self.weight_axis.set_kind("log" if log else "linear")

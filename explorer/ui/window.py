@@ -142,6 +142,9 @@ class MainWindow(QMainWindow):
             threading.Thread(target=self._import_pages, daemon=True).start()
 
     def _import_pages(self) -> None:
+        import numpy.ma
+        import numpy.random  # NumPy imports both when they are first used, which a hand would feel  # noqa: F401
+
         for load in self._loads.values():
             load()
         with contextlib.suppress(RuntimeError):  # the window is gone

@@ -280,7 +280,7 @@ def test_many_messages_are_drawn_once(qtbot, page, fake_bridge):
     assert not page._timer.isActive()  # nothing new, nothing to draw
 
 
-def test_a_page_out_of_sight_draws_nothing_and_catches_up_when_shown(page, fake_bridge):
+def test_a_page_out_of_sight_draws_nothing_and_catches_up_when_shown(qtbot, page, fake_bridge):
     begin(page, fake_bridge)
     page.hide()
     before = page.curves.redraws
@@ -288,7 +288,7 @@ def test_a_page_out_of_sight_draws_nothing_and_catches_up_when_shown(page, fake_
     fake_bridge.say(steps(1, 1, [0.1] * 30))
     assert not page._timer.isActive() and page.curves.redraws == before
     page.show()
-    assert page.curves.redraws == before + 1
+    qtbot.waitUntil(lambda: page.curves.redraws == before + 1)
     assert len(page.curves.plot.lines[1].front["loss"].getData()[0]) == 30
 
 
