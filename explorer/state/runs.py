@@ -252,6 +252,21 @@ class RunCurves:
             return self.terms["kl_weight"] * self.terms["rate"]
         return self.terms[quantity]
 
+    def smoothed(self, quantity: str, span: int, *, log: bool = False) -> np.ndarray:
+        """`values` averaged over about `span` batches, shape (batches,).
+
+        The weight is set, not measured: it is not averaged, and βR and L = D + βR follow at once where it is turned.
+        """
+        weight, rate = self.terms["kl_weight"], self.terms["rate"]
+        if quantity == "kl_weight":
+            return weight
+        if quantity == "weighted_rate":
+            return weight * smoothed(rate, span, log=log)
+        whole = self.terms["distortion"] + weight * rate
+        if quantity == "loss" and np.all(rate > 0) and np.allclose(self.terms["loss"], whole, rtol=1e-3):
+            return self.smoothed("distortion", span, log=log) + self.smoothed("weighted_rate", span, log=log)
+        return smoothed(self.terms[quantity], span, log=log)
+
     def x(self, along: str) -> np.ndarray:
         """The batches in steps, in epochs or in seconds, shape (batches,)."""
         if along == "time":

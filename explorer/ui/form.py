@@ -56,8 +56,12 @@ class SettingsForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.UNIT)
         layout.addWidget(self._scroll, 1)
-        layout.addWidget(self.complaint)
-        layout.addWidget(self.button)
+        below = QVBoxLayout()
+        below.setContentsMargins(0, 0, theme.UNIT, 0)  # beside the fields is room for the scroll bar
+        below.setSpacing(theme.UNIT)
+        below.addWidget(self.complaint)
+        below.addWidget(self.button)
+        layout.addLayout(below)
         self._busy = ""
         self.build(())
 

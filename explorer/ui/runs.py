@@ -107,9 +107,10 @@ class RunsPanel(QWidget):
         table.setHorizontalHeaderLabels(_COLUMNS)
         for column, term in enumerate(_TERMS):
             item = table.horizontalHeaderItem(column)
-            if item is not None and column == len(_COLUMNS) - 1:
-                item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-            if item is not None and term:
+            if item is None:
+                continue
+            item.setTextAlignment(_aligned(column))
+            if term:
                 held = " On held-out pictures." if term in ("distortion", "rate", "loss", "psnr") else ""
                 item.setToolTip(terms.explain(term) + held)
         table.setAccessibleName("Training runs")
@@ -189,9 +190,7 @@ class RunsPanel(QWidget):
         item = self.table.item(row, column)
         if item is None:
             item = QTableWidgetItem()
-            middle = Qt.AlignmentFlag.AlignVCenter
-            last = column == len(_COLUMNS) - 1
-            item.setTextAlignment(middle | (Qt.AlignmentFlag.AlignLeft if last else Qt.AlignmentFlag.AlignRight))
+            item.setTextAlignment(_aligned(column))
             self.table.setItem(row, column, item)
         if item.text() != text:
             item.setText(text)
@@ -240,3 +239,9 @@ class RunsPanel(QWidget):
         port = self.table.viewport()
         if 0 <= row < len(self._runs) and port is not None:
             self.menu_of(self._runs[row]).popup(port.mapToGlobal(where))
+
+
+def _aligned(column: int) -> Qt.AlignmentFlag:
+    """Numbers to the right, words to the left; the same for the name of the column."""
+    words = column == len(_COLUMNS) - 1
+    return Qt.AlignmentFlag.AlignVCenter | (Qt.AlignmentFlag.AlignLeft if words else Qt.AlignmentFlag.AlignRight)

@@ -65,8 +65,10 @@ class BalanceArrows(QWidget):
             painter.drawText(room, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, _EMPTY)
             return
         painter.drawText(room, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop, "How the two pull")
-        reach = min(room.width() / 2 - theme.UNIT, room.height() / 2 - 4 * theme.UNIT)
-        middle = QPointF(room.center().x(), room.top() + 3 * theme.UNIT + reach)
+        height = painter.fontMetrics().height()
+        between = room.adjusted(theme.UNIT, height, -theme.UNIT, -3 * height)  # the title and the three lines below
+        reach = min(between.width() / 2, between.height() - 2 * theme.UNIT)
+        middle = QPointF(between.center().x(), between.center().y() + reach / 2)  # the arrows never point down
         for end, colour in zip(self.arrows(), (colours.distortion, colours.rate), strict=True):
             _draw_arrow(painter, middle, middle + QPointF(end.x(), -end.y()) * reach, QColor(colour))
         painter.setPen(Qt.PenStyle.NoPen)

@@ -8,7 +8,7 @@ import pyqtgraph as pg
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QPen
 
-from explorer.state.runs import QUANTITIES, RunCurves, Turn, smoothed, thinned
+from explorer.state.runs import QUANTITIES, RunCurves, Turn, thinned
 from explorer.ui import theme
 from explorer.ui.train_words import number
 
@@ -161,7 +161,7 @@ class RunLines:
         if self.shown[name].key == key:
             return
         raw = run.values(name)
-        front = raw if name == "kl_weight" else smoothed(raw, view.span, log=view.log)
+        front = run.smoothed(name, view.span, log=view.log)
         bounds = np.concatenate(
             [bulk(front, 0.0, 1.0 if view.log else 0.98), bulk(raw[:: len(raw) // POINTS + 1], 0.02, 0.99)]
         )

@@ -151,6 +151,23 @@ def test_on_a_log_axis_the_logarithms_are_averaged():
     assert smoothed(np.array([1.0, 100.0]), 2, log=True)[1] == pytest.approx(10 ** (2 / 1.5))
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_where_the_weight_is_turned_the_smoothed_terms_follow_at_once_and_still_add_up(log):
+    random = np.random.default_rng(2)
+    weights = np.repeat([1.0, 0.02], 30)
+    run = grown(began(weight=1.0), steps(1, weights, rate=random.uniform(150, 250, 60)))
+    terms = {name: run.smoothed(name, 32, log=log) for name in QUANTITIES}
+    np.testing.assert_allclose(terms["weighted_rate"], weights * terms["rate"])
+    np.testing.assert_allclose(terms["loss"], terms["distortion"] + terms["weighted_rate"])
+    assert terms["weighted_rate"][30] == pytest.approx(terms["weighted_rate"][29] / 50, rel=0.1)
+
+
+def test_a_loss_that_is_not_the_sum_of_the_two_terms_is_smoothed_as_it_is():
+    run = grown(began(), steps(1, [0.1] * 40))
+    run.terms["loss"][:] += np.linspace(0, 50, 40)  # as where the rate is held at a capacity
+    np.testing.assert_allclose(run.smoothed("loss", 10), smoothed(run.values("loss"), 10))
+
+
 def test_what_cannot_stand_on_a_log_axis_is_left_out_and_harms_nothing():
     result = smoothed(np.array([10.0, 0.0, 10.0, np.nan, 10.0]), 4, log=True)
     np.testing.assert_array_equal(np.isnan(result), [False, True, False, True, False])
