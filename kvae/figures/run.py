@@ -192,14 +192,20 @@ def _caption(sheet: Sheet, layout: _Layout, history: History, values: int, activ
     cells += [("β*  calibrated", number(2 * distortion / values)), ("PSNR, dB", fixed(psnr, 1))]
     share, cosine = (series(history, f"gradient_{part}") for part in ("share", "cosine"))
     if share.size and share[-1] > 0:  # measured, and with a weight
-        cells.append(("∇βR share, cos", f"{100 * share[-1]:.0f}%, {number(float(cosine[-1]))}"))
+        cells.append(("∇βR share, cos", f"{100 * share[-1]:.0f}%, {cosine[-1]:+.2f}"))
     if active is not None and has_weight(history):
         cells.append(("active dimensions", f"{active} of {latent_dim}"))
     theme, y, content = sheet.theme, layout.caption, layout.content
     sheet.line(LEFT, y - 26, LEFT + content, y - 26)
     where = "at the end, on\nheld-out pictures" if held_out else "at the end, on\ntraining pictures"
     sheet.text(LEFT, y + 27, where, 13, color=theme.quiet, linespacing=1.5)
-    start, width = LEFT + 190, (content - 190) / len(cells)
-    for index, (name, value) in enumerate(cells):
-        sheet.text(start + index * width, y + 7, name, 13, color=theme.quiet)
-        sheet.text(start + index * width, y + 36, value, 23)
+    # each as wide as its words, and the room that is left in equal parts between them
+    texts = [
+        (sheet.text(0, y + 7, name, 13, color=theme.quiet), sheet.text(0, y + 36, value, 23)) for name, value in cells
+    ]
+    widths = [max(map(sheet.length, pair)) for pair in texts]
+    x, gap = LEFT + 190.0, (content - 190 - sum(widths)) / max(len(cells) - 1, 1)
+    for pair, width in zip(texts, widths, strict=True):
+        for text in pair:
+            text.set_x(x / sheet.width)
+        x += width + gap

@@ -88,8 +88,11 @@ class Sheet:
     def heading(self, x: float, y: float, title: str, note: str = "") -> None:
         """A section's title, and after it, quietly, what the reader should know; `y` is the baseline."""
         drawn = self.text(x, y, title, 17, weight="bold")
-        end = drawn.get_window_extent(self.canvas.get_renderer()).x1 / self.scale
-        self.text(end + 14, y, note, 14, color=self.theme.quiet)
+        self.text(x + self.length(drawn) + 14, y, note, 14, color=self.theme.quiet)
+
+    def length(self, text: Text) -> float:
+        """How wide a text is as it is drawn, in units."""
+        return text.get_window_extent(self.canvas.get_renderer()).width / self.scale
 
     def picture(self, x: float, y: float, pixels: np.ndarray) -> None:
         """Copy uint8 pixels (H, W, 3), already in device pixels, with their top left corner at (x, y)."""

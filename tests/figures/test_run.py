@@ -10,6 +10,8 @@ from PIL import Image
 
 from kvae.figures import Limit, draw_run
 from kvae.figures.curves import peaks
+from kvae.figures.run import LEFT, _caption, _Layout
+from kvae.figures.sheet import Sheet
 
 BLACK, BLUE, ORANGE, GREEN = (0, 0, 0), (0, 0x72, 0xB2), (0xE6, 0x9F, 0), (0, 0x9E, 0x73)
 CURVES = slice(0, 600)  # rows of the sheet above the pictures, at scale 1
@@ -152,3 +154,13 @@ def test_importing_the_figures_loads_nothing_and_drawing_loads_no_pyplot():
         "assert not {'matplotlib.pyplot', 'keras', 'tensorflow'} & loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_numbers_at_the_foot_never_run_into_each_other_and_end_within_the_sheet():
+    told = {**history(beta=0.0123, rate=20_000.0), "gradient_share": [0.97], "gradient_cosine": [-0.987654]}
+    layout, sheet = _Layout(pictures(), pictures(), 2), Sheet(1500, 1400)
+    _caption(sheet, layout, told, 64 * 64 * 3, 1024, 1024)
+    boxes = [text.get_window_extent(sheet.canvas.get_renderer()) for text in sheet.figure.texts]
+    assert len(boxes) > 16
+    assert not any(a.overlaps(b) for place, a in enumerate(boxes) for b in boxes[:place])
+    assert max(box.x1 for box in boxes) <= sheet.scale * (LEFT + layout.content) + 1
