@@ -1,8 +1,9 @@
-"""Starting Keras and TensorFlow without what they import in passing."""
+"""Starting Keras and TensorFlow without what they import in passing, and without what they say."""
 
 import contextlib
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 
 # TensorFlow Lite imports JAX where it is installed, and Keras imports pyplot for its summaries: 2 to 3 s for nothing
@@ -25,3 +26,23 @@ def lean_imports() -> Iterator[None]:
         for name in absent:
             if sys.modules.get(name, absent) is None:
                 del sys.modules[name]
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Hold back what native libraries write to standard error while they start; show it if that fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with tempfile.TemporaryFile() as kept:
+        sys.stderr.flush()
+        stderr = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -55,7 +55,6 @@ def engine_main(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the window's to handle
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the GPU is the trainer's
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     Engine(connection).run()
 
 
@@ -251,8 +250,7 @@ def _leave() -> NoReturn:
 
 
 def _import_tensorflow() -> None:
-    from kvae.cli.display import hushed
-    from kvae.lean import lean_imports
+    from kvae.lean import hushed, lean_imports
 
     with hushed(), lean_imports():
         import tensorflow as tf

@@ -137,10 +137,9 @@ def _read(connection: Connection, orders: Orders) -> None:
 
 
 def _import() -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from kvae.lean import lean_imports
+    from kvae.lean import hushed, lean_imports
 
-    with lean_imports():
+    with hushed(), lean_imports():
         import explorer.engine.telling  # noqa: F401
 
 

@@ -241,9 +241,22 @@ def unit_of(info: ModelInfo) -> np.ndarray:
 
 
 def starting_point(info: ModelInfo) -> LatentState:
-    """The first stored picture: so the first thing seen is a picture, not the grey mean of all."""
-    point = info.latents[0] if len(info.latents) else info.means
+    """The stored picture of the broadest strokes: every model paints those first, so what is seen first is a picture.
+
+    Lines and dots would be a blur at first, and the mean of all pictures is grey.
+    """
+    point = info.means
+    if len(info.latents):
+        broad = _breadth(info.thumbnails) if len(info.thumbnails) == len(info.latents) else np.zeros(1)
+        point = info.latents[int(broad.argmax())]
     return LatentState(tuple(float(v) for v in point))
+
+
+def _breadth(pictures: np.ndarray) -> np.ndarray:
+    """How much each of uint8 (n, h, w, c) varies as a whole, by how much from pixel to pixel. Shape (n,); 0: one colour."""
+    x = pictures.astype(np.float32)
+    steps = sum(np.abs(np.diff(x, axis=axis)).sum((1, 2, 3)) for axis in (1, 2))
+    return x.std(axis=(1, 2)).mean(axis=-1) / (steps / x[0].size + 1.0)
 
 
 def stand_in(info: ModelInfo, state: LatentState) -> np.ndarray | None:

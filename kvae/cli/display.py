@@ -2,10 +2,8 @@
 
 import contextlib
 import json
-import os
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -190,23 +188,3 @@ def soft_stop(listener: Silent) -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, earlier)
         listener.close()
-
-
-@contextlib.contextmanager
-def hushed() -> Iterator[None]:
-    """Hold back what native libraries write to standard error while they start; show it if that fails."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with tempfile.TemporaryFile() as kept:
-        sys.stderr.flush()
-        stderr = os.dup(2)
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            kept.seek(0)
-            os.write(stderr, kept.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(stderr, 2)
-            os.close(stderr)

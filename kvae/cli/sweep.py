@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = vars(made.parse_args(arguments))
     as_json, quiet, output = (flags.pop(name) for name in ("json", "quiet", "output"))
 
-    from kvae.cli.display import display, hushed, interrupted, soft_stop
-    from kvae.lean import lean_imports
+    from kvae.cli.display import display, interrupted, soft_stop
+    from kvae.lean import hushed, lean_imports
 
     listener = display(as_json=as_json, quiet=quiet)
     try:

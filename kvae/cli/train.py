@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _list_methods()
     options = {name: flags.pop(name, None) for name in ("output", "json", "quiet", "resume")}
 
-    from kvae.cli.display import display, hushed, interrupted, soft_stop
-    from kvae.lean import lean_imports
+    from kvae.cli.display import display, interrupted, soft_stop
+    from kvae.lean import hushed, lean_imports
 
     listener = display(as_json=options["json"], quiet=options["quiet"])
     try:
@@ -69,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _list_methods() -> int:
-    from kvae.cli.display import hushed
     from kvae.cli.methods import print_methods
+    from kvae.lean import hushed
 
     with hushed():
         from kvae.methods import described

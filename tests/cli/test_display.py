@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from kvae.cli import display as display_module
-from kvae.cli.display import Json, Live, Plain, Silent, display, epoch_line, hushed, soft_stop, terms
+from kvae.cli.display import Json, Live, Plain, Silent, display, epoch_line, soft_stop, terms
+from kvae.lean import hushed
 from kvae.training.listener import Step
 
 STEP = Step(12, 40.0, 8.0, 0.1, 40.8, 0.25, 900.0, 3.0)
@@ -133,4 +133,4 @@ def test_chatter_of_native_libraries_is_held_back_unless_they_fail(capfd):
         os.write(2, b"libcuda is missing\n")
         raise ImportError
     assert "libcuda is missing" in capfd.readouterr().err
-    assert display_module.os.environ["TF_CPP_MIN_LOG_LEVEL"]
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"]
