@@ -50,7 +50,7 @@ class Teller(Listener):
         self._unwritable = False  # it was said that there is no room for snapshots
         self._worked = ("", 0.0)  # what was last said of the preparation, and when
         self._flushed = self._previewed = 0.0
-        self._next_snapshot = math.inf  # the first ones come with the model and the beginning
+        self._next_snapshot = math.inf  # the first one comes with the beginning
 
     # ------------------------------------------------------------------ before training
 
@@ -78,11 +78,6 @@ class Teller(Listener):
         name = prepared.collection.name
         self._send(Prepared(self._run, name, *counts, prepared.device, CURVE, distortions, rates))
 
-    def drafted(self, model: VAE) -> None:
-        self._check_stop()
-        self._model = model
-        self._snapshot()
-
     def began(self, model: VAE, loop: Loop) -> None:
         self._check_stop()
         self._model, self._loop = model, loop
@@ -91,8 +86,8 @@ class Teller(Listener):
         weight = loop.steps["kl_weight"][0] if loop.steps["step"] else model.beta
         self._send(Began(self._run, weight, loop.total_steps, loop.steps_per_epoch, loop.first_step))
         self._tell_earlier(loop)
-        self._preview()
         self._snapshot()
+        self._preview()
 
     def _tell_earlier(self, loop: Loop) -> None:
         """The curves up to here, of a run that goes on."""

@@ -36,14 +36,11 @@ class Listener:
     def prepared(self, prepared: "Prepared") -> None:
         """The pictures are ready and their Gaussian limit is known."""
 
-    def drafted(self, model: "VAE") -> None:
-        """`model` is built. Where it has a linear part, it is the linear VAE of the pictures as they are, which is worth
-        showing seconds before training begins."""
-
     def began(self, model: "VAE", loop: "Loop") -> None:
         """Training sets out with `model`; assign to its `kl_weight` at any time and the next batch uses it.
 
-        `loop` tells the steps to go and records what was; it is to be read only.
+        Where it has a linear part, it is the linear VAE in closed form, which is worth showing already. `loop` tells the
+        steps to go and records what was; it is to be read only.
         """
 
     def before_batch(self) -> None:

@@ -232,11 +232,11 @@ def build(
         dtype=None if encoder is not None else prepared.settings["precision"],  # networks of one's own have theirs
     )
     if model.linear_path is not None or (model.network == "linear" and not model.foreign):
-        model.fit_linear(prepared.pca)
-    listener.drafted(model)
-    if model.linear_path is not None and settings["augment"]:
-        latent_dim, seed = settings["latent_dim"], settings["seed"]
-        model.fit_linear(augmented_pca(prepared.collection, prepared.training, latent_dim, seed, listener))
+        pca = prepared.pca
+        if model.linear_path is not None and settings["augment"]:
+            count, seed = settings["latent_dim"], settings["seed"]
+            pca = augmented_pca(prepared.collection, prepared.training, count, seed, listener)
+        model.fit_linear(pca)
     model.compile(FusedAdam(settings["learning_rate"]))
     return model
 

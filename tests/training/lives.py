@@ -2,12 +2,14 @@
 
     python lives.py FOLDER      reads orders, one JSON object a line, and forks a child for each
 
-An order says what to train, or which run to go on with, and in which file descriptor the child notes its steps.
+An order says what to train, or which run to go on with, in which file the child notes its steps, and after how many of
+them it waits for its end, so that it is not over before somebody finds the time to kill it.
 """
 
 import json
 import os
 import sys
+import time
 import traceback
 
 
@@ -52,8 +54,15 @@ def live(order: dict) -> None:
     notes = os.open(order["notes"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     class Noting(Listener):
+        lived = 0
+
+        def before_batch(self):
+            if self.lived == order["hold"]:
+                time.sleep(3600.0)
+
         def stepped(self, step):
             os.write(notes, b"%d\n" % step.step)
+            self.lived += 1
 
     listener = Noting()
     pictures = paint_many(range(60), size=16, seed=3)[0]

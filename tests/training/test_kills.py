@@ -65,8 +65,8 @@ class Lives:
         self._errors.seek(0)
         return self._errors.read()[-3000:]
 
-    def begin(self, output: Path, settings: dict, notes: Path) -> int:
-        order = {"output": str(output), "settings": settings, "notes": str(notes)}
+    def begin(self, output: Path, settings: dict, notes: Path, hold: int | None = None) -> int:
+        order = {"output": str(output), "settings": settings, "notes": str(notes), "hold": hold}
         notes.touch()
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -111,10 +111,9 @@ def killed(lives: Lives, folder: Path, settings: dict, kills: int, chance: rando
     total = 4 * settings["epochs"]
     for number in range(kills):
         begun = len(noted(notes)) if notes.exists() else 0
-        process = lives.begin(output, settings, notes)
-        reached = max(RunFolder.beside(output).steps(), default=0)
-        left = max(1, total - reached - 1)
-        steps = chance.randint(1, max(1, min(left, 2 * left // (kills - number + 1))))
+        left = total - 1 - max(RunFolder.beside(output).steps(), default=0)
+        steps = min(left, chance.randint(1, max(1, 2 * left // (kills - number + 1))))
+        process = lives.begin(output, settings, notes, hold=min(left, steps + 2))
         until(lambda: len(noted(notes)) >= begun + steps or gone(process), lives)  # noqa: B023
         time.sleep(chance.uniform(0.0, 0.03))  # a step takes that long, and its checkpoint is written in it
         assert not gone(process), lives.errors()

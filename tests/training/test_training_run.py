@@ -156,14 +156,8 @@ class Staged(Recorder):
     def prepared(self, prepared):
         self.events.append(("prepared", prepared.collection.count))
 
-    def drafted(self, model):
-        self.model = model
-        self.draft = [keras.ops.convert_to_numpy(value).copy() for value in model.weights]
-        self.events.append(("drafted", len(model.weights)))
-
     def began(self, model, loop):
-        self.moved = not equal_values(self.draft, model.weights)
-        self.events.append(("began", (model is self.model, loop.total_steps, loop.steps_per_epoch, loop.first_step)))
+        self.events.append(("began", (loop.total_steps, loop.steps_per_epoch, loop.first_step)))
 
     def before_batch(self):
         self.events.append(("before", len(self.steps)))
@@ -173,28 +167,13 @@ class Staged(Recorder):
             self.events.append((what, done))
 
 
-def equal_values(values, weights) -> bool:
-    return all(
-        np.array_equal(one, keras.ops.convert_to_numpy(other)) for one, other in zip(values, weights, strict=True)
-    )
-
-
-@pytest.mark.parametrize(("network", "augment", "moved"), [("hybrid", True, True), ("hybrid", False, False)])
-def test_the_events_of_a_run_come_in_order_and_a_draft_before_the_varied_copies_are_measured(
-    small, undrawn, tmp_path, network, augment, moved
-):
+@pytest.mark.parametrize("augment", [True, False])
+def test_the_events_of_a_run_come_in_order(small, undrawn, tmp_path, augment):
     heard = Staged()
-    run = small(tmp_path / "art.keras", network=network, augment=augment, listener=heard)
+    small(tmp_path / "art.keras", network="hybrid", augment=augment, listener=heard)
     befores = [("before", batch) for batch in range(STEPS)]
-    assert heard.events == [
-        ("prepared", 60),
-        ("drafted", len(run.model.weights)),
-        ("began", (True, STEPS, STEPS, 0)),
-        *befores,
-        (DELIVERING, 0),
-        (DELIVERING, 1),
-    ]
-    assert heard.moved == moved
+    expected = [("prepared", 60), ("began", (STEPS, STEPS, 0)), *befores, (DELIVERING, 0), (DELIVERING, 1)]
+    assert heard.events == expected
 
 
 class Turning(Recorder):

@@ -135,7 +135,7 @@ def whole(windows, pictures):
 
 def test_a_run_tells_its_preparation_its_steps_and_epochs_and_delivers_a_model_that_opens(whole):
     kinds = [type(message) for message in whole.heard]
-    firsts = [kinds.index(kind) for kind in (Said, Prepared, Snapshot, Began, Preview, Steps, EpochEnded, Delivered)]
+    firsts = [kinds.index(kind) for kind in (Said, Prepared, Began, Snapshot, Preview, Steps, EpochEnded, Delivered)]
     assert firsts == sorted(firsts) and kinds[-1] is Delivered
     assert {message.run for message in whole.heard} == {3}
     delivered = whole.heard[-1]
