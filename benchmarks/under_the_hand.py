@@ -142,7 +142,7 @@ class Program:
     @property
     def shows_a_picture(self) -> bool:
         """Whether the Explore page is there and shows what the model decoded."""
-        page = self.window._pages.get("explore")
+        page = self.window.pages.made.get("explore")
         return page is not None and page._decoded and page.stage.picture.image is not None
 
     def close(self) -> None:

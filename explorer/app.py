@@ -95,8 +95,8 @@ def assemble() -> tuple[Any, Any, Any]:
     theme.apply(app)
     bridge = Bridge()
     window = MainWindow(bridge, Preferences())
-    window.complete.connect(gc.freeze)
-    window.complete.connect(gc.enable)
+    window.pages.complete.connect(gc.freeze)
+    window.pages.complete.connect(gc.enable)
     return app, bridge, window
 
 

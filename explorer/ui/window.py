@@ -1,8 +1,6 @@
 """The window: rail, pages, notice and status line, and who hears of what."""
 
-import contextlib
 import os
-import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,13 +15,12 @@ from explorer.messages import Began, Delivered, ModelInfo, Prepared, RunFailed, 
 from explorer.state.following import Following
 from explorer.ui import theme
 from explorer.ui.drops import dropped
-from explorer.ui.later import turns
 from explorer.ui.leaving import Leaving
 from explorer.ui.menus import Menus
 from explorer.ui.notice import Notice
-from explorer.ui.pages import PAGES, Load
+from explorer.ui.pages import PAGES, Load, Pages
 from explorer.ui.preferences import Preferences
-from explorer.ui.rail import TOOLS, Rail
+from explorer.ui.rail import Rail
 from explorer.ui.status import StatusLine, in_words
 from explorer.ui.watch import GONE, REREAD, FileWatch
 from explorer.ui.welcome import WelcomePage
@@ -35,20 +32,16 @@ BACKGROUND = "The training goes on in the background, and the picture gets bette
 class MainWindow(QMainWindow):
     """Holds the pages and passes on what happens between them, the bridge and the files. It computes nothing.
 
-    `trouble` may be emitted from any thread: the sentence appears in the notice line. `complete` is emitted when the
-    last page is made.
+    `trouble` may be emitted from any thread: the sentence appears in the notice line.
     """
 
     trouble = pyqtSignal(str)
-    complete = pyqtSignal()
-    _imported = pyqtSignal()  # from a thread
 
-    def __init__(self, bridge: Any, preferences: Preferences, pages: Mapping[str, Load] = PAGES) -> None:
+    def __init__(self, bridge: Any, preferences: Preferences, loads: Mapping[str, Load] = PAGES) -> None:
         super().__init__()
         self.bridge, self.preferences = bridge, preferences
         theme.choose(preferences.get("theme", "system"))
-        self._loads, self._pages = pages, dict[str, Any]()
-        self._unplaced = dict[str, Any]()  # a page that is made and takes its place a turn later
+        self.pages = Pages(bridge, preferences, loads, self)
         self._wires = {
             "explore": self._wire_explore,
             "map": self._wire_map,
@@ -63,8 +56,6 @@ class MainWindow(QMainWindow):
         self._waiting_data = ""  # what to train on once the engine has said what can be set
         self._reread = ""  # the open file, read anew because it changed on disk
         self._watch = FileWatch(self)
-        self._imported.connect(lambda: turns.give(self, self._make_next))
-        self._painted = False
         self._build()
         self.menus = Menus(self)
         self._leaving = Leaving(self, self.bridge, self.notice, self.close)
@@ -98,6 +89,7 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         welcome = self.welcome
+        self.pages.placed.connect(self._place)
         self.trouble.connect(self.notice.show_error)
         self.rail.chosen.connect(self.show_page)
         welcome.browse_wanted.connect(self.browse)
@@ -119,47 +111,21 @@ class MainWindow(QMainWindow):
             room = screen.availableGeometry().size() if screen is not None else self.size()
             self.resize(min(1360, round(0.9 * room.width())), min(860, round(0.9 * room.height())))
         kept = self.preferences.get("window/page", "explore")
-        self.last_page = kept if kept in self._loads else "explore"  # of the session before
+        self.last_page = kept if kept in self._wires else "explore"  # of the session before
         self.rail.set_current("explore")
         self.stack.setCurrentWidget(self.welcome)
 
     def page(self, name: str) -> Any:
         """The page `name` ("explore", "map", ...), made when first asked for."""
-        if name not in self._pages:
-            made = self._unplaced.pop(name, None) or self._make(name)
-            self._pages[name] = made
-            self.stack.addWidget(made)
-            self._wires[name](made)
-        return self._pages[name]
+        return self.pages[name]
 
-    def _make(self, name: str) -> Any:
-        return self._loads[name]()(self.bridge, self.preferences)
+    def _place(self, name: str, page: Any) -> None:
+        self.stack.addWidget(page)
+        self._wires[name](page)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         super().paintEvent(event)
-        if not self._painted:  # the window is on the screen; the pages follow one by one, so that it never stalls
-            self._painted = True
-            threading.Thread(target=self._import_pages, daemon=True).start()
-
-    def _import_pages(self) -> None:
-        import numpy.ma
-        import numpy.random  # NumPy imports both when they are first used, which a hand would feel  # noqa: F401
-
-        for load in self._loads.values():
-            load()
-        with contextlib.suppress(RuntimeError):  # the window is gone
-            self._imported.emit()
-
-    def _make_next(self) -> None:
-        missing = next((tool.name for tool in TOOLS if tool.name not in self._pages), None)
-        if missing is None:
-            self.complete.emit()
-            return
-        if missing in self._unplaced:
-            self.page(missing)
-        else:
-            self._unplaced[missing] = self._make(missing)
-        turns.give(self, self._make_next)
+        self.pages.make_ahead()  # now that the window is on the screen
 
     # ------------------------------------------------------------------ who hears of what
 
@@ -188,14 +154,14 @@ class MainWindow(QMainWindow):
 
     def _on_bookmarks(self, bookmarks: tuple) -> None:
         self._bookmarks = bookmarks
-        if "make" in self._pages:
-            self._pages["make"].set_bookmarks(bookmarks)
+        if "make" in self.pages.made:
+            self.page("make").set_bookmarks(bookmarks)
 
     def _on_point(self, latents: np.ndarray) -> None:
-        if "map" in self._pages:
-            self._pages["map"].set_point(latents)
-        if "make" in self._pages:
-            self._tell_point(self._pages["make"])
+        if "map" in self.pages.made:
+            self.page("map").set_point(latents)
+        if "make" in self.pages.made:
+            self._tell_point(self.page("make"))
 
     def _tell_point(self, make: Any) -> None:
         if len((explore := self.page("explore")).point()):
@@ -359,7 +325,7 @@ class MainWindow(QMainWindow):
             case Working() | Prepared() | Began() if message.run == self._first_run:
                 self._show_preparation(message)
             case Snapshot():
-                follows = "train" in self._pages and self._pages["train"].is_following(message.run)
+                follows = "train" in self.pages.made and self.page("train").is_following(message.run)
                 if self._opening:  # what a person asked for is not overtaken
                     self._following.learn(message)
                 else:

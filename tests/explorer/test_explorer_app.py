@@ -21,7 +21,7 @@ from explorer.ui.window import MainWindow
 from explorer import app
 
 def look(self):
-    if len(self._pages) < 5:
+    if len(self.pages.made) < 5:
         return QTimer.singleShot(50, lambda: look(self))
     print("heavy:", [name for name in ("kvae", "keras", "tensorflow") if name in sys.modules], flush=True)
     print("visible:", self.isVisible(), flush=True)

@@ -262,7 +262,7 @@ def test_a_model_replaced_by_a_broken_file_stays_on_screen_with_a_sentence(opene
 def test_all_pages_are_made_soon_after_the_window_is_painted(fake_bridge, preferences, qtbot):
     made = MainWindow(fake_bridge, preferences, PAGES)
     qtbot.addWidget(made)
-    with qtbot.waitSignal(made.complete):
+    with qtbot.waitSignal(made.pages.complete):
         made.show()
     assert {name: type(made.page(name)) for name in PAGES} == _KINDS
 
