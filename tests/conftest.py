@@ -12,6 +12,7 @@ import pytest
 import kvae
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parent / "safety"))  # the corpus of bad files
 
 ROOT = Path(kvae.__file__).parents[1]
 

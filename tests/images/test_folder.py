@@ -1,69 +1,15 @@
 """A folder of whatever people have: the good pictures are used, and the rest is skipped with its reason."""
 
 import os
-import struct
-import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from corpus.pictures import BAD, noise, save_jpeg, unreadable
 
 from kvae.images import decoders, folder, worker
 from kvae.images.collection import load_picture, open_collection
 from kvae.images.decoding import BadPicture
 from kvae.images.scanning import scan
-
-
-def noise(seed: int, size: int = 20) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size, size, 3), np.uint8))
-
-
-def png_header(width: int, height: int, depth: int, colour: int) -> bytes:
-    def chunk(name, body):
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
-
-
-def save_jpeg(path: Path) -> None:
-    noise(99, 200).save(path, "JPEG")
-
-
-def truncated(kind: str):
-    def make(path: Path) -> None:
-        noise(99, 200).save(path, kind)
-        path.write_bytes(path.read_bytes()[:-3000])
-
-    return make
-
-
-def unreadable(path: Path) -> None:
-    save_jpeg(path)
-    path.chmod(0)
-
-
-BAD = {
-    "zero bytes": ("a.jpg", lambda path: path.write_bytes(b""), "empty"),
-    "truncated JPEG": ("a.jpg", truncated("JPEG"), "cut off"),
-    "truncated PNG": ("a.png", truncated("PNG"), "cut off"),
-    "truncated WebP": ("a.webp", truncated("WEBP"), "header|cut off"),
-    "truncated TIFF": ("a.tif", truncated("TIFF"), "header|cut off"),
-    "text": ("a.jpg", lambda path: path.write_text("not a picture at all"), "not a picture"),
-    "another format": ("a.jpg", lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n"), "not a picture"),
-    "900 megapixels of 1 bit": ("a.png", lambda path: path.write_bytes(png_header(30000, 30000, 1, 0)), "megapixels"),
-    "2^31 pixels": ("a.png", lambda path: path.write_bytes(png_header(2**31 - 1, 1, 8, 2)), "megapixels"),
-    "88 megapixels": (
-        "a.png",
-        lambda path: path.write_bytes(png_header(11000, 8000, 8, 2)),
-        "88 megapixels; the limit",
-    ),
-    "dangling link": ("a.jpg", lambda path: path.symlink_to("nowhere.jpg"), "link that leads nowhere"),
-    "link to itself": ("a.jpg", lambda path: path.symlink_to(path), "nowhere|could not be read"),
-    "named pipe": ("a.jpg", lambda path: os.mkfifo(path), "pipe"),
-    "link to a device": ("a.jpg", lambda path: path.symlink_to("/dev/zero"), "device"),
-}
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # the corpus
-
 import kvae
 
 ROOT = Path(kvae.__file__).parents[1]

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from corpus.pictures import BAD, USED
 from PIL import Image
 
 import kvae
 from explorer import messages as m
 from explorer.engine.process import engine_main
 from explorer.engine.snapshots import Snapshots
+from kvae.images.collection import load_picture
 from kvae.settings import SETTINGS
 from kvae.training.folder import RunFolder
 
@@ -215,8 +217,6 @@ def test_weights_of_another_model_are_refused(opened, tmp_path):
 
 
 def test_a_picture_file_is_encoded_as_kvae_reads_it(opened, real_models):
-    from kvae.images.collection import load_picture
-
     path = next(iter(sorted(real_models.pictures.rglob("*.png"))))
     (found,) = opened.ask(m.Encode(str(path)), "encode")
     model, picture = kvae.load(real_models.trained), load_picture(path, size=16)
@@ -227,10 +227,24 @@ def test_a_picture_file_is_encoded_as_kvae_reads_it(opened, real_models):
     np.testing.assert_allclose(again.latents, found.latents, atol=0.02)
 
 
-def test_a_file_that_is_no_picture_is_a_sentence(opened, tmp_path):
-    (tmp_path / "notes.png").write_text("not a picture")
-    (answer,) = opened.ask(m.Encode(str(tmp_path / "notes.png")), "encode")
-    assert isinstance(answer, m.Failed) and answer.sentence.startswith("notes.png ")
+@pytest.mark.parametrize("case", BAD)
+def test_my_picture_that_is_none_is_one_sentence(opened, tmp_path, case):
+    name, make, reason = BAD[case]
+    make(tmp_path / name)
+    (answer,) = opened.ask(m.Encode(str(tmp_path / name)), "encode")
+    assert isinstance(answer, m.Failed) and answer.sentence.startswith(f"{name} ")
+    assert any(part in answer.sentence for part in reason.split("|")), answer.sentence
+    assert "\n" not in answer.sentence and len(answer.sentence) <= 160 and opened.process.is_alive()
+
+
+@pytest.mark.parametrize("case", USED)
+def test_my_picture_is_read_like_one_of_a_folder_and_what_is_to_be_known_is_said(opened, tmp_path, case):
+    name, make, said = USED[case]
+    make(tmp_path / name)
+    (found,) = opened.ask(m.Encode(str(tmp_path / name)), "encode")
+    assert isinstance(found, m.Encoded), found
+    np.testing.assert_array_equal(found.image, load_picture(tmp_path / name, size=16))
+    assert (said in found.note and name in found.note) if said else found.note == ""
 
 
 def test_the_map_lays_out_the_training_pictures_with_their_folders(opened, real_models):
