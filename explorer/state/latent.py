@@ -253,10 +253,13 @@ def starting_point(info: ModelInfo) -> LatentState:
 
 
 def _breadth(pictures: np.ndarray) -> np.ndarray:
-    """How much each of uint8 (n, h, w, c) varies as a whole, by how much from pixel to pixel. Shape (n,); 0: one colour."""
-    x = pictures.astype(np.float32)
-    steps = sum(np.abs(np.diff(x, axis=axis)).sum((1, 2, 3)) for axis in (1, 2))
-    return x.std(axis=(1, 2)).mean(axis=-1) / (steps / x[0].size + 1.0)
+    """How much each of uint8 (n, h, w, c) varies as a whole, by how much from pixel to pixel. Shape (n,); 0: one colour.
+
+    Of the green alone, which tells most of light and dark: a hand waits for this.
+    """
+    x = pictures[..., pictures.shape[-1] // 2].astype(np.float32)
+    steps = sum(np.abs(np.diff(x, axis=axis)).mean((1, 2)) for axis in (1, 2))
+    return x.std(axis=(1, 2)) / (steps + 1.0)
 
 
 def stand_in(info: ModelInfo, state: LatentState) -> np.ndarray | None:
