@@ -17,6 +17,7 @@ from explorer.messages import (
     Continue,
     Delivered,
     FindInterrupted,
+    Hello,
     InterruptedRuns,
     Pause,
     Preview,
@@ -160,7 +161,7 @@ class TrainPage(QWidget):
         in_turn(self.form.button, self.bar, self.curves, self.table)
 
     def _connect(self) -> None:
-        self._bridge.hello.connect(lambda hello: self._make_form(hello.settings))
+        self._bridge.hello.connect(self._on_hello)
         self._bridge.run_message.connect(self._hear)
         self.form.started.connect(self._start_run)
         self.form.complete.connect(self._order)
@@ -212,6 +213,9 @@ class TrainPage(QWidget):
     def _found(self, content: Any) -> None:
         if isinstance(content, InterruptedRuns) and content.paths and self._alive() is None:
             self.interrupted.emit(content.paths[0], content.steps[0])
+
+    def _on_hello(self, hello: Hello) -> None:
+        self._make_form(hello.settings)
 
     def _make_form(self, settings: Sequence[SettingInfo]) -> None:
         turns.give(self, lambda: self.form.build(settings), self._order, self.look_for_interrupted)
