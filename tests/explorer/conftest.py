@@ -52,6 +52,8 @@ def model_info() -> ModelInfo:
     means = np.array([0.1, -0.1, 0, 0, 0.2, 0, 0, 0], "float32")
     latents = (means + spreads * random.standard_normal((12, 8))).astype("float32")
     directions = np.linalg.qr(random.standard_normal((8, 8)))[0].astype("float32")
+    thumbnails = random.integers(0, 256, (12, 16, 16, 3), dtype=np.uint8)
+    thumbnails[0, :, :8], thumbnails[0, :, 8:] = 40, 200  # of broad strokes among noise: where one starts
     epochs = [1, 2, 3]
     return ModelInfo(
         path="/nowhere/art.keras",
@@ -68,7 +70,7 @@ def model_info() -> ModelInfo:
         directions=directions,
         direction_spreads=np.array([1.1, 1.0, 0.9, 0.7, 0.5, 0.3, 0.01, 0.0], "float32"),
         latents=latents,
-        thumbnails=random.integers(0, 256, (12, 16, 16, 3), dtype=np.uint8),
+        thumbnails=thumbnails,
         settings={"data": "paintings", "size": 16, "latent_dim": 8, "network": "hybrid", "kl_weight": 0.1},
         collection={"name": "paintings", "pictures": 60, "training": 54, "validation": 6, "manifest_hash": "0" * 64},
         evaluated={"distortion": 9.5, "rate": 8.8, "loss": 10.38, "psnr": 19.1},

@@ -178,7 +178,7 @@ def test_the_start_is_the_picture_of_the_broadest_strokes_and_not_a_plain_one(mo
     fields = np.where(x[:, None] < 8, 40, 200)  # one edge; then stripes as far apart; then one colour; then noise
     stripes, plain = np.where(x[:, None] % 2, 40, 200), np.full((16, 1), 120)
     drawn = [np.broadcast_to(one[:, :, None], (16, 16, 3)).astype(np.uint8) for one in (stripes, plain, fields)]
-    info = replace(model_info, thumbnails=np.concatenate([model_info.thumbnails[:9], drawn]))
+    info = replace(model_info, thumbnails=np.concatenate([model_info.thumbnails[1:10], drawn]))
     np.testing.assert_array_equal(starting_point(info).array(), info.latents[11])
 
 
