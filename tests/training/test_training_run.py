@@ -176,6 +176,27 @@ def test_the_events_of_a_run_come_in_order(small, undrawn, tmp_path, augment):
     assert heard.events == expected
 
 
+@pytest.mark.parametrize("augment", [True, False])
+def test_the_model_that_training_sets_out_from_is_fitted_once_and_trained_from_there(
+    small, undrawn, tmp_path, monkeypatch, augment
+):
+    # fitted to other pictures in between, its latents would mean something else to whoever was shown it before
+    fitted, began = [], []
+
+    def fit(model, pca, fit=kvae.VAE.fit_linear):
+        fit(model, pca)
+        fitted.append(model.linear_path.analysis.numpy())
+
+    class Beginning(Recorder):
+        def began(self, model, loop):
+            began.append(model.linear_path.analysis.numpy())
+
+    monkeypatch.setattr(kvae.VAE, "fit_linear", fit)
+    small(tmp_path / "art.keras", network="hybrid", augment=augment, listener=Beginning())
+    assert len(fitted) == len(began) == 1
+    np.testing.assert_array_equal(fitted[0], began[0])
+
+
 class Turning(Recorder):
     """Turns the weight after the steps named in `turns`, as a slider would."""
 
