@@ -13,6 +13,7 @@ from keras import layers, ops
 
 from kvae.blueprint import FOREIGN, FORMAT
 from kvae.compiling import fitting_jit, fitting_optimizer, fitting_precision, optimizer_config
+from kvae.exporting import Reconstruct
 from kvae.images.pca import PCA, fit_pca
 from kvae.images.pixels import as_float, gathered, in_batches, pixels
 from kvae.layout import freeze, frozen
@@ -434,14 +435,12 @@ class VAE(keras.Model):
             raise FileExistsError(f"save: {filepath} exists. Name another file, or say overwrite=True.")
         write(self, filepath, lambda path: super(VAE, self).save(path, **options))
 
-    def export(self, filepath: Any, *args: Any, input_signature: Any = None, **options: Any) -> None:
-        """As `keras.Model.export`: what `call` does with images (batch, height, width, channels) of any number.
+    def export(self, filepath: Any, *args: Any, **options: Any) -> None:
+        """As `keras.Model.export`: images (batch, height, width, channels) → their reconstructions, from posterior means.
 
         `kvae.export` writes encoder and decoder as two functions.
         """
-        if input_signature is None:
-            input_signature = [keras.InputSpec(shape=(None, *self.image_shape), dtype="float32")]
-        super().export(filepath, *args, input_signature=input_signature, **options)
+        Reconstruct(self).export(filepath, *args, **options)
 
     def save_assets(self, folder: str) -> None:
         """Write the model card, `card.json`, when the model is saved."""
