@@ -51,6 +51,9 @@ def optimizer_config(optimizer: Any) -> dict[str, Any]:
     if isinstance(optimizer, keras.optimizers.Adam) and type(optimizer).__module__.startswith("kvae."):
         optimizer = keras.optimizers.Adam.from_config(optimizer.get_config())
     config = keras.optimizers.serialize(optimizer)
+    if config["module"].startswith("keras.src.backend."):
+        # PyTorch has optimizers of its own that stand for those of Keras; a file is for every backend
+        config.update(module="keras.optimizers", registered_name=None)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         config["config"]["inner_optimizer"] = optimizer_config(optimizer.inner_optimizer)
     return config

@@ -24,7 +24,8 @@ def export(model: Any, folder: str | os.PathLike[str], format: str = "tf_saved_m
 
     Args:
         folder: a new folder, or an empty one.
-        format: "tf_saved_model", both as endpoints of a SavedModel; "onnx", as encode.onnx and decode.onnx.
+        format: "tf_saved_model", both as endpoints of a SavedModel; "onnx", as encode.onnx and decode.onnx, which compute
+            in float32 whatever the model's `dtype`.
 
     Raises:
         ValueError: another format, or one that Keras's present backend has no way to.
@@ -108,6 +109,10 @@ def _saved_model(model: Any, folder: Path) -> None:
 
 
 def _onnx(model: Any, folder: Path) -> None:
+    if model.precision != "float32":  # what reads ONNX knows no bfloat16 convolutions
+        twin = type(model).from_config({**model.get_config(), "dtype": "float32"})
+        twin.set_weights(model.get_weights())
+        model = twin
     folder.mkdir()
     try:
         for endpoint in (Encode(model), Decode(model)):
