@@ -293,8 +293,6 @@ def _schedule(kind: str, config: dict[str, Any]) -> Schedule:
             raise Refused(f"gives its learning rate pieces that cannot be. {CURE}")
         bounds: Bounds = {str(number): (float, 0.0, _MUCH, False) for number in range(len(given))}
         lists[name] = list(_bounded({str(number): one for number, one in enumerate(given)}, bounds).values())
-    if config.get("name", "") is None:
-        del config["name"]
     return Schedule(kind, {**lists, **_bounded(config, _SCHEDULES[kind])})
 
 
