@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kvae.exporting import export
     from kvae.images.collection import Collection, open_collection
     from kvae.measures.gaussian_limit import water_filling
     from kvae.model import VAE
@@ -23,6 +24,7 @@ _HOMES = {
     "Collection": "images.collection",
     "calibrated_weight": "weighting.conversions",
     "decoder_noise": "weighting.conversions",
+    "export": "exporting",
     "kl_weight_from": "weighting.conversions",
     "load": "saving",
     "open_collection": "images.collection",
@@ -37,6 +39,7 @@ __all__ = [
     "__version__",
     "calibrated_weight",
     "decoder_noise",
+    "export",
     "kl_weight_from",
     "load",
     "open_collection",

@@ -31,10 +31,12 @@ NEEDS_TRUST = "holds parts that are not kvae's own and can run any code. If you 
 _ALLOWED = {CONFIG: MOST_CONFIG, METADATA: MOST_CONFIG, WEIGHTS: MOST_BYTES, CARD: MOST_CARD}
 _TOP = {"module", "class_name", "config", "registered_name", "compile_config", "build_config", "shared_object_id"}
 _NAME = re.compile(r"[^\x00-\x1f/\\\x7f]{1,64}")
+_REQUIRED = {"latent_dim", "kl_weight"}  # of every model; one of kvae's own networks says its image_shape too
 _NOT_OF_A_MODEL = ("pictures", "training")  # groups of settings; of the second only the seed is one
 _MUCH = 1e12
 # name of each setting of Adam: kind, bounds, and whether it may be absent
-_ADAM: dict[str, tuple[type, float, float, bool]] = {
+Bounds = dict[str, tuple[type, float, float, bool]]
+_ADAM: Bounds = {
     "learning_rate": (float, 0.0, 1e3, False),
     "weight_decay": (float, 0.0, 1.0, True),
     "clipnorm": (float, 0.0, _MUCH, True),
@@ -50,15 +52,64 @@ _ADAM: dict[str, tuple[type, float, float, bool]] = {
     "epsilon": (float, 0.0, 1.0, False),
     "amsgrad": (bool, 0, 1, False),
 }
-_SCALING: dict[str, tuple[type, float, float, bool]] = {
+_SCALING: Bounds = {
     "initial_scale": (float, 1e-30, 1e30, False),
     "dynamic_growth_steps": (int, 1, 10**9, False),
 }
+_RATE, _STEPS = (float, 0.0, 1e3, False), (float, 1e-9, _MUCH, False)
+# the schedules of Keras for a learning rate, with their settings as above; lists are read by `_schedule`
+_SCHEDULES: dict[str, Bounds] = {
+    "CosineDecay": {
+        "initial_learning_rate": _RATE,
+        "decay_steps": _STEPS,
+        "alpha": _RATE,
+        "warmup_target": (float, 0.0, 1e3, True),
+        "warmup_steps": (float, 0.0, _MUCH, False),
+    },
+    "CosineDecayRestarts": {
+        "initial_learning_rate": _RATE,
+        "first_decay_steps": _STEPS,
+        "t_mul": (float, 1e-3, 1e3, False),
+        "m_mul": _RATE,
+        "alpha": _RATE,
+    },
+    "ExponentialDecay": {
+        "initial_learning_rate": _RATE,
+        "decay_steps": _STEPS,
+        "decay_rate": _RATE,
+        "staircase": (bool, 0, 1, False),
+    },
+    "InverseTimeDecay": {
+        "initial_learning_rate": _RATE,
+        "decay_steps": _STEPS,
+        "decay_rate": _RATE,
+        "staircase": (bool, 0, 1, False),
+    },
+    "PiecewiseConstantDecay": {},
+    "PolynomialDecay": {
+        "initial_learning_rate": _RATE,
+        "decay_steps": _STEPS,
+        "end_learning_rate": _RATE,
+        "power": _RATE,
+        "cycle": (bool, 0, 1, False),
+    },
+}
+MOST_PIECES = 1000  # of a piecewise constant learning rate
+MOST_FROZEN = 10_000  # layers, each by a path of so many characters at most:
+MOST_OF_PATH = 1000
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One of Keras's schedules for a learning rate, by the name of its class, and its settings."""
+
+    kind: str
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Settings of Adam, and of the loss scaling around it where there is one."""
+    """Settings of Adam, whose learning rate may be a `Schedule`, and of the loss scaling around it where there is one."""
 
     adam: dict[str, Any]
     scaling: dict[str, Any] | None = None
@@ -73,28 +124,27 @@ class Blueprint:
     optimizer: Optimizer | None = None
     foreign: bool = False
     weights_size: int = 0  # bytes of the weights, as declared
+    owner: str = REGISTERED  # the name under which Keras knows the class
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[tuple[Blueprint, Archive]]:
+def opened(path: str | os.PathLike[str], *, trust: bool = False) -> Iterator[tuple[Blueprint, Archive]]:
     """The blueprint in the file at `path`, and the archive to read the weights from.
+
+    With `trust` a model of another class is given too, `foreign`: whoever opens it asks whether the class is a VAE.
 
     Raises:
         Refused: a file that is no model of kvae, or one outside its bounds.
         OSError: no such file, or it may not be read.
     """
     with open_regular(as_path(path)) as file:
-        yield _read(file)
+        yield _read(file, trust)
 
 
-def _read(file: BinaryIO) -> tuple[Blueprint, Archive]:
+def _read(file: BinaryIO, trust: bool) -> tuple[Blueprint, Archive]:
     archive = Archive(file, allowed=_ALLOWED, most_bytes=MOST_BYTES, most_members=100)
     config = parse(archive.read(CONFIG), most_nodes=CONFIG_NODES)
-    if not isinstance(config, dict) or config.get("registered_name") != REGISTERED:
-        raise Refused(NOT_OURS)
-    owner = str(config.get("module"))
-    if config.get("class_name") != "VAE" or not owner.startswith("kvae.") or set(config) - _TOP:
-        raise Refused(NOT_OURS)
+    owner = _owner(config, trust)
     if METADATA in archive.sizes:
         parse(archive.read(METADATA), most_nodes=100)
     card = parse(archive.read(CARD), most_nodes=CARD_NODES) if CARD in archive.sizes else None
@@ -102,9 +152,9 @@ def _read(file: BinaryIO) -> tuple[Blueprint, Archive]:
         raise Refused(f"holds a card that is no table. {CURE}")
     size = archive.sizes.get(WEIGHTS, 0)
     given = config.get("config")
-    if isinstance(given, dict) and any(part in given for part in FOREIGN):
+    if isinstance(given, dict) and (owner != REGISTERED or any(part in given for part in FOREIGN)):
         _check_format(given)
-        return Blueprint(given, card, foreign=True, weights_size=size), archive
+        return Blueprint(given, card, foreign=True, weights_size=size, owner=owner), archive
     optimizer = read_optimizer(config.get("compile_config"))
     foreign = optimizer == "foreign"
     return (
@@ -113,6 +163,22 @@ def _read(file: BinaryIO) -> tuple[Blueprint, Archive]:
         ),
         archive,
     )
+
+
+def _owner(config: Any, trust: bool) -> str:
+    """The name under which Keras knows the class of the model in `config`: kvae's, or with `trust` that of another."""
+    if not isinstance(config, dict) or set(config) - _TOP:
+        raise Refused(NOT_OURS)
+    owner, module, kind = (str(config.get(key)) for key in ("registered_name", "module", "class_name"))
+    if owner == REGISTERED:
+        if kind != "VAE" or not module.startswith("kvae."):
+            raise Refused(NOT_OURS)
+        return owner
+    given = config.get("config")
+    settings = isinstance(given, dict) and set(given) >= _REQUIRED
+    if trust and isinstance(given, dict):
+        return owner if config.get("registered_name") else kind
+    raise Refused(NEEDS_TRUST if settings and not module.startswith("keras") else NOT_OURS)
 
 
 def read_settings(given: Any) -> dict[str, Any]:
@@ -125,10 +191,10 @@ def read_settings(given: Any) -> dict[str, Any]:
         raise Refused(f"has no settings. {CURE}")
     _check_format(given)
     known = {name for name, setting in SETTINGS.items() if setting.group not in _NOT_OF_A_MODEL} | {"seed"}
-    unknown = sorted(set(given) - known - {"format", "image_shape", "dtype", "name"})
+    unknown = sorted(set(given) - known - {"format", "image_shape", "dtype", "name", "trainable"})
     if unknown:
         raise Refused(f"has a setting that this kvae does not know, {unknown[0][:20]!r}. Update kvae. {CURE}")
-    missing = sorted({"image_shape", "latent_dim", "kl_weight"} - set(given))
+    missing = sorted(({"image_shape"} | _REQUIRED) - set(given))
     if missing:
         raise Refused(f"lacks the setting {missing[0]}. {CURE}")
     settings = {name: _setting(name, value) for name, value in given.items() if name in known}
@@ -137,7 +203,18 @@ def read_settings(given: Any) -> dict[str, Any]:
     settings["dtype"] = given.get("dtype", "float32")
     if settings["dtype"] == "auto" or settings["dtype"] not in SETTINGS["precision"].choices:
         raise Refused(f"wants an arithmetic that kvae does not use. {CURE}")
+    if "trainable" in given:
+        settings["trainable"] = _trainable(given["trainable"])
     return settings
+
+
+def _trainable(value: Any) -> dict[str, bool]:
+    """Which layers are trained, by their paths; that the model has them is found out when it is laid out."""
+    table = value if isinstance(value, dict) else {}
+    fits = all(len(path) <= MOST_OF_PATH and type(state) is bool for path, state in table.items())
+    if not fits or not 0 < len(table) <= MOST_FROZEN:
+        raise Refused(f"does not say which of its layers are frozen. {CURE}")
+    return table
 
 
 def _check_format(given: Mapping[str, Any]) -> None:
@@ -190,24 +267,49 @@ def read_optimizer(given: Any) -> Optimizer | str | None:
     if outer == "LossScaleOptimizer":
         config = dict(given["optimizer"]["config"])
         inner = config.pop("inner_optimizer", None)
-        if _kind(inner) != "Adam":
-            return "foreign"
-        return Optimizer(_bounded(inner["config"], _ADAM), _bounded(config, _SCALING))
-    if outer == "Adam":
-        return Optimizer(_bounded(given["optimizer"]["config"], _ADAM))
-    return "foreign"
+        adam = _adam(inner["config"]) if _kind(inner) == "Adam" else None
+        return "foreign" if adam is None else Optimizer(adam, _bounded(config, _SCALING))
+    adam = _adam(given["optimizer"]["config"]) if outer == "Adam" else None
+    return "foreign" if adam is None else Optimizer(adam)
 
 
-def _kind(given: Any) -> str:
-    """The class of a serialised optimizer where it is one of Keras's own, else ""."""
+def _adam(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Adam's settings; None where its learning rate is somebody's own function of the step."""
+    rate = config.get("learning_rate")
+    if not isinstance(rate, dict):
+        return _bounded(config, _ADAM)
+    kind = _kind(rate, "keras.optimizers.schedules")
+    if kind not in _SCHEDULES:
+        return None
+    settings = _bounded({name: value for name, value in config.items() if name != "learning_rate"}, _ADAM)
+    return {**settings, "learning_rate": _schedule(kind, dict(rate["config"]))}
+
+
+def _schedule(kind: str, config: dict[str, Any]) -> Schedule:
+    lists = {}
+    for name in ("boundaries", "values") if kind == "PiecewiseConstantDecay" else ():
+        given = config.pop(name, None)
+        if not isinstance(given, list) or not 0 < len(given) <= MOST_PIECES:
+            raise Refused(f"gives its learning rate pieces that cannot be. {CURE}")
+        bounds: Bounds = {str(number): (float, 0.0, _MUCH, False) for number in range(len(given))}
+        lists[name] = list(_bounded({str(number): one for number, one in enumerate(given)}, bounds).values())
+    return Schedule(kind, {**lists, **_bounded(config, _SCHEDULES[kind])})
+
+
+def _kind(given: Any, home: str = "keras.optimizers") -> str:
+    """The class of a serialised optimizer or schedule where it is one of Keras's own, in `home`, else ""."""
     keys = {"module", "class_name", "config", "registered_name", "shared_object_id"}
-    if not isinstance(given, dict) or set(given) - keys or not isinstance(given.get("config"), dict):
+    if not isinstance(given, dict) or set(given) - keys:
         raise Refused(f"has an optimizer that cannot be. {CURE}")
-    ours = given.get("module") == "keras.optimizers" and given.get("registered_name") is None
+    ours = given.get("module") == home and given.get("registered_name") is None
+    if not isinstance(given.get("config"), dict):
+        if ours:
+            raise Refused(f"has an optimizer that cannot be. {CURE}")
+        return ""  # a function of somebody's own is written by its name
     return str(given.get("class_name")) if ours else ""
 
 
-def _bounded(given: Mapping[str, Any], table: Mapping[str, tuple[type, float, float, bool]]) -> dict[str, Any]:
+def _bounded(given: Mapping[str, Any], table: Bounds) -> dict[str, Any]:
     found = {}
     for name, value in given.items():
         if name == "name":

@@ -1,7 +1,8 @@
 """Where Keras keeps each variable of a model in its weights file, and what a model would keep there before it is made.
 
 Keras walks the attributes of a model in a fixed order and names what it finds by where it found it: the layout of its
-file format. The same walk here gives the paths of the variables without a file, and without their values.
+file format. The same walk here gives the paths of the variables without a file, and without their values. It also says
+which parts of a model are frozen, by the same paths.
 """
 
 import re
@@ -13,6 +14,19 @@ from typing import Any
 
 import keras
 import numpy as np
+
+from kvae.blueprint import WEIGHTS, Blueprint
+from kvae.compiling import optimizer_maker
+from kvae.files.archive import Archive
+from kvae.files.hdf5 import Tensors
+from kvae.files.refusal import Refused
+from kvae.networks import DEFAULT_DEPTH, fewest_weights
+from kvae.networks.blocks import fitting_widths
+from kvae.settings import SETTINGS
+
+MOST_VALUES = 1 << 27  # numbers in all layers for one picture: half a gigabyte
+AROUND, AROUND_EACH = 64 << 10, 8 << 10  # bytes of a weights file beside its weights, and for each of its arrays
+UNEQUAL = "does not hold the weights that its settings ask for. Copy it again, or open another file."
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,63 @@ def variables(model: keras.Model) -> dict[str, keras.Variable]:
     return found
 
 
+def kept_by(model: keras.Model) -> dict[str, Kept]:
+    """What the weights file of `model` keeps."""
+    return {path: _kept(one) for path, one in variables(model).items()}
+
+
+def frozen(model: keras.Model) -> dict[str, bool]:
+    """Which layers of `model` are trained, by their paths: those alone that differ from the layer around them.
+
+    Empty for a model of which nothing is frozen; {"encoder": False} for one whose encoder is, with all its layers.
+    """
+    found: dict[str, bool] = {}
+    states: dict[str, bool] = {}
+    for path, layer in layers(model):
+        around = next((states[one] for one in _above(path) if one in states), True)
+        if layer.trainable != around:
+            found[path] = layer.trainable
+        states[path] = layer.trainable
+    return found
+
+
+def freeze(model: keras.Model, trainable: bool | Mapping[str, bool]) -> None:
+    """Freeze and free layers of `model` as `frozen` tells it, or all of them.
+
+    Raises:
+        ValueError: a path at which the model has no layer.
+    """
+    given = trainable if isinstance(trainable, Mapping) else {"": trainable}
+    found = dict(layers(model))
+    for path, state in given.items():
+        if path not in found or not isinstance(state, bool):
+            raise ValueError(
+                "VAE: `trainable` must be True or False, or that by the path of a layer, such as {'encoder': False}. "
+                f"Received: {path!r}: {state!r}."
+            )
+    # from the outside in, since a layer takes what is inside it along
+    for path, layer in found.items():
+        if path in given:
+            layer.trainable = given[path]
+
+
+def layers(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """`model` and all layers in it with their paths, the outer ones first."""
+    return ((path, part) for path, part in _parts(model, "", set()) if isinstance(part, keras.layers.Layer))
+
+
+def _above(path: str) -> Iterator[str]:
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def trained(model: keras.Model) -> set[str]:
+    """The paths of the variables of `model` that training moves."""
+    moved = {id(one) for one in model.trainable_variables}
+    return {path for path, one in variables(model).items() if id(one) in moved}
+
+
 def planned(build: Callable[[], Any], optimizer: Callable[[], Any] | None) -> tuple[Any, dict[str, Kept]]:
     """The model that `build` makes, without values in its variables, and what its weights file keeps.
 
@@ -50,10 +121,10 @@ def planned(build: Callable[[], Any], optimizer: Callable[[], Any] | None) -> tu
             made = None if optimizer is None else optimizer()
             with keras.StatelessScope(initialize_variables=False):
                 model = build()
-                kept = {path: _kept(one) for path, one in variables(model).items()}
-                trained = [_kept(one).shape for one in model.trainable_variables]
+                kept = kept_by(model)
+                shapes = [_kept(one).shape for one in model.trainable_variables]
             if made is not None:
-                kept.update(_of_optimizer(made, trained))
+                kept.update(_of_optimizer(made, shapes))
             outcome.append((model, kept))
         except BaseException as error:
             outcome.append(error)
@@ -66,15 +137,71 @@ def planned(build: Callable[[], Any], optimizer: Callable[[], Any] | None) -> tu
     return outcome[0]
 
 
-def _of_optimizer(optimizer: Any, trained: list[tuple[int, ...]]) -> dict[str, Kept]:
+def laid_out(build: Callable[..., Any], blueprint: Blueprint) -> tuple[Any, dict[str, Kept]]:
+    """The model that `build` makes of the settings of `blueprint`, and what it keeps, before anything of its size is made.
+
+    Raises:
+        Refused: settings that make no model, a model of more bytes than are stored, or one too large to be used.
+    """
+    settings, size = blueprint.config, blueprint.weights_size
+    try:
+        if 4 * _fewest(settings) > size:
+            raise Refused(UNEQUAL)
+        plan, kept = planned(lambda: build(**settings), optimizer_maker(blueprint.optimizer))
+    except Refused:
+        raise
+    except (ValueError, TypeError, OverflowError):
+        raise Refused("has settings that do not go together. Open a file that kvae saved.") from None
+    if sum(one.size for one in kept.values()) > size:
+        raise Refused(UNEQUAL)
+    if _values(plan) > MOST_VALUES:
+        raise Refused("needs over half a gigabyte to show one picture. Open a smaller model.")
+    return plan, kept
+
+
+def stored(kept: dict[str, Kept], blueprint: Blueprint, archive: Archive) -> Iterator[tuple[str, np.ndarray]]:
+    """The stored numbers of each variable by its path, known to be all of them, of their shapes, and finite.
+
+    Raises:
+        Refused: weights that are not those of the model.
+    """
+    if blueprint.weights_size > sum(one.size for one in kept.values()) + AROUND + AROUND_EACH * len(kept):
+        raise Refused(UNEQUAL)
+    tensors = Tensors(archive.read(WEIGHTS), most=len(kept))
+    if tensors.shapes != {path: one.shape for path, one in kept.items()}:
+        raise Refused(UNEQUAL)
+    for path, one in kept.items():
+        values = tensors.read(path, one.dtype)
+        bounded = one.name in blueprint.config and one.name in SETTINGS
+        low = SETTINGS[one.name].low if bounded else None
+        if low is not None and values.min() < low:
+            raise Refused(f"holds a value of {one.name} below its bound, {low:g}. Open a file that kvae saved.")
+        yield path, values
+
+
+def _fewest(settings: Mapping[str, Any]) -> int:
+    network = str(settings.get("network", SETTINGS["network"].default))
+    depth = settings.get("depth")
+    widths = () if network == "linear" else fitting_widths(settings["image_shape"], settings.get("widths"))
+    depth = DEFAULT_DEPTH[network] if depth is None else depth
+    return fewest_weights(network, settings["image_shape"], settings["latent_dim"], widths, depth)
+
+
+def _values(plan: Any) -> int:
+    """The numbers that all layers of the networks give for one picture."""
+    inner = [*plan.encoder.layers, *plan.decoder.layers]
+    return sum(int(np.prod(layer.output.shape[1:], dtype=object)) for layer in inner)
+
+
+def _of_optimizer(optimizer: Any, shapes: list[tuple[int, ...]]) -> dict[str, Kept]:
     """What `optimizer` keeps for variables of these shapes: found out on empty ones that stand for them."""
-    optimizer.build([keras.Variable(np.zeros((0, number), "float32")) for number in range(len(trained))])
+    optimizer.build([keras.Variable(np.zeros((0, number), "float32")) for number in range(len(shapes))])
     kept = {}
     for path, part in _parts(optimizer, "optimizer", set()):
         for key, one in _own(part).items():
             about = _kept(one)
             if len(about.shape) == 2 and about.shape[0] == 0:
-                about = Kept(about.name, trained[about.shape[1]], about.dtype)
+                about = Kept(about.name, shapes[about.shape[1]], about.dtype)
             kept[_join(path, f"vars/{key}")] = about
     return kept
 

@@ -2,7 +2,8 @@
 
 import json
 import math
-from contextvars import ContextVar
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import numpy as np
 from keras import layers, ops
 
 from kvae.blueprint import FOREIGN, FORMAT
-from kvae.compiling import fitting_jit, fitting_optimizer, optimizer_config
+from kvae.compiling import fitting_jit, fitting_optimizer, fitting_precision, optimizer_config
+from kvae.exporting import Reconstruct
 from kvae.images.pca import PCA, fit_pca
 from kvae.images.pixels import as_float, gathered, in_batches, pixels
+from kvae.layout import freeze, frozen
 from kvae.methods import METHOD_SETTINGS, choose
 from kvae.networks import DEFAULT_DEPTH, NETWORKS
 from kvae.networks.blocks import Plan, check_image_shape, fitting_widths, layer_seed
-from kvae.networks.brought import brought
+from kvae.networks.brought import brought, described, rebuilt
 from kvae.networks.linear import affine_form
 from kvae.objectives.base import Drawn, Posterior
 from kvae.objectives.likelihoods import squared_error
@@ -25,13 +28,13 @@ from kvae.objectives.rates import soft_bound
 from kvae.settings import check
 from kvae.weighting.base import Observed
 from kvae.weighting.step import weigh
+from kvae.writing import write
 
 Tensor = Any
 
 # evaluation draws its noise from this seed, so that two evaluations of one model agree and those of two models compare
 EVALUATION_SEED = 20140214
 CARD = "card.json"
-TRUSTED: ContextVar[bool] = ContextVar("kvae_trusted", default=False)
 
 
 @keras.saving.register_keras_serializable("kvae")
@@ -62,7 +65,9 @@ class VAE(keras.Model):
         weighting: how β is set over time, one of `kvae.weighting.registry.WEIGHTINGS`.
         rate, likelihood: one of `RATES` and of `LIKELIHOODS` in `kvae.objectives.registry`.
         seed: of the initial weights and of the sampling noise.
-        dtype: policy of the networks' inner layers; heads, sampling and losses are float32 always.
+        dtype: policy of the networks' inner layers, float32, mixed_float16 or mixed_bfloat16; heads, sampling and losses
+            are float32 always.
+        trainable: False freezes all; {"encoder": False} one part, by its name here. `layer.trainable` says it later.
         options: settings of the chosen methods by name, such as target_distortion=40.
 
     Raises:
@@ -86,6 +91,7 @@ class VAE(keras.Model):
         likelihood: str = "squared-error",
         seed: int = 0,
         dtype: Any = None,
+        trainable: bool | Mapping[str, bool] = True,
         name: str = "vae",
         **options: Any,
     ) -> None:
@@ -96,7 +102,7 @@ class VAE(keras.Model):
         self.depth = check("depth", depth if depth is not None else DEFAULT_DEPTH[self.network], "VAE")
         self.autoencoder = check("autoencoder", autoencoder, "VAE")
         self.seed = check("seed", seed, "VAE")
-        self.precision = keras.dtype_policies.get(dtype or keras.config.dtype_policy()).name
+        self.precision = fitting_precision(dtype)
         self.foreign = encoder is not None or decoder is not None
         self.card: dict[str, Any] | None = None  # what a saved model tells about itself
         weight = 0.0 if autoencoder else check("kl_weight", kl_weight, "VAE")
@@ -131,6 +137,8 @@ class VAE(keras.Model):
         self.effective_weight: Tensor = None  # and the weight it had
         # a model that was never called is never built, and then saves without its optimizer's state
         self.built = True
+        if trainable is not True:
+            freeze(self, trainable)
 
     def _scalars(self, name: str, start: float | tuple[float, ...], trainable: bool = False) -> keras.Variable:
         """A float32 weight of the model, saved with it."""
@@ -212,7 +220,7 @@ class VAE(keras.Model):
         if training:
             self.add_loss(self._penalty(squared_error(images, output), posterior, latents, rates))
         else:
-            self.effective_weight = ops.convert_to_tensor(self.kl_weight)
+            self.effective_weight = self._weight()
             self.add_loss(self.kl_weight * ops.mean(self.rates))
         return output
 
@@ -377,31 +385,28 @@ class VAE(keras.Model):
             **self.methods.config(),
         }
         if self.foreign:
-            config["encoder"] = keras.saving.serialize_keras_object(self.encoder)
-            config["decoder"] = keras.saving.serialize_keras_object(self.decoder)
+            config["encoder"], config["decoder"] = described(self.encoder), described(self.decoder)
             del config["image_shape"]
         else:
             config.update(network=self.network, widths=list(self.widths) or None, depth=self.depth)
+        if parts := frozen(self):
+            config["trainable"] = parts
         return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "VAE":
-        """The model of `config`. Foreign networks are built inside `kvae.load(path, trust=True)` only.
+        """The model of `config`. Networks of other people are built where they are trusted: a config that `get_config` gave
+        here, or inside `kvae.load(path, trust=True)` and Keras's `safe_mode=False`.
 
         Raises:
-            ValueError: foreign networks, without that trust.
+            ValueError: such networks, without that trust.
         """
         config = dict(config)
         if config.pop("format", 1) > FORMAT:
             raise ValueError("this model needs a newer kvae. Update kvae and open it again.")
         for part in FOREIGN:
             if part in config:
-                if not TRUSTED.get():
-                    raise ValueError(
-                        "this model holds layers that are not kvae's own, which can run any code. "
-                        "If you know where it comes from, open it with kvae.load(path, trust=True)."
-                    )
-                config[part] = keras.saving.deserialize_keras_object(config[part], custom_objects)
+                config[part] = rebuilt(config[part], custom_objects)
         if config.get("widths"):
             config["widths"] = tuple(config["widths"])
         return cls(**config)
@@ -415,6 +420,27 @@ class VAE(keras.Model):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile with the optimizer that was saved, ready to take its state."""
         self.compile(keras.optimizers.deserialize(config["optimizer"]))
+
+    def save(
+        self, filepath: str | os.PathLike[str], overwrite: bool = True, zipped: bool | None = None, **options: Any
+    ) -> None:
+        """Write the model to `filepath`, which ends in `.keras`: a complete new file that opens again, or nothing.
+
+        Raises:
+            ValueError: another ending, or what `kvae.load` would refuse. FileExistsError: a file, without `overwrite`.
+        """
+        if zipped is False:
+            raise ValueError("save: a model is one .keras file. Leave `zipped` out. Received: zipped=False.")
+        if not overwrite and os.path.exists(filepath):
+            raise FileExistsError(f"save: {filepath} exists. Name another file, or say overwrite=True.")
+        write(self, filepath, lambda path: super(VAE, self).save(path, **options))
+
+    def export(self, filepath: Any, *args: Any, **options: Any) -> None:
+        """As `keras.Model.export`: images (batch, height, width, channels) → their reconstructions, from posterior means.
+
+        `kvae.export` writes encoder and decoder as two functions.
+        """
+        Reconstruct(self).export(filepath, *args, **options)
 
     def save_assets(self, folder: str) -> None:
         """Write the model card, `card.json`, when the model is saved."""

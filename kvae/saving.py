@@ -6,28 +6,18 @@ is the model made and given them.
 """
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from kvae.blueprint import NEEDS_TRUST, WEIGHTS, Blueprint, Optimizer, opened
+from kvae.blueprint import NEEDS_TRUST, NOT_OURS, Blueprint, opened
+from kvae.compiling import optimizer_maker
 from kvae.files.archive import Archive
-from kvae.files.atomic import TEMPORARY_SUFFIX, move_into_place
-from kvae.files.hdf5 import Tensors
 from kvae.files.refusal import Refused, sentence, shown
-from kvae.layout import Kept, planned, variables
-from kvae.model import TRUSTED, VAE
-from kvae.networks import DEFAULT_DEPTH, fewest_weights
-from kvae.networks.blocks import fitting_widths
-from kvae.settings import SETTINGS
-
-SUFFIX = ".keras"
-MOST_VALUES = 1 << 27  # numbers in all layers for one picture: half a gigabyte
-AROUND, AROUND_EACH = 64 << 10, 8 << 10  # bytes of a weights file beside its weights, and for each of its arrays
-UNEQUAL = "does not hold the weights that its settings ask for. Copy it again, or open another file."
+from kvae.layout import UNEQUAL, laid_out, stored, variables
+from kvae.model import VAE
+from kvae.writing import SUFFIX as SUFFIX
 
 
 class BadModelFile(ValueError):
@@ -41,25 +31,8 @@ def save(model: VAE, path: str | os.PathLike[str]) -> Path:
         ValueError: another ending, or a model or card that `load` would refuse.
         OSError: the folder cannot be written to.
     """
-    target = Path(path)
-    if target.suffix != SUFFIX:
-        raise ValueError(f"save: `path` must end in {SUFFIX}. Received: path={str(path)!r}.")
-    with tempfile.TemporaryDirectory(TEMPORARY_SUFFIX, f".{target.name}.", target.parent) as folder:
-        temporary = Path(folder, target.name)
-        model.save(temporary)
-        if type(model) is VAE:  # a class of somebody's own is opened by its owner
-            _check_opens(temporary)
-        move_into_place(temporary, target)
-    return target
-
-
-def _check_opens(path: Path) -> None:
-    """Raise ValueError where `load` would refuse the settings or the card in a file that was just written."""
-    try:
-        with opened(path):
-            pass
-    except Refused as error:
-        raise ValueError(f"save: not saved, since the file {error}") from None
+    model.save(path)
+    return Path(path)
 
 
 def load(path: str | os.PathLike[str], *, trust: bool = False, custom_objects: dict[str, Any] | None = None) -> VAE:
@@ -77,12 +50,12 @@ def load(path: str | os.PathLike[str], *, trust: bool = False, custom_objects: d
     try:
         if Path(path).is_dir():
             raise FileNotFoundError
-        with opened(path) as (blueprint, archive):
+        with opened(path, trust=trust) as (blueprint, archive):
             if not blueprint.foreign:
                 return _made(blueprint, archive)
         if not trust:
             raise Refused(NEEDS_TRUST)
-        return _made_by_keras(Path(path), custom_objects)
+        return _made_by_keras(Path(path), blueprint.owner, custom_objects)
     except FileNotFoundError:
         named = str(path) if len(str(path)) <= 72 and str(path).isprintable() else shown(path)
         raise FileNotFoundError(
@@ -99,13 +72,10 @@ def load(path: str | os.PathLike[str], *, trust: bool = False, custom_objects: d
 
 def _made(blueprint: Blueprint, archive: Archive) -> VAE:
     """The model of a blueprint with the weights in its archive; nothing of its size is made before they are known to fit."""
-    settings, size = blueprint.config, blueprint.weights_size
-    kept = laid_out(settings, size, blueprint.optimizer)
-    if size > sum(one.size for one in kept.values()) + AROUND + AROUND_EACH * len(kept):
-        raise Refused(UNEQUAL)
-    values = _values_of(kept, archive.read(WEIGHTS), settings)
-    model = VAE(**settings)
-    maker = _maker(blueprint.optimizer)
+    _, kept = laid_out(VAE, blueprint)
+    values = dict(stored(kept, blueprint, archive))
+    model = VAE(**blueprint.config)
+    maker = optimizer_maker(blueprint.optimizer)
     if maker is not None:
         model.compile(maker())
     made = variables(model)
@@ -117,74 +87,22 @@ def _made(blueprint: Blueprint, archive: Archive) -> VAE:
     return model
 
 
-def laid_out(settings: dict[str, Any], size: int, optimizer: Optimizer | None = None) -> dict[str, Kept]:
-    """What the model of `settings` keeps, found out before anything of its size is made; `size` bytes are stored of it.
-
-    Raises:
-        Refused: settings that make no model, a model of more bytes, or one too large to be used.
-    """
+def _made_by_keras(path: Path, owner: str, custom_objects: dict[str, Any] | None) -> VAE:
+    """What Keras's own loader makes of a file that is trusted, whose model is of the class that Keras knows as `owner`."""
+    names = (owner, owner.rpartition(">")[2])
+    found = [keras.saving.get_registered_object(name, custom_objects) for name in names]
+    kind = next((one for one in found if one is not None), None)
+    if kind is None:
+        raise Refused(
+            f"holds a model of a class {names[1][:40]!r}, unknown here. Import it, or name it in custom_objects."
+        )
+    if not (isinstance(kind, type) and issubclass(kind, VAE)):
+        raise Refused(NOT_OURS)
     try:
-        if 4 * _fewest(settings) > size:
-            raise Refused(UNEQUAL)
-        plan, kept = planned(lambda: VAE(**settings), _maker(optimizer))
-    except Refused:
-        raise
-    except (ValueError, TypeError, OverflowError):
-        raise Refused("has settings that do not go together. Open a file that kvae saved.") from None
-    if sum(one.size for one in kept.values()) > size:
-        raise Refused(UNEQUAL)
-    if _values(plan) > MOST_VALUES:
-        raise Refused("needs over half a gigabyte to show one picture. Open a smaller model.")
-    return kept
-
-
-def _fewest(settings: dict[str, Any]) -> int:
-    network = str(settings.get("network", SETTINGS["network"].default))
-    depth = settings.get("depth")
-    widths = () if network == "linear" else fitting_widths(settings["image_shape"], settings.get("widths"))
-    depth = DEFAULT_DEPTH[network] if depth is None else depth
-    return fewest_weights(network, settings["image_shape"], settings["latent_dim"], widths, depth)
-
-
-def _values(plan: VAE) -> int:
-    """The numbers that all layers of the networks give for one picture."""
-    layers = [*plan.encoder.layers, *plan.decoder.layers]
-    return sum(int(np.prod(layer.output.shape[1:], dtype=object)) for layer in layers)
-
-
-def _values_of(kept: dict[str, Kept], content: bytes, settings: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The stored numbers of each variable, known to be all of them, of their shapes, and finite."""
-    stored = Tensors(content, most=len(kept))
-    if stored.shapes != {path: one.shape for path, one in kept.items()}:
-        raise Refused(UNEQUAL)
-    values = {path: stored.read(path, one.dtype) for path, one in kept.items()}
-    for path, one in kept.items():
-        low = SETTINGS[one.name].low if one.name in settings and one.name in SETTINGS else None
-        if low is not None and values[path].min() < low:
-            raise Refused(f"holds a value of {one.name} below its bound, {low:g}. Open a file that kvae saved.")
-    return values
-
-
-def _maker(optimizer: Optimizer | None) -> Any:
-    """A function that makes the optimizer, or None where there is none."""
-    if optimizer is None:
-        return None
-    if optimizer.scaling is None:
-        return lambda: keras.optimizers.Adam(**optimizer.adam)
-    scaling = optimizer.scaling
-    return lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(**optimizer.adam), **scaling)
-
-
-def _made_by_keras(path: Path, custom_objects: dict[str, Any] | None) -> VAE:
-    """What Keras's own loader makes of a file that is trusted."""
-    token = TRUSTED.set(True)
-    try:
-        return keras.models.load_model(path, custom_objects=custom_objects, safe_mode=False)
+        return keras.models.load_model(path, custom_objects={owner: kind, **(custom_objects or {})}, safe_mode=False)
     except (ValueError, TypeError, KeyError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise Refused(f"cannot be opened: {reason}") from error
-    finally:
-        TRUSTED.reset(token)
 
 
 def free_path(path: str | os.PathLike[str], *beside: str) -> Path:

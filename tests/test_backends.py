@@ -1,6 +1,7 @@
-"""kvae speaks keras.ops: the same model runs on JAX, where TensorFlow need not even be installed."""
+"""kvae speaks keras.ops: the same model runs on JAX and on PyTorch, where TensorFlow need not even be installed."""
 
 import json
+from importlib.util import find_spec
 
 import keras
 import numpy as np
@@ -9,22 +10,19 @@ import pytest
 from kvae.model import VAE
 
 KINDS = ("hybrid", "conv", "linear", "plain")
+OTHERS = ("jax", "torch")  # backends beside the one that the tests run on
 
-ON_JAX = """
+THERE = """
 import json, sys
 from pathlib import Path
 import numpy as np
 
-class NoTensorFlow:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "tensorflow":
-            raise ImportError("kvae must not need TensorFlow here")
-
-sys.meta_path.insert(0, NoTensorFlow())
+sys.modules["tensorflow"] = None  # kvae must not need it here
 import keras
 import kvae
-assert keras.backend.backend() == "jax"
+assert keras.backend.backend() == sys.argv[2]
 folder, found = Path(sys.argv[1]), {}
+(folder / "again").mkdir(exist_ok=True)
 pictures, noise = np.load(folder / "pictures.npy"), np.load(folder / "noise.npy")
 
 # a seed as large as the largest setting
@@ -34,6 +32,15 @@ drawn, keras.random.normal = keras.random.normal, lambda shape, seed=None: keras
 for path in sorted(folder.glob("*.keras")):
     model = keras.models.load_model(path)
     found[path.stem] = model.evaluate(pictures, batch_size=len(noise), verbose=0, return_dict=True)
+    opened = kvae.load(path)
+    found[path.stem]["opens"] = all(
+        np.array_equal(*map(keras.ops.convert_to_numpy, pair))
+        for one, other in ((opened, model), (opened.optimizer, model.optimizer))
+        for pair in zip(one.variables, other.variables)
+    )
+    # what an evaluation leaves on the model is no part of it: training goes on as if there had been none
+    model.fit(pictures, batch_size=len(noise), epochs=2, verbose=0, validation_data=(pictures,))
+    found[path.stem]["steps"] = int(kvae.load(kvae.save(model, folder / "again" / path.name)).optimizer.iterations)
 keras.random.normal = drawn
 
 class Turn(keras.callbacks.Callback):
@@ -46,32 +53,34 @@ for network in ("hybrid", "conv"):
     model.compile(keras.optimizers.Adam(0.003))
     found["steps " + network], before = [], model.get_weights()
     model.fit(pictures, batch_size=6, verbose=0, callbacks=[Turn()])
-    model.save(folder / "again.keras")
-    again = keras.models.load_model(folder / "again.keras")
+    model.save(folder / "again" / "turned.keras")
+    again = keras.models.load_model(folder / "again" / "turned.keras")
     found["after " + network] = {
         "steps": int(again.optimizer.iterations),
         "moved": max(float(np.abs(one - other).max()) for one, other in zip(before, model.get_weights())),
         "finite": all(bool(np.all(np.isfinite(weight))) for weight in model.get_weights()),
         "error": float(np.abs(again.reconstruct(pictures) - model.reconstruct(pictures)).max()),
     }
-assert "tensorflow" not in sys.modules
+assert sys.modules["tensorflow"] is None
 print("FOUND" + json.dumps(found, default=float))
 """
 
 
 @pytest.fixture(scope="module")
-def on_both(python, tmp_path_factory):
-    """D, R and L of the same weights on TensorFlow and on JAX, and what two steps on JAX did.
+def noise():
+    return np.random.default_rng(11).standard_normal((12, 4)).astype("float32")
 
-    Both draw the same numbers as noise, so that D can be compared and not R alone.
+
+@pytest.fixture(scope="module")
+def here(noise, tmp_path_factory):
+    """D, R and L of some models on this backend, and a folder with their files.
+
+    Both sides draw the same numbers as noise, so that D can be compared and not R alone.
     """
-    pytest.importorskip("jax")
-    folder, random = tmp_path_factory.mktemp("backends"), np.random.default_rng(10)
-    pictures = random.random((12, 16, 16, 3), dtype="float32")
-    noise = random.standard_normal((12, 4)).astype("float32")
+    folder, found = tmp_path_factory.mktemp("backends"), {}
+    pictures = np.random.default_rng(10).random((12, 16, 16, 3), dtype="float32")
     np.save(folder / "pictures.npy", pictures)
     np.save(folder / "noise.npy", noise)
-    here = {}
     for name in KINDS:
         model = VAE(
             image_shape=(16, 16, 3),
@@ -86,28 +95,41 @@ def on_both(python, tmp_path_factory):
         model.save(folder / f"{name}.keras")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(keras.random, "normal", lambda shape, seed=None: keras.ops.convert_to_tensor(noise))
-            here[name] = model.evaluate(pictures, batch_size=12, verbose=0, return_dict=True)
-    there = python(ON_JAX, folder, KERAS_BACKEND="jax")
-    return here, json.loads(there.rpartition("FOUND")[2])
+            found[name] = model.evaluate(pictures, batch_size=12, verbose=0, return_dict=True)
+    return folder, found
+
+
+@pytest.fixture(scope="module", params=OTHERS)
+def there(request, python, here):
+    """The same of the same files on another backend, and what steps there did."""
+    if find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    said = python(THERE, here[0], request.param, KERAS_BACKEND=request.param)
+    return json.loads(said.rpartition("FOUND")[2])
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_same_weights_have_the_same_distortion_and_rate_on_jax(on_both, name):
-    tensorflow, jax = (found[name] for found in on_both)
+def test_the_same_weights_have_the_same_distortion_and_rate_on_every_backend(here, there, name):
     terms = {"loss", "distortion"} if name == "plain" else {"loss", "distortion", "rate", "kl_weight"}
-    assert set(tensorflow) == set(jax) == terms
+    assert set(here[1][name]) == terms
     for term in terms:
-        assert jax[term] == pytest.approx(tensorflow[term], rel=1e-4)
+        assert there[name][term] == pytest.approx(here[1][name][term], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_file_from_here_opens_there_and_learns_on_after_an_evaluation(there, name):
+    assert there[name]["opens"]
+    assert there[name]["steps"] == 3 + 2
 
 
 @pytest.mark.parametrize("network", ["hybrid", "conv"])
-def test_two_steps_on_jax_learn_follow_the_weight_and_survive_a_file(on_both, network):
-    first, both = on_both[1][f"steps {network}"]
+def test_two_steps_there_learn_follow_the_weight_and_survive_a_file(there, network):
+    first, both = there[f"steps {network}"]
     # Keras logs the mean since the epoch began
     second = {name: 2 * both[name] - first[name] for name in both}
     for batch, weight in ((first, 0.5), (second, 20.0)):
         assert batch["kl_weight"] == pytest.approx(weight)
         assert batch["loss"] == pytest.approx(batch["distortion"] + weight * batch["rate"], rel=1e-4)
-    after = on_both[1][f"after {network}"]
+    after = there[f"after {network}"]
     assert after["steps"] == 2 and after["moved"] > 1e-3 and after["finite"]
     assert after["error"] < 1e-6

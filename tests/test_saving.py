@@ -1,7 +1,9 @@
 """A VAE to and from a `.keras` file: whole or not at all, and a sentence for every file that is none."""
 
+import copy
 import io
 import json
+import pickle
 import zipfile
 
 import keras
@@ -10,7 +12,7 @@ import pytest
 
 import kvae
 from kvae.files.hdf5 import Tensors
-from kvae.layout import planned, variables
+from kvae.layout import frozen, planned, trained, variables
 from kvae.methods import AXES
 from kvae.model import VAE
 from kvae.networks import NETWORKS, fewest_weights
@@ -155,6 +157,151 @@ def test_another_optimizer_opens_with_trust_alone(tmp_path, pictures):
     same(opened.optimizer.variables, model.optimizer.variables)
 
 
+# ---------------------------------------------------------------------- frozen parts, schedules, arithmetic
+
+FREEZING = {
+    "the encoder": lambda model: setattr(model.encoder, "trainable", False),
+    "the decoder": lambda model: setattr(model.decoder, "trainable", False),
+    "one layer": lambda model: setattr(model.encoder.layers[1], "trainable", False),
+    "the heads": lambda model: [setattr(head, "trainable", False) for head in (model.mean_head, model.log_var_head)],
+    "all of the encoder but one layer": lambda model: [
+        setattr(part, "trainable", state) for part, state in ((model.encoder, False), (model.encoder.layers[-1], True))
+    ],
+    "all": lambda model: setattr(model, "trainable", False),
+}
+
+
+def unfrozen(own: bool, shape=(16, 16, 3)) -> VAE:
+    if not own:
+        return VAE(image_shape=shape, latent_dim=3, network="hybrid", widths=(8,))
+    encoder = keras.Sequential([keras.Input(shape), keras.layers.Conv2D(4, 3, 2), keras.layers.Conv2D(4, 3, 2)])
+    decoder = keras.Sequential([keras.Input((3,)), keras.layers.Dense(768), keras.layers.Reshape(shape)])
+    return VAE(encoder, decoder, latent_dim=3)
+
+
+@pytest.mark.parametrize("part", FREEZING)
+@pytest.mark.parametrize("own", [False, True])
+def test_frozen_parts_come_back_frozen_with_the_state_of_the_optimizer(part, own, tmp_path, pictures):
+    model = unfrozen(own)
+    FREEZING[part](model)
+    model.compile(keras.optimizers.Adam(0.003))
+    if part != "all":
+        model.fit(pictures, batch_size=4, verbose=0)
+    path = save(model, tmp_path / "art.keras")
+    by_keras = keras.models.load_model(path, safe_mode=not own)
+    for one in (load(path, trust=own), by_keras, copy.deepcopy(model)):
+        assert frozen(one) == frozen(model) != {} and trained(one) == trained(model)
+        same(one.weights, model.weights)
+        same(one.optimizer.variables, model.optimizer.variables)
+    if part != "all":
+        before = [np.array(one) for one in by_keras.non_trainable_weights]
+        by_keras.fit(pictures, batch_size=4, verbose=0)
+        same(by_keras.non_trainable_weights, before)
+
+
+def test_a_model_is_frozen_by_a_setting_too():
+    model = made(trainable={"encoder": False})
+    assert not model.encoder.trainable and model.decoder.trainable
+    assert model.get_config()["trainable"] == {"encoder": False} and "trainable" not in made().get_config()
+    assert made(trainable=False).trainable_variables == []
+    with pytest.raises(ValueError, match=r"^VAE: `trainable` must be .* Received: 'encodr': False\.$"):
+        made(trainable={"encodr": False})
+
+
+@pytest.mark.parametrize("freeze", ["after compiling", "a single weight"])
+def test_what_would_come_back_frozen_otherwise_is_not_saved(freeze, tmp_path):
+    model = made()
+    if freeze == "after compiling":
+        model.encoder.trainable = False
+        cure = r"layers were frozen or freed after compile\(\)\. Call compile\(\) again, then save\.$"
+    else:
+        model.mean_head.kernel.trainable = False
+        model.compile(keras.optimizers.Adam(0.003))
+        cure = r"save: not saved, since "
+    for path in (tmp_path / "art.keras", str(tmp_path / "art.keras")):
+        with pytest.raises(ValueError, match=cure):
+            model.save(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+SCHEDULES = {
+    "CosineDecay": dict(initial_learning_rate=1e-3, decay_steps=10, warmup_target=2e-3, warmup_steps=3),
+    "CosineDecayRestarts": dict(initial_learning_rate=1e-3, first_decay_steps=10, t_mul=2),
+    "ExponentialDecay": dict(initial_learning_rate=1e-3, decay_steps=10, decay_rate=0.96, staircase=True),
+    "InverseTimeDecay": dict(initial_learning_rate=1e-3, decay_steps=10.0, decay_rate=0.5),
+    "PiecewiseConstantDecay": dict(boundaries=[1, 5], values=[1e-3, 1e-4, 1e-5]),
+    "PolynomialDecay": dict(initial_learning_rate=1e-3, decay_steps=10, power=2.0, cycle=True),
+}
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_a_schedule_of_the_learning_rate_comes_back_and_goes_on(kind, dtype, tmp_path, pictures):
+    schedule = getattr(keras.optimizers.schedules, kind)(**SCHEDULES[kind])
+    model = VAE(image_shape=(16, 16, 3), latent_dim=3, network="conv", widths=(8,), dtype=dtype)
+    model.compile(keras.optimizers.Adam(schedule))
+    model.fit(pictures, batch_size=4, verbose=0)
+    model.save(tmp_path / "art.keras")
+    opened = load(tmp_path / "art.keras")
+    same(opened.optimizer.variables, model.optimizer.variables)
+    assert opened.optimizer.get_config() == model.optimizer.get_config()
+
+
+def test_schedules_of_a_file_have_bounds(path, tmp_path):
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    for kind, wrong in (
+        ("CosineDecay", {"decay_steps": -1}),
+        ("CosineDecay", {"initial_learning_rate": 1e9}),
+        ("PiecewiseConstantDecay", {"boundaries": [1.0] * 2000}),
+        ("ExponentialDecay", {"staircase": "no"}),
+        ("PolynomialDecay", {"learning_rate": 1e-3}),
+    ):
+        rate = {"module": "keras.optimizers.schedules", "class_name": kind, "config": {**SCHEDULES[kind], **wrong}}
+        config["compile_config"]["optimizer"]["config"]["learning_rate"] = rate
+        broken = tmp_path / "broken.keras"
+        broken.write_bytes(rewritten(path, config_json=json.dumps(config).encode()))
+        with pytest.raises(BadModelFile, match=r"gives its (optimizer a setting|learning rate pieces) that"):
+            load(broken)
+
+
+@pytest.mark.parametrize("trainable", [{}, [], {"encoder": 0}, {"x" * 2000: False}, {"no such": False}, False])
+def test_frozen_parts_of_a_file_have_bounds(trainable, path, tmp_path):
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    config["config"]["trainable"] = trainable
+    broken = tmp_path / "broken.keras"
+    broken.write_bytes(rewritten(path, config_json=json.dumps(config).encode()))
+    with pytest.raises(BadModelFile, match=r"(which of its layers are frozen|settings that do not go together)\."):
+        load(broken)
+
+
+def own_rate(step: int = 0) -> float:
+    return 1e-3
+
+
+def test_a_learning_rate_of_ones_own_opens_with_trust_alone(tmp_path):
+    model = made()
+    model.compile(keras.optimizers.Adam(own_rate))
+    path = save(model, tmp_path / "art.keras")
+    with pytest.raises(BadModelFile, match=r"trust=True"):
+        load(path)
+    opened = load(path, trust=True, custom_objects={"own_rate": own_rate})
+    assert float(opened.optimizer.learning_rate) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64", keras.DTypePolicy("float64"), "int8", "much", 7])
+def test_an_arithmetic_that_would_not_open_again_is_refused_at_once(dtype):
+    with pytest.raises(ValueError, match=r"^VAE: `dtype` must be one of float32, mixed_float16, mixed_bfloat16; .*"):
+        made(dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, keras.DTypePolicy("mixed_bfloat16")])
+def test_an_arithmetic_may_be_said_in_any_way_of_keras(dtype, tmp_path):
+    model = made(dtype=dtype)
+    assert load(save(model, tmp_path / "art.keras")).precision == model.precision in ("float32", "mixed_bfloat16")
+
+
 # ---------------------------------------------------------------------- whole or not at all
 
 
@@ -167,9 +314,10 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_beside_it(model, tmp_
         where.write_bytes(b"half a mod")
         raise error
 
-    monkeypatch.setattr(VAE, "save", fail)
-    with pytest.raises(type(error)):
-        save(model, target)
+    monkeypatch.setattr(keras.Model, "save", fail)
+    for save_it in (lambda: save(model, target), lambda: model.save(target)):
+        with pytest.raises(type(error)):
+            save_it()
     assert target.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["art.keras"]
 
@@ -183,9 +331,38 @@ def test_a_save_replaces_the_old_file_and_leaves_nothing_beside_it(model, tmp_pa
 
 @pytest.mark.parametrize("name", ["art.h5", "art", "art.keras.zip", "art.KERAS"])
 def test_another_ending_is_refused(model, tmp_path, name):
-    with pytest.raises(ValueError, match=r"^save: `path` must end in \.keras\. Received: path='.*'\.$"):
-        save(model, tmp_path / name)
+    for save_it in (lambda path: save(model, path), model.save):
+        with pytest.raises(ValueError, match=r"^save: `path` must end in \.keras\. Received: path='.*'\.$"):
+            save_it(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_for_a_file_and_a_file_to_keep_are_refused(model, path, tmp_path):
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"^save: a model is one \.keras file\. Leave `zipped` out\."):
+        model.save(tmp_path / "art", zipped=False)
+    with pytest.raises(
+        FileExistsError, match=r"^save: .*art\.keras exists\. Name another file, or say overwrite=True\.$"
+    ):
+        model.save(path, overwrite=False)
+    assert list(tmp_path.iterdir()) == [] and path.read_bytes() == before
+
+
+@pytest.mark.parametrize("wrong", ["a weight that is NaN", "a state of the optimizer that is NaN", "a count"])
+def test_keras_checkpoints_leave_the_last_file_that_opens(wrong, tmp_path, pictures):
+    model, path = made(), tmp_path / "art.keras"
+
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1 and wrong == "a count":
+                model.optimizer.iterations.assign(np.iinfo(model.optimizer.iterations.dtype).max)
+            elif epoch == 1:
+                spoiled = model.mean_head.bias if "weight" in wrong else model.optimizer.variables[-1]
+                spoiled.assign(np.full(spoiled.shape, np.nan))
+
+    with pytest.raises(ValueError, match=r"^save: not saved, since the file holds (weights that are NaN|counts that)"):
+        model.fit(pictures, epochs=3, verbose=0, callbacks=[Spoil(), keras.callbacks.ModelCheckpoint(path)])
+    assert int(load(path).optimizer.iterations) == 1 and [one.name for one in tmp_path.iterdir()] == ["art.keras"]
 
 
 # ---------------------------------------------------------------------- free names
@@ -333,14 +510,118 @@ def test_a_layer_that_is_not_known_is_said_in_a_sentence(foreign, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_layer_that_would_not_come_back_is_not_saved(tmp_path):
+    class Grown(keras.layers.Layer):
+        """Its config does not tell how much it keeps."""
+
+        def __init__(self, kept=1, **options):
+            super().__init__(**options)
+            self.kept = kept
+
+        def build(self, shape):
+            self.factor = self.add_weight(shape=(self.kept,), initializer="ones")
+
+        def call(self, x):
+            return x * self.factor[0]
+
+        def get_config(self):
+            return {"name": self.name}
+
+    encoder = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Flatten(), Grown(7)])
+    decoder = keras.Sequential([keras.Input((3,)), keras.layers.Dense(768), keras.layers.Reshape((16, 16, 3))])
+    with pytest.raises(ValueError, match=r"would open as another model: its get_config .* Mend get_config\.$"):
+        VAE(encoder, decoder, latent_dim=3).save(tmp_path / "own.keras")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------- classes of other people
+
+
+class Plain(VAE):
+    """A class of somebody's own that Keras knows by custom_objects alone."""
+
+
 @keras.saving.register_keras_serializable("somebody")
 class Mine(VAE):
-    """A class of somebody's own."""
+    """A class of somebody's own, with a layer and a setting that kvae does not know."""
+
+    def __init__(self, *networks, units=2, **settings):
+        super().__init__(*networks, **settings)
+        self.units = units
+        self.extra = keras.layers.Dense(units)
+        self.extra.build((None, 3))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
 
 
-def test_a_class_of_somebodys_own_is_saved_and_opened_by_keras_alone(tmp_path):
-    model = Mine(image_shape=(16, 16, 3), latent_dim=3, network="conv", widths=(8,))
-    path = save(model, tmp_path / "mine.keras")
-    with pytest.raises(BadModelFile, match="was not made by kvae"):
-        load(path)
-    assert type(keras.models.load_model(path)) is Mine
+@keras.saving.register_keras_serializable("somebody")
+class Forgetful(Mine):
+    """Its config does not say what its layer needs."""
+
+    def get_config(self):
+        return {name: value for name, value in super().get_config().items() if name != "units"}
+
+
+SMALL = {"image_shape": (16, 16, 3), "latent_dim": 3, "network": "conv", "widths": (8,)}
+
+
+def test_a_class_of_somebodys_own_opens_with_trust(tmp_path, pictures):
+    for model, objects in ((Mine(units=5, **SMALL), None), (Plain(**SMALL), {"Plain": Plain})):
+        model.compile(keras.optimizers.Adam(0.003))
+        model.fit(pictures, batch_size=4, verbose=0)
+        path = save(model, tmp_path / "mine.keras")
+        with pytest.raises(
+            BadModelFile, match=r"holds parts that are not kvae's own .* kvae\.load\(path, trust=True\)"
+        ):
+            load(path)
+        opened = load(path, trust=True, custom_objects=objects)
+        assert type(opened) is type(model) and opened.get_config() == model.get_config()
+        same(opened.weights, model.weights)
+        same(opened.optimizer.variables, model.optimizer.variables)
+
+
+def test_a_class_that_is_not_known_or_no_vae_is_refused_with_trust_too(tmp_path):
+    save(Plain(**SMALL), tmp_path / "plain.keras")
+    with pytest.raises(
+        BadModelFile, match=r"a class 'Plain', unknown here\. Import it, or name it in custom_objects\."
+    ):
+        load(tmp_path / "plain.keras", trust=True)
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(tmp_path / "other.keras")
+    with pytest.raises(BadModelFile):
+        load(tmp_path / "other.keras", trust=True)
+
+
+def test_a_class_that_would_come_back_as_another_is_not_saved(tmp_path):
+    with pytest.raises(ValueError, match=r"would open as another model: its get_config .* Mend get_config\.$"):
+        save(Forgetful(units=5, **SMALL), tmp_path / "mine.keras")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------- in memory
+
+COPIES = {
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "clone_model": keras.models.clone_model,
+    "from_config": lambda model: type(model).from_config(model.get_config()),
+    "from_config of a copy": lambda model: type(model).from_config(copy.deepcopy(model.get_config())),
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("kind", ["kvae's", "own networks", "own class"])
+def test_a_model_in_memory_is_copied_without_any_trust(way, kind, pictures):
+    made_of = {"kvae's": lambda: made(), "own networks": lambda: unfrozen(True), "own class": lambda: Mine(**SMALL)}
+    model = made_of[kind]()
+    model.compile(keras.optimizers.Adam(0.003))
+    model.fit(pictures, batch_size=4, verbose=0)
+    model.kl_weight.assign(0.3)
+    again = COPIES[way](model)
+    assert type(again) is type(model) and again is not model
+    assert json.dumps(again.get_config()) == json.dumps(model.get_config())  # where tuples are lists
+    if way in ("deepcopy", "pickle"):
+        same(again.weights, model.weights)
+        same(again.optimizer.variables, model.optimizer.variables)
+    again.compile()
+    again.fit(pictures, batch_size=4, verbose=0)

@@ -1,10 +1,37 @@
-"""Networks that somebody brings: two Keras models whose shapes must fit."""
+"""Networks that somebody brings: two Keras models whose shapes must fit, and whose configs are built where they are trusted."""
 
 from typing import Any
 
 import keras
+from keras.src.saving.serialization_lib import SafeModeScope, in_safe_mode
 
 from kvae.networks.blocks import Networks
+
+
+class _Ours(str):
+    """A name in a config that this process made: it stays so in memory, while what is read from a file is a plain str."""
+
+
+def described(network: keras.Model) -> dict[str, Any]:
+    """The config of a network, which `rebuilt` takes without more trust as long as it stays in memory."""
+    config = keras.saving.serialize_keras_object(network)
+    return {**config, "class_name": _Ours(config["class_name"])}
+
+
+def rebuilt(config: Any, custom_objects: Any = None) -> Any:
+    """The network of a config that was made here, or any where Keras's safe mode is off.
+
+    Raises:
+        ValueError: a config from elsewhere, whose layers can run any code.
+    """
+    ours = isinstance(config, dict) and isinstance(config.get("class_name"), _Ours)
+    if not ours and in_safe_mode() is not False:
+        raise ValueError(
+            "this model holds layers that are not kvae's own, which can run any code. "
+            "If you know where it comes from, open it with kvae.load(path, trust=True)."
+        )
+    with SafeModeScope(False):
+        return keras.saving.deserialize_keras_object(config, custom_objects)
 
 
 def brought(encoder: Any, decoder: Any, latent_dim: int) -> Networks:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kvae.blueprint import read_settings
+from kvae.blueprint import Blueprint, read_settings
 from kvae.files.refusal import Refused, sentence
+from kvae.layout import laid_out
 from kvae.model import VAE
-from kvae.saving import laid_out, load
+from kvae.saving import load
 from kvae.settings import check
 from kvae.training.checkpoint import FORMAT, Interrupted, restore
 from kvae.training.folder import RunFolder
@@ -109,7 +110,7 @@ def _taken_over(folder: RunFolder, step: int, about: dict[str, Any], arrays: lis
     # a run folder may come from a stranger, as a model may
     try:
         settings = read_settings(config)
-        laid_out(settings, sum(array.nbytes for array in arrays))
+        laid_out(VAE, Blueprint(settings, weights_size=sum(array.nbytes for array in arrays)))
     except Refused as error:
         raise ValueError(f"resume: {sentence(folder.path, error)}") from None
     model = VAE(**settings)

@@ -21,6 +21,7 @@ from kvae.model import VAE
 from kvae.saving import BadModelFile
 from kvae.settings import checked
 from kvae.training.evaluation import Evaluation
+from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 from kvae.training.loop import HISTORY
 from kvae.training.preparation import prepare
@@ -541,3 +542,13 @@ def test_a_run_that_is_finished_is_not_resumed_and_the_cure_is_said(run, small, 
 def test_a_model_that_does_not_say_how_it_was_trained_is_not_resumed():
     with pytest.raises(ValueError, match="does not say how it was trained"):
         resumed(VAE(image_shape=(16, 16, 3), network="linear", latent_dim=2), {})
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_model_that_would_not_open_again_keeps_its_run(small, tmp_path, monkeypatch):
+    target = tmp_path / "art.keras"
+    with monkeypatch.context() as patch:
+        patch.setattr("kvae.training.delivery.model_card", lambda *_, **__: {"thumbnails": "x" * (17 << 20)})
+        with pytest.raises(ValueError, match=r"^save: not saved, since the file holds a member that is too large"):
+            small(target)
+    assert not target.exists() and RunFolder.beside(target).steps() == [STEPS]
