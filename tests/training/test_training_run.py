@@ -284,7 +284,7 @@ def test_an_autoencoder_has_no_rate_anywhere_and_counts_its_active_dimensions(sm
     drawn = {}
     monkeypatch.setattr("kvae.training.delivery.draw_run", lambda path, **what: drawn.update(what))
     heard = Recorder()
-    run = small(tmp_path / "plain.keras", autoencoder=True, kl_weight=3.0, network="hybrid", listener=heard)
+    run = small(tmp_path / "plain.keras", autoencoder=True, network="hybrid", listener=heard)
     assert run.model.beta == 0.0 and run.evaluated.rate is None and run.history["rate"] == [None]
     assert run.history["loss"] == pytest.approx(run.history["distortion"])
     assert {step.rate for step in heard.steps} == {None} and {step.kl_weight for step in heard.steps} == {0.0}
@@ -297,7 +297,7 @@ def test_an_autoencoder_has_no_rate_anywhere_and_counts_its_active_dimensions(sm
 
 @pytest.mark.parametrize("weight", [0.1, 3.0])
 def test_the_linear_network_is_the_gaussian_limit_without_any_training(small, tmp_path, weight):
-    run = small(tmp_path / "linear.keras", network="linear", widths=None, kl_weight=weight, epochs=None)
+    run = small(tmp_path / "linear.keras", network="linear", kl_weight=weight, epochs=None)
     assert run.history["epoch"] == [] and run.steps["step"] == [] and int(run.model.optimizer.iterations) == 0
     assert run.evaluated.distortion == pytest.approx(run.limit.distortion, rel=0.02)
     assert run.evaluated.rate == pytest.approx(run.limit.rate, rel=0.02)
