@@ -50,7 +50,7 @@ def _formula(name: str, settings: Mapping[str, Any]) -> str | None:
     stated = settings["epochs"] is not None or settings["minutes"] is not None
     if stated or settings.get("custom") or settings["network"] not in CLOSED_FORM:
         return None
-    why = f"network {settings['network']} is a formula, which is trained only if --epochs or --minutes is given"
+    why = f"network {settings['network']} is a formula, which is trained only where `epochs` or `minutes` are given"
     return f"{why}. Give one, or leave `{name}` out."
 
 

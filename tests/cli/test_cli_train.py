@@ -121,9 +121,10 @@ def test_the_same_flags_twice_print_the_same_numbers(small, undrawn, tmp_path, c
 # ---------------------------------------------------------------------- Ctrl-C, and going on
 
 
-@pytest.fixture(scope="module")
-def interrupted(folder, tmp_path_factory):
-    """A run of very many epochs that gets a Ctrl-C: its exit code, what it printed, and its folder."""
+@pytest.fixture(scope="module", params=["SIGINT", "SIGTERM"])
+def interrupted(request, folder, tmp_path_factory):
+    """A run of very many epochs that gets a Ctrl-C, or is ended politely: its exit code, what it printed, its folder."""
+    number = getattr(signal, request.param)
     place = tmp_path_factory.mktemp("interrupted")
     flags = [
         *("--data", str(folder), "--size", "16", "--network", "linear", "--latent-dim", "4", "--batch-size", "16"),
@@ -139,16 +140,17 @@ def interrupted(folder, tmp_path_factory):
         while not printed or not printed[-1].startswith("epoch"):
             printed.append(process.stdout.readline())
             assert printed[-1], process.stderr.read()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest, errors = process.communicate(timeout=120)
     finally:
         process.kill()
+    assert process.returncode == 128 + number
     return process.returncode, "".join(printed) + rest, errors, place
 
 
-def test_ctrl_c_saves_the_model_and_says_how_to_go_on(interrupted):
+def test_a_signal_saves_the_model_and_says_how_to_go_on(interrupted):
     code, printed, errors, place = interrupted
-    assert code == 130 and "Traceback" not in errors
+    assert code in (130, 143) and "Traceback" not in errors
     assert "stopping after this batch; the model is saved." in printed
     assert f"stopped early; to go on: kvae-train --resume {place / 'art.keras'}\n" in printed
     assert sorted(one.name for one in place.iterdir()) == ["art.keras", "art.png"]

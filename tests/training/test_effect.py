@@ -50,7 +50,7 @@ def test_a_network_is_built_from_the_settings_it_is_said_to_heed_and_from_no_oth
         (
             {"network": "linear", "learning_rate": 0.1},
             "learning_rate",
-            "trained only if --epochs or --minutes is given",
+            "trained only where `epochs` or `minutes` are given",
         ),
         ({"crop": "pad"}, "crop", "the built-in paintings are square"),
     ],

@@ -15,9 +15,11 @@ from keras import layers
 from PIL import Image
 
 import kvae
+from kvae.images.paintings import paint_many
 from kvae.images.pipeline import training_batches
 from kvae.measures.posterior import posterior_statistics
 from kvae.model import VAE
+from kvae.objectives.registry import RATES
 from kvae.saving import BadModelFile
 from kvae.settings import checked
 from kvae.training.evaluation import Evaluation
@@ -394,6 +396,24 @@ def test_a_brought_network_without_a_known_shape_is_refused_by_name(small, tmp_p
     encoder = keras.Sequential([layers.Flatten()])
     with pytest.raises(ValueError, match="`encoder` has no known input shape"):
         small(tmp_path / "own.keras", encoder=encoder, decoder=brought()[1])
+
+
+# ---------------------------------------------------------------------- few pictures
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_eight_pictures_train_with_every_rate_and_the_batch_that_was_used_is_kept(undrawn, tmp_path, rate):
+    few = paint_many(range(8), size=16, seed=1)[0]
+    settings = {"size": 16, "network": "conv", "widths": (4, 4), "latent_dim": 2, "epochs": 1, "rate": rate}
+    run = kvae.train(few, output=tmp_path / "few.keras", batch_size="auto", **settings)
+    assert np.isfinite(run.evaluated.loss) and run.history["step"] == [-(-len(run.prepared.training) // 2)]
+    model = kvae.load(run.path)
+    assert model.card["settings"]["batch_size"] == 2
+    # a card of an earlier kvae always named its batch; it is lowered where there are fewer pictures now
+    model.card["settings"]["batch_size"] = 64
+    settings = {name: value for name, value in resumed(model, {"epochs": 2}).items() if name != "data"}
+    on = kvae.train(few, output=tmp_path / "on.keras", resume=model, **settings)
+    assert on.model.card["settings"]["batch_size"] == len(run.prepared.training)
 
 
 # ---------------------------------------------------------------------- where a run is saved
