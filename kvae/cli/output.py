@@ -74,7 +74,7 @@ def lasting_output() -> Iterator[None]:
             _lead_nowhere(number)
     before = sys.stdout, sys.stderr
     with contextlib.ExitStack() as undo:
-        sys.stdout, sys.stderr = (_lasting(stream, undo) for stream in before)  # type: ignore[assignment]
+        sys.stdout, sys.stderr = (_lasting(stream, undo) for stream in before)
         try:
             yield
         finally:

@@ -411,7 +411,7 @@ def test_eight_pictures_train_with_every_rate_and_the_batch_that_was_used_is_kep
     assert model.card["settings"]["batch_size"] == 2
     # a card of an earlier kvae always named its batch; it is lowered where there are fewer pictures now
     model.card["settings"]["batch_size"] = 64
-    settings = {name: value for name, value in resumed(model, {"epochs": 2}).items() if name != "data"}
+    settings = {name: value for name, value in resumed(model, {"epochs": 9}).items() if name != "data"}
     on = kvae.train(few, output=tmp_path / "on.keras", resume=model, **settings)
     assert on.model.card["settings"]["batch_size"] == len(run.prepared.training)
 
