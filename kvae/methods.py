@@ -55,7 +55,7 @@ def choose(given: Mapping[str, Any], owner: str) -> Methods:
     options = {name: check(name, given[name], owner) for name in given if name in METHOD_SETTINGS | SHARED}
     for name in sorted(METHOD_SETTINGS & set(options)):
         if options[name] != SETTINGS[name].default and (why := belongs_elsewhere(name, names)):
-            raise ValueError(f"{owner}: `{name}` has no effect: {why}")
+            raise ValueError(f"{owner}: `{name}` has no effect: {why[0]}. Leave `{name}` out, or {why[1]}.")
     if names["weighting"] in GAUSSIAN and names["likelihood"] != "squared-error":
         raise ValueError(
             f"{owner}: weighting {names['weighting']} sets the noise of a Gaussian decoder, so it goes with the likelihood "
@@ -68,8 +68,8 @@ def choose(given: Mapping[str, Any], owner: str) -> Methods:
     return Methods(names, made[0], made[1], LIKELIHOODS[names["likelihood"]])
 
 
-def belongs_elsewhere(name: str, names: Mapping[str, str]) -> str | None:
-    """Why the setting `name` has no effect with the methods `names`, one of each axis, and the cure; None if it has."""
+def belongs_elsewhere(name: str, names: Mapping[str, str]) -> tuple[str, str] | None:
+    """Why the setting `name` has no effect with the methods `names`, one of each axis, and what would change that."""
     owners = {
         axis: [method for method, kind in registry.items() if name in own_settings(kind)]
         for axis, registry in AXES.items()
@@ -78,8 +78,8 @@ def belongs_elsewhere(name: str, names: Mapping[str, str]) -> str | None:
         return None
     axis = next(axis for axis, methods in owners.items() if methods)
     return (
-        f"it belongs to {axis} {' or '.join(owners[axis])}, and the {axis} here is {names[axis]}. "
-        f"Choose that {axis}, or leave `{name}` out."
+        f"it belongs to {axis} {' or '.join(owners[axis])}, and the {axis} here is {names[axis]}",
+        f"choose that {axis}",
     )
 
 

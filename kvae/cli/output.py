@@ -28,6 +28,12 @@ def spelled(error: UnicodeError) -> tuple[str, int]:
     return "".join(SPELLINGS.get(one) or _number(one) for one in missing), error.end
 
 
+def laid_out(text: str) -> str:
+    """`text` as standard output will show it: what is set in columns has to be measured so."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, SPELLED).decode(encoding)
+
+
 def _number(character: str) -> str:
     return character.encode("ascii", "backslashreplace").decode("ascii")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kvae.cli.flags import add_output, checked_flag, parser
-from kvae.cli.output import lasting_output, without_warnings
+from kvae.cli.output import laid_out, lasting_output, without_warnings
 
 DESCRIPTION = """Train on the same pictures with several KL weights and show them side by side.
 
@@ -15,7 +15,7 @@ DESCRIPTION = """Train on the same pictures with several KL weights and show the
 
 Writes one HTML page and one PNG: the loss components of each run, originals over the reconstructions of each, a table
 of D, R, PSNR, active dimensions, sigma and beta*, and where each run lies against the Gaussian limit."""
-EPILOG = "Ctrl-C ends the present run softly and draws the page from the runs so far."
+EPILOG = "Ctrl-C, SIGTERM and a closed terminal end the present run softly and draw the page from the runs so far."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,11 +76,11 @@ def _report(result: Any, *, as_json: bool, quiet: bool) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "D", "R", "L", "PSNR", "active", "σ", "β*"):
-        table.add_column(column, justify="left" if not column else "right")
+        table.add_column(laid_out(column), justify="left" if not column else "right")
     for row in result.rows:
         rate, sigma = ("-" if value is None else f"{value:.3g}" for value in (row.rate, row.sigma))
         table.add_row(
-            row.name, f"{row.distortion:.1f}", rate, f"{row.loss:.1f}", f"{row.psnr:.2f}",
+            laid_out(row.name), f"{row.distortion:.1f}", rate, f"{row.loss:.1f}", f"{row.psnr:.2f}",
             f"{row.active} of {row.latent_dim}", sigma, f"{row.calibrated:.3g}",
         )  # fmt: skip
     console = Console()

@@ -18,8 +18,9 @@ DESCRIPTION = """Train a variational autoencoder on pictures, with the KL term s
 OUTPUT = "models/art.keras"
 EPILOG = """The loss is L = D + beta R. D is the squared error of a picture, summed over its height, width and channels;
 R is the KL term in nats. Leaves a model, models/art.keras, and beside it art.png: the curves, originals over their
-reconstructions, and samples. Ctrl-C stops softly: the model is saved all the same, and --resume goes on from it. So it
-does with a run that was killed, from the last checkpoint in a folder beside the model."""
+reconstructions, and samples. Ctrl-C, a polite kill (SIGTERM) and a closed terminal stop softly: the model is saved all
+the same, and --resume goes on from it. So it does with a run that was killed, from the last checkpoint in a folder
+beside the model."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

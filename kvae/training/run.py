@@ -210,7 +210,7 @@ def resumed(earlier_run: VAE | Interrupted, given: Mapping[str, Any]) -> dict[st
     if "kl_weight" in given and not model.autoencoder and model.methods.weighting.MOVES:
         name = model.methods.names["weighting"]
         raise ValueError(f"resume: this model's weight is set by its weighting, {name}. Leave `kl_weight` out.")
-    refuse_without_effect(given, {**settings, "custom": model.foreign}, "resume")
+    refuse_without_effect(given, {**settings, "custom": model.foreign}, "resume", settled=True)
     if "kl_weight" in given:
         model.kl_weight.assign(given["kl_weight"])
     return settings

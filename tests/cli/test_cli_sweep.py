@@ -41,7 +41,7 @@ def test_a_sweep_tells_its_runs_in_json_and_then_its_page_and_models(linear, tmp
         (["--kl-weight", "1", "-2"], "--kl-weight must be a number from 0"),
         (["--kl-weight", "nan"], "--kl-weight must be a number from 0"),
         (["--weighting", "pi"], "`kl_weight` has no effect: weighting pi finds the weight by itself"),
-        (["--epochs", "2", "--minutes", "1"], "the length of a run is given in minutes, too"),
+        (["--epochs", "2", "--minutes", "1"], "the length of the run is given in minutes"),
         (["--output", "/dev/null"], "/dev/null is nothing that a model can be kept in. Choose another --output."),
         (["--output", "{place}"], "is a folder. Name the file"),
         (["--output", "{place}/s.keras"], "a sweep's page ends in .html"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,6 +44,22 @@ def test_what_an_encoding_does_not_hold_is_spelled_out(monkeypatch):
     # names of files keep what tells them apart, also those that are no text
     assert sent(monkeypatch, "ascii", "Gemälde/猫.png") == b"Gem\\xe4lde/\\u732b.png\n"
     assert sent(monkeypatch, "utf-8", "\udcff.png") == b"\\udcff.png\n"
+
+
+def test_columns_are_measured_as_they_are_printed(monkeypatch):
+    from kvae.cli.sweep import _report
+
+    row = SimpleNamespace(
+        distortion=1.0, rate=2.0, loss=3.0, psnr=4.0, active=5, latent_dim=6, sigma=0.1, calibrated=0.2
+    )  # fmt: skip
+    rows = [SimpleNamespace(**vars(row), name=name) for name in ("KL weight 1", "Gaussian limit, β=1")]
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    with lasting_output():
+        _report(SimpleNamespace(rows=rows, page="s.html", figure="s.png"), as_json=False, quiet=False)
+    head, *lines, _, _ = raw.getvalue().decode().splitlines()
+    assert head.rstrip().endswith("beta*") and "beta=1" in lines[1]
+    assert len({line.index("5 of 6") for line in lines}) == 1
 
 
 def test_whatever_kvae_prints_can_be_spelled():

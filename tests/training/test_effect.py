@@ -34,23 +34,27 @@ def test_a_network_is_built_from_the_settings_it_is_said_to_heed_and_from_no_oth
         (
             {"network": "linear", "depth": 3},
             "depth",
-            "network linear is built without it. Leave `depth` out, or choose",
+            "network linear is built without it. Leave `depth` out, or choose network hybrid or",
         ),
         (
             {"autoencoder": True, "kl_weight": 1.0},
             "kl_weight",
-            "a plain autoencoder has no rate. Leave out `kl_weight`",
+            "a plain autoencoder has no rate. Leave `kl_weight` out, or leave out `autoencoder`.",
         ),
         ({"autoencoder": True, "weighting": "geco"}, "weighting", "a plain autoencoder has no rate"),
         ({"autoencoder": True, "rate": "tc"}, "rate", "a plain autoencoder has no rate"),
         ({"autoencoder": True, "balance_every": 5}, "balance_every", "a plain autoencoder has no rate"),
-        ({"epochs": 3, "minutes": 1.0}, "epochs", "the length of a run is given in minutes, too"),
+        (
+            {"epochs": 3, "minutes": 1.0},
+            "epochs",
+            "the length of the run is given in minutes. Leave `epochs` out, or leave out `minutes`.",
+        ),
         ({"target_rate": 200.0}, "target_rate", "it belongs to weighting pi, and the weighting here is constant"),
         ({"weighting": "pi", "kl_weight": 1.0}, "kl_weight", "weighting pi finds the weight by itself"),
         (
             {"network": "linear", "learning_rate": 0.1},
             "learning_rate",
-            "trained only where `epochs` or `minutes` are given",
+            "trained only for a given length. Leave `learning_rate` out, or give `epochs`",
         ),
         ({"crop": "pad"}, "crop", "the built-in paintings are square"),
     ],
@@ -64,6 +68,12 @@ def test_what_changes_nothing_is_refused_with_its_reason(given, name, why):
     assert name not in named(
         {name: given[name], "data": "/mine", **({"weighting": "pi"} if name == "target_rate" else {})}
     )
+
+
+def test_of_a_model_that_is_there_already_no_other_setting_is_advised():
+    every = checked({"autoencoder": True, "kl_weight": 3.0})
+    ((name, sentence),) = without_effect({"kl_weight": 3.0}, every, settled=True)
+    assert sentence == "`kl_weight` has no effect: a plain autoencoder has no rate. Leave `kl_weight` out."
 
 
 def test_defaults_are_no_wishes():
