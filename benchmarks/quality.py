@@ -47,7 +47,7 @@ def main() -> None:
         chosen = checked({**settings, "data": options.folder})
         prepared = prepare(options.folder, chosen, Listener())
         limit = prepared.limit(weight)
-        first = Evaluation(build(chosen, prepared, Listener()))(prepared.validation_batches())
+        first = Evaluation(build(prepared.settings, prepared, Listener()))(prepared.validation_batches())
         print(f"weight {weight:g}: {len(prepared.training)} training, {len(prepared.validation)} held-out pictures")
         print(f"  linear VAE in closed form: D {limit.distortion:.1f}, R {limit.rate:.1f}, L {limit.loss:.1f}")
         print(f"     0 s, step     0: L {first.loss:.1f}, ratio {first.loss / limit.loss:.3f}", flush=True)

@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 DESCRIPTION = """Explore a variational autoencoder by hand: move sliders, walk between pictures, train on your own ones
 and turn the KL weight while they learn.
@@ -45,13 +45,20 @@ class Troubles:
             self.tell(f"Something went wrong in the program, and it goes on ({kind.__name__}: {error}).")
 
 
+class _Parser(argparse.ArgumentParser):
+    """One line about what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}. See {self.prog} --help.\n")
+
+
 def _parser() -> argparse.ArgumentParser:
     def formatter(prog: str) -> argparse.HelpFormatter:
         from rich_argparse import RawDescriptionRichHelpFormatter  # slow to import, and only help needs it
 
         return RawDescriptionRichHelpFormatter(prog, width=100)
 
-    made = argparse.ArgumentParser(
+    made = _Parser(
         "kvae-explorer",
         description=DESCRIPTION,
         epilog=EPILOG,

@@ -54,7 +54,8 @@ def choose(given: Mapping[str, Any], owner: str) -> Methods:
     names = {axis: check(axis, given.get(axis, SETTINGS[axis].default), owner) for axis in (*AXES, "likelihood")}
     options = {name: check(name, given[name], owner) for name in given if name in METHOD_SETTINGS | SHARED}
     for name in sorted(METHOD_SETTINGS & set(options)):
-        _refuse_of_others(name, options[name], names, owner)
+        if options[name] != SETTINGS[name].default and (why := belongs_elsewhere(name, names)):
+            raise ValueError(f"{owner}: `{name}` has no effect: {why[0]}. Leave `{name}` out, or {why[1]}.")
     if names["weighting"] in GAUSSIAN and names["likelihood"] != "squared-error":
         raise ValueError(
             f"{owner}: weighting {names['weighting']} sets the noise of a Gaussian decoder, so it goes with the likelihood "
@@ -67,17 +68,18 @@ def choose(given: Mapping[str, Any], owner: str) -> Methods:
     return Methods(names, made[0], made[1], LIKELIHOODS[names["likelihood"]])
 
 
-def _refuse_of_others(name: str, value: Any, names: Mapping[str, str], owner: str) -> None:
+def belongs_elsewhere(name: str, names: Mapping[str, str]) -> tuple[str, str] | None:
+    """Why the setting `name` has no effect with the methods `names`, one of each axis, and what would change that."""
     owners = {
         axis: [method for method, kind in registry.items() if name in own_settings(kind)]
         for axis, registry in AXES.items()
     }
-    if value == SETTINGS[name].default or any(names[axis] in methods for axis, methods in owners.items()):
-        return
+    if any(names[axis] in methods for axis, methods in owners.items()):
+        return None
     axis = next(axis for axis, methods in owners.items() if methods)
-    raise ValueError(
-        f"{owner}: `{name}` belongs to {axis} {' or '.join(owners[axis])}, and the {axis} here is {names[axis]}. "
-        f"Choose that {axis}, or leave `{name}` out."
+    return (
+        f"it belongs to {axis} {' or '.join(owners[axis])}, and the {axis} here is {names[axis]}",
+        f"choose that {axis}",
     )
 
 

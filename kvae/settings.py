@@ -8,12 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+AUTO = "auto"  # asks for the value that is worked out
 Value = bool | int | float | str | tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `low` and `high` are inclusive; `default=None` means that a sensible value is worked out."""
+    """One setting. `low` and `high` are inclusive.
+
+    `default=None` means that a sensible value is worked out, which the word "auto" asks for too.
+    """
 
     default: Value
     help: str
@@ -187,7 +191,14 @@ SETTINGS: dict[str, Setting] = {
     "minutes": Setting(
         None, "train for this long instead of for a number of epochs", float, "training", 0.01, 1e5, "minutes"
     ),
-    "batch_size": Setting(64, "pictures in one step", int, "training", 1, 4096),
+    "batch_size": Setting(
+        None,
+        "pictures in one step; by default 64, or fewer where there are few pictures, so that an epoch has several steps",
+        int,
+        "training",
+        1,
+        4096,
+    ),
     "learning_rate": Setting(
         1e-3, "Adam's peak step size; it warms up and falls to zero along a cosine", float, "training", 1e-8, 1.0
     ),
@@ -225,7 +236,7 @@ def check(name: str, value: Any, owner: str = "kvae") -> Any:
         ValueError: one sentence that names the owner, the rule and what was received.
     """
     setting = SETTINGS[name]
-    if value is None and setting.default is None:
+    if setting.default is None and (value is None or (isinstance(value, str) and value == AUTO and not setting.many)):
         return None
     if setting.many:
         values = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)

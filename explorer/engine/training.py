@@ -163,10 +163,25 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
         # lists of a model's card are Keras's own, which no pipe takes
         plain = {key: list(value) if isinstance(value, list) else value for key, value in settings.items()}
         send(Resumed(start.run, plain))
+    else:
+        settings = given(settings, teller.said)
     data = settings.pop("data", "paintings")
     run = train(data, output=start.output, listener=teller, resume=earlier, **settings)
     teller.flush()
     return Delivered(start.run, str(run.path), str(run.figure), run.stopped, vars(run.evaluated))
+
+
+def given(settings: dict[str, Any], said: Callable[[str], None]) -> dict[str, Any]:
+    """What somebody chose: a form holds every setting, also those at their defaults and those that others put out of use."""
+    from kvae.settings import SETTINGS, checked
+    from kvae.training.effect import without_effect
+
+    every = checked(settings, "train")
+    chosen = {name: value for name, value in settings.items() if every[name] != SETTINGS[name].default}
+    for name, sentence in list(without_effect(chosen, every)):
+        said(sentence)
+        del chosen[name]
+    return chosen
 
 
 def sentence_of(error: BaseException) -> str:

@@ -180,8 +180,8 @@ class SettingsForm(QWidget):
     # ------------------------------------------------------------------ using it
 
     def values(self) -> dict[str, Any]:
-        """Every setting as chosen; one that is left to kvae is not among them. Raises `Unfit`."""
-        chosen = {name: field.value() for name, field in self.fields.items()}
+        """Every setting as chosen; one that is left to kvae, or that cannot be set now, is not among them. Raises `Unfit`."""
+        chosen = {name: field.value() for name, field in self.fields.items() if field.isEnabledTo(self)}
         if self.length is not None:
             chosen |= self.length.values()
         return {name: value for name, value in chosen.items() if value is not None}

@@ -139,7 +139,7 @@ class EntryField(Field):
 
     def value(self) -> Any:
         text = self.entry.text().strip()
-        if not text:
+        if not text or (self.info.default is None and text.lower() in ("auto", AUTOMATIC)):
             return self.info.default
         if self.info.kind == "str":
             return text

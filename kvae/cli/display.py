@@ -4,6 +4,7 @@ import contextlib
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,16 @@ if TYPE_CHECKING:
     from kvae.training.balance import Balance
 
 
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a polite end (SLURM, docker), and a closed terminal
+ECHO = 1.0  # seconds within which the last two, which come in twos by themselves, are one
+
+
 class Silent(Listener):
     """Prints nothing; ends the run softly when asked to."""
 
     stop = False
     running = False
+    exit_code = 130  # of a run that was ended by a signal, as shells count: 128 and its number
     _stop_was_said = False
 
     def stepped(self, step: Step) -> None:
@@ -42,11 +48,12 @@ class Json(Silent):
         "images_per_second", "seconds",
     )  # fmt: skip
 
-    def __init__(self, **constants: Any) -> None:
-        self._constants = constants
+    def __init__(self, *, quiet: bool = False, **constants: Any) -> None:
+        self._quiet, self._constants = quiet, constants
 
     def said(self, sentence: str) -> None:
-        print(sentence, file=sys.stderr, flush=True)
+        if not self._quiet:
+            print(sentence, file=sys.stderr, flush=True)
 
     def epoch_ended(self, record: dict[str, Any]) -> None:
         told = {key: record[key] for key in self.KEYS}
@@ -158,7 +165,7 @@ def epoch_line(record: dict[str, Any]) -> str:
 def display(*, as_json: bool, quiet: bool, **constants: Any) -> Silent:
     """The display that fits the flags and where standard output leads; `constants` enter every JSON line."""
     if as_json:
-        return Json(**constants)
+        return Json(quiet=quiet, **constants)
     if quiet:
         return Silent()
     return Live() if sys.stdout.isatty() else Plain()
@@ -173,18 +180,29 @@ def interrupted(listener: Silent) -> str:
 
 @contextlib.contextmanager
 def soft_stop(listener: Silent) -> Iterator[None]:
-    """While training, the first Ctrl-C ends the run after its batch and the second at once; before it, the first."""
+    """While training, the first signal ends the run after its batch and the second at once; before it, the first."""
+    first = 0.0
 
     def told(number: int, frame: Any) -> None:
+        nonlocal first
+        now = time.monotonic()
+        if number != signal.SIGINT and first and now - first < ECHO:
+            return
+        first = first or now
+        listener.exit_code = 128 + number
         if listener.stop or not listener.running:
             raise KeyboardInterrupt
         listener.stop = (
             True  # said by `wants_stop`: a signal may come in the middle of printing, which is not to be entered twice
         )
 
-    earlier = signal.signal(signal.SIGINT, told)
+    earlier = {number: signal.getsignal(number) for name in SIGNALS if (number := getattr(signal, name, None))}
+    for number, handler in earlier.items():
+        if number == signal.SIGINT or handler != signal.SIG_IGN:  # what nohup ignores stays ignored
+            signal.signal(number, told)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, earlier)
+        for number, handler in earlier.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         listener.close()

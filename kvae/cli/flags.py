@@ -1,12 +1,15 @@
 """Flags, generated from the settings."""
 
 import argparse
+import difflib
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from rich_argparse import RawDescriptionRichHelpFormatter
 
-from kvae.settings import SETTINGS, Setting, check
+from kvae import __version__
+from kvae.settings import AUTO, SETTINGS, Setting, check
 
 TITLES = {
     "pictures": "pictures",
@@ -17,15 +20,45 @@ TITLES = {
 }
 
 
+OTHER_NAMES = {"--beta": "--kl-weight", "--lr": "--learning-rate", "--gpu": "--device gpu", "--cpu": "--device cpu"}
+
+
+class Parser(argparse.ArgumentParser):
+    """One line about what is wrong, rather than 20 lines of usage before it."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As ever, but a word that is no flag is answered with the nearest one."""
+        found, left = self.parse_known_args(args, namespace)
+        if left:
+            self.error(self._unknown(left))
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """End with one sentence, and where more is to be read."""
+        message = re.sub(r"^argument (\S+): (must )?", lambda flag: flag[1] + (" must " if flag[2] else ": "), message)
+        message = " ".join(message.split())
+        end = "" if message.endswith((".", "?")) else "."
+        self.exit(2, f"{self.prog}: error: {message}{end} See {self.prog} --help.\n")
+
+    def _unknown(self, words: list[str]) -> str:
+        word = next((word for word in words if word.startswith("-")), words[0]).split("=")[0]
+        if not word.startswith("-"):
+            return f"{word} belongs to no flag. Pictures are named with --data {word}"
+        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        near = [OTHER_NAMES[word]] if word in OTHER_NAMES else difflib.get_close_matches(word, known, 1, 0.7)
+        return f"there is no flag {word}. " + (f"Did you mean {near[0]}?" if near else "Leave it out")
+
+
 def parser(program: str, description: str, epilog: str, *, leave_out: Iterable[str] = ()) -> argparse.ArgumentParser:
     """A parser with a flag for every setting but those left out; a flag that is not given leaves its setting out."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         program,
         description=description,
         epilog=epilog,
         formatter_class=RawDescriptionRichHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
+    made.add_argument("--version", action="version", version=f"{program} {__version__}")
     left_out = set(leave_out)
     for group, title in TITLES.items():
         flags = made.add_argument_group(title)
@@ -47,8 +80,8 @@ def _add_flag(flags: Any, name: str, setting: Setting) -> None:
         notes.append(
             f"in {setting.unit}" if setting.low is None else f"{setting.low:g} to {setting.high:g} {setting.unit}"
         )
-    if setting.default is not None:
-        notes.append(f"default: {setting.default}")
+    if not setting.many:
+        notes.append(f"default: {AUTO if setting.default is None else setting.default}")
     options: dict[str, Any] = {
         "help": f"{text} ({'; '.join(notes)})" if notes else text,
         "type": _reader(name),
@@ -68,13 +101,19 @@ def _reader(name: str) -> Any:
             value: Any = SETTINGS[name].kind(text)
         except ValueError:
             value = text
-        try:
-            checked = check(name, value, f"--{name.replace('_', '-')}")
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
+        checked = checked_flag(name, value)
         return checked[0] if SETTINGS[name].many else checked
 
     return read
+
+
+def checked_flag(name: str, value: Any) -> Any:
+    """`value` of the setting `name`, in its bounds; `Parser.error` puts the flag before what is said of it otherwise."""
+    try:
+        return check(name, value, "")
+    except ValueError as error:
+        sentence = str(error).removeprefix(f": `{name}` ").replace(f"Received: {name}=", "Received: ")
+        raise argparse.ArgumentTypeError(sentence) from None
 
 
 def add_output(made: argparse.ArgumentParser, default: str, what: str) -> Any:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from kvae.cli.output import laid_out
+
 if TYPE_CHECKING:
     from kvae.methods import Described
 
@@ -29,7 +31,7 @@ def print_methods(rows: "list[Described]") -> None:
         for row in rows:
             if row.axis == axis:
                 settings = ["\n".join(_flag(one) for one in row.settings)] if axis != "likelihood" else []
-                table.add_row(row.name, row.holds, *settings, row.reference, end_section=True)
+                table.add_row(row.name, laid_out(row.holds), *settings, laid_out(row.reference), end_section=True)
         console.print(table)
         console.print()
 

@@ -1,13 +1,12 @@
 """`kvae-sweep`: the same pictures under several KL weights, on one page."""
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from kvae.cli.flags import add_output, parser
-from kvae.settings import check
+from kvae.cli.flags import add_output, checked_flag, parser
+from kvae.cli.output import laid_out, lasting_output, without_warnings
 
 DESCRIPTION = """Train on the same pictures with several KL weights and show them side by side.
 
@@ -16,16 +15,21 @@ DESCRIPTION = """Train on the same pictures with several KL weights and show the
 
 Writes one HTML page and one PNG: the loss components of each run, originals over the reconstructions of each, a table
 of D, R, PSNR, active dimensions, sigma and beta*, and where each run lies against the Gaussian limit."""
-EPILOG = "Ctrl-C ends the present run softly and draws the page from the runs so far."
+EPILOG = "Ctrl-C, SIGTERM and a closed terminal end the present run softly and draw the page from the runs so far."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the result is its exit code."""
+    with lasting_output():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     made = parser("kvae-sweep", DESCRIPTION, EPILOG, leave_out=("kl_weight", "autoencoder"))
     what = made.add_argument_group("weights")
     what.add_argument(
         "--kl-weight",
-        type=_weight,
+        type=lambda text: checked_flag("kl_weight", text),
         nargs="+",
         default=[1.0, 0.1, 0.01],
         metavar="X",
@@ -43,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     listener = display(as_json=as_json, quiet=quiet)
     try:
-        with soft_stop(listener):
+        with soft_stop(listener), without_warnings(quiet):
             with hushed(), lean_imports():
                 from kvae.training.device import choose_device
                 from kvae.training.sweep import sweep
@@ -53,19 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             result = sweep(data, weights, output=output, listener=listener, **flags)
     except KeyboardInterrupt:
         print(f"kvae-sweep: {interrupted(listener)}", file=sys.stderr)
-        return 130
+        return listener.exit_code
     except (ValueError, OSError, MemoryError) as error:
         print(f"kvae-sweep: error: {error}", file=sys.stderr)
         return 2
     _report(result, as_json=as_json, quiet=quiet)
-    return 130 if result.stopped else 0
-
-
-def _weight(text: str) -> float:
-    try:
-        return check("kl_weight", text, "--kl-weight")
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return listener.exit_code if result.stopped else 0
 
 
 def _report(result: Any, *, as_json: bool, quiet: bool) -> None:
@@ -79,11 +76,11 @@ def _report(result: Any, *, as_json: bool, quiet: bool) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "D", "R", "L", "PSNR", "active", "σ", "β*"):
-        table.add_column(column, justify="left" if not column else "right")
+        table.add_column(laid_out(column), justify="left" if not column else "right")
     for row in result.rows:
         rate, sigma = ("-" if value is None else f"{value:.3g}" for value in (row.rate, row.sigma))
         table.add_row(
-            row.name, f"{row.distortion:.1f}", rate, f"{row.loss:.1f}", f"{row.psnr:.2f}",
+            laid_out(row.name), f"{row.distortion:.1f}", rate, f"{row.loss:.1f}", f"{row.psnr:.2f}",
             f"{row.active} of {row.latent_dim}", sigma, f"{row.calibrated:.3g}",
         )  # fmt: skip
     console = Console()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kvae.cli.flags import add_output, parser
+from kvae.cli.output import lasting_output, without_warnings
 
 DESCRIPTION = """Train a variational autoencoder on pictures, with the KL term scaled by a weight of your choice.
 
@@ -17,12 +18,18 @@ DESCRIPTION = """Train a variational autoencoder on pictures, with the KL term s
 OUTPUT = "models/art.keras"
 EPILOG = """The loss is L = D + beta R. D is the squared error of a picture, summed over its height, width and channels;
 R is the KL term in nats. Leaves a model, models/art.keras, and beside it art.png: the curves, originals over their
-reconstructions, and samples. Ctrl-C stops softly: the model is saved all the same, and --resume goes on from it. So it
-does with a run that was killed, from the last checkpoint in a folder beside the model."""
+reconstructions, and samples. Ctrl-C, a polite kill (SIGTERM) and a closed terminal stop softly: the model is saved all
+the same, and --resume goes on from it. So it does with a run that was killed, from the last checkpoint in a folder
+beside the model."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the result is its exit code."""
+    with lasting_output():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     made = parser("kvae-train", DESCRIPTION, EPILOG)
     output = add_output(made, OUTPUT, "the model; an existing one is never overwritten")
     output.add_argument(
@@ -44,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     listener = display(as_json=options["json"], quiet=options["quiet"])
     try:
-        with soft_stop(listener):
+        with soft_stop(listener), without_warnings(options["quiet"]):
             with hushed(), lean_imports():
                 from kvae.training.device import choose_device
                 from kvae.training.going_on import opened
@@ -60,12 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run = train(flags.pop("data", "paintings"), output=output, listener=listener, resume=earlier, **flags)
     except KeyboardInterrupt as end:  # which may say how to go on
         print(f"kvae-train: {' '.join([interrupted(listener), *map(str, end.args)])}", file=sys.stderr)
-        return 130
+        return listener.exit_code
     except (ValueError, OSError, MemoryError) as error:
         print(f"kvae-train: error: {error}", file=sys.stderr)
         return 2
     _report(run, as_json=options["json"], quiet=options["quiet"])
-    return 130 if run.stopped else 0
+    return listener.exit_code if run.stopped else 0
 
 
 def _list_methods() -> int:

@@ -93,9 +93,7 @@ class Collection:
         held = draws < validation
         if validation > 0:
             if draws.min() == draws.max():
-                raise ValueError(
-                    f"split: {self.name} needs at least 2 different pictures. Add pictures, or use validation=0."
-                )
+                raise ValueError(f"split: {self.name} needs at least 2 different pictures. Add pictures that differ.")
             if not held.any():
                 held = draws == draws.min()
             elif held.all():

@@ -18,6 +18,13 @@ NETWORKS: dict[str, Callable[[Plan], Networks]] = {
     "residual": build_residual,
     "linear": build_linear,
 }
+HEEDED = {  # settings of its own that each network is built from
+    "hybrid": ("widths", "depth"),
+    "conv": ("widths",),
+    "residual": ("widths", "depth"),
+    "linear": (),
+}
+CLOSED_FORM = ("linear",)  # whole without training
 DEFAULT_DEPTH = {"hybrid": 0, "conv": 0, "residual": 1, "linear": 0}  # residual blocks a level
 
 

@@ -113,6 +113,8 @@ def writable_path(output: str | os.PathLike[str]) -> Path:
     try:
         if path.is_dir():
             raise ValueError(f"output: {path} is a folder. Name the file, such as --output {path / 'art.keras'}.")
+        if path.exists() and not path.is_file():
+            raise ValueError(f"output: {path} is nothing that a model can be kept in. Choose another --output.")
         path = path.with_suffix(SUFFIX)
         nearest = next(folder for folder in path.parents if folder.exists())
         with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".part", dir=nearest):

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,9 @@ MOST_BYTES = 384 << 20  # of varied pictures in memory
 MOST_PCA_BYTES = 16 << 30  # 4096 components of a picture of 512 pixels
 BLOCK = 256  # pictures that a PCA looks at together
 COPIES = 12  # varied copies of each picture in a small collection
+FEWEST = 8  # usable pictures that can be learned from
+FEW = 200  # below, it is said what to expect
+LARGEST_BATCH, STEPS = 64, 4  # of a batch that is worked out: its pictures at most, and its steps in an epoch at least
 SHOWN = 11  # pictures in a row of the figures
 
 
@@ -88,15 +92,46 @@ def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder:
         progress=lambda done, total, what: listener.working(done, total, what),
     )
     listener.said(f"{collection.name}: {collection.summary}")
-    training, validation = collection.split(settings["validation"])
-    if len(training) < settings["batch_size"]:
-        raise ValueError(
-            f"{collection.name}: a batch of {settings['batch_size']} needs as many training pictures, and there are "
-            f"{len(training)}. Add pictures or use --batch-size {max(1, len(training) // 2)}."
-        )
+    training, validation = _split(collection, settings["validation"], listener)
+    settings["batch_size"] = fitting_batch(settings["batch_size"], len(training), listener)
     pca = collection_pca(collection, training, settings["latent_dim"], settings["seed"], listener)
     held = held_out(pca, collection.blocks(validation[:MOST_PICTURES]))
     return Prepared(collection, training, validation, pca, held, device, settings)
+
+
+def _split(collection: Collection, share: float, listener: Listener) -> tuple[np.ndarray, np.ndarray]:
+    """The indices of the training pictures and of those held out, once it is known that there are enough of both."""
+    count = collection.count
+    if count < FEWEST:
+        found = f"is {count} picture" if count == 1 else f"are {count} pictures"
+        raise ValueError(
+            f"{collection.name}: there {found} to learn from, and at least {FEWEST} are needed. Add pictures."
+        )
+    training, validation = collection.split(share)
+    if len(training) < len(validation) and len(training) < FEWEST // 2:
+        raise ValueError(
+            f"{collection.name}: holding out {len(validation)} of {count} pictures leaves too few to learn from. "
+            "Hold out a smaller share, such as --validation 0.01."
+        )
+    if count < FEW:
+        listener.said(
+            f"only {count} pictures: expect a model that remembers these rather than one that invents new ones; "
+            f"with some {FEW} or more it finds what they have in common"
+        )
+    return training, validation
+
+
+def fitting_batch(wanted: int | None, pictures: int, listener: Listener) -> int:
+    """The pictures in a step: `wanted` where there are as many, or by itself 64, and fewer for fewer pictures.
+
+    By itself it is a power of two, of which an epoch has at least 4: many small steps learn more from few pictures.
+    """
+    if wanted is None:
+        fitting = max(2, 2 ** int(math.log2(max(pictures, STEPS) / STEPS)))
+        return min(LARGEST_BATCH, fitting, pictures)
+    if wanted > pictures:
+        listener.said(f"there are {pictures} training pictures, so a batch has {pictures} instead of {wanted}")
+    return min(wanted, pictures)
 
 
 def collection_pca(collection: Collection, indices: np.ndarray, count: int, seed: int, listener: Listener) -> PCA:

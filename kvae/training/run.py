@@ -19,6 +19,7 @@ from kvae.settings import SETTINGS, check, checked
 from kvae.training.balance import PROBE_PICTURES, BalanceProbe
 from kvae.training.checkpoint import Interrupted, Keeper
 from kvae.training.delivery import Run, deliver, writable_path
+from kvae.training.effect import refuse_without_effect
 from kvae.training.going_on import free_run
 from kvae.training.listener import Listener
 from kvae.training.loop import Diverged, Loop
@@ -83,11 +84,12 @@ def _trained(
     earlier = resume.model if isinstance(resume, Interrupted) else resume
     named = data if isinstance(data, (str, os.PathLike)) else "array"
     chosen = checked({**settings, "data": str(named)}, "train")
+    if resume is None:  # else they are settled, and `resumed` has looked at what is new
+        custom = encoder is not None or decoder is not None
+        refuse_without_effect(settings, {**chosen, "custom": custom}, "train")
     choose(chosen, "train")  # before the pictures are decoded
     if chosen["autoencoder"]:
         chosen["kl_weight"] = 0.0
-        if any(chosen[axis] != SETTINGS[axis].default for axis in ("weighting", "rate")):
-            listener.said("a plain autoencoder has no rate, so the weighting and the rate do not count")
     target = writable_path(output)
     if prepared is None:
         prepared = prepare(data, chosen, listener, encoder)
@@ -96,6 +98,7 @@ def _trained(
     listener.prepared(prepared)
     chosen["size"] = prepared.settings["size"]
     chosen["precision"] = prepared.settings["precision"]
+    chosen["batch_size"] = prepared.settings["batch_size"]
     if earlier is not None:
         model = earlier
         carry_on_fused(model)
@@ -201,14 +204,16 @@ def resumed(earlier_run: VAE | Interrupted, given: Mapping[str, Any]) -> dict[st
             and check(name, given[name]) != check(name, earlier.get(name, SETTINGS[name].default))
         ):
             raise ValueError(f"resume: `{name}` is part of the model and cannot change. Train a new one for that.")
-    if "kl_weight" in given and not model.autoencoder:
-        if model.methods.weighting.MOVES:
-            name = model.methods.names["weighting"]
-            raise ValueError(f"resume: this model's weight is set by its weighting, {name}. Leave `kl_weight` out.")
-        model.kl_weight.assign(given["kl_weight"])
     if "epochs" in given or "minutes" in given:
         earlier.update(epochs=None, minutes=None)
-    return {**earlier, **given}
+    settings = {**earlier, **given}
+    if "kl_weight" in given and not model.autoencoder and model.methods.weighting.MOVES:
+        name = model.methods.names["weighting"]
+        raise ValueError(f"resume: this model's weight is set by its weighting, {name}. Leave `kl_weight` out.")
+    refuse_without_effect(given, {**settings, "custom": model.foreign}, "resume", settled=True)
+    if "kl_weight" in given:
+        model.kl_weight.assign(given["kl_weight"])
+    return settings
 
 
 def build(

@@ -15,6 +15,7 @@ from kvae.model import VAE
 from kvae.saving import SUFFIX, free_path
 from kvae.settings import check, checked
 from kvae.training.delivery import Run, as_bytes, numbers, writable_path
+from kvae.training.effect import refuse_without_effect, without_effect
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
 from kvae.training.preparation import Prepared, prepare
@@ -65,7 +66,10 @@ def sweep(
         raise ValueError("sweep: `kl_weights` needs at least one weight. Received: none.")
     page = _page_path(output)
     named = data if isinstance(data, (str, os.PathLike)) else "array"
-    prepared = prepare(data, checked({**settings, "data": str(named)}, "sweep"), listener, encoder)
+    chosen = checked({**settings, "data": str(named)}, "sweep")
+    custom = {**chosen, "custom": encoder is not None or decoder is not None}
+    refuse_without_effect({**settings, "kl_weight": weights[0]}, custom, "sweep")
+    prepared = prepare(data, chosen, listener, encoder)
     runs: list[Run] = []
     jobs: list[tuple[str, dict[str, Any]]] = [(f"{weight:g}", {"kl_weight": weight}) for weight in weights]
     jobs += [("autoencoder", {"autoencoder": True})] if with_autoencoder else []
@@ -76,6 +80,8 @@ def sweep(
         listener.said(f"[{number + 1} of {len(jobs)}] {what}")
         path = page.with_name(f"{page.stem}-{name}{SUFFIX}")
         options = {**settings, **change}
+        for setting, _ in list(without_effect(options, {**custom, **change})):  # in the autoencoder's run
+            del options[setting]
         runs.append(
             train(data, output=path, listener=listener, encoder=encoder, decoder=decoder, prepared=prepared, **options)
         )
@@ -102,7 +108,7 @@ def _page_path(output: str | os.PathLike[str]) -> Path:
         raise ValueError(f"output: a sweep's page ends in .html. Received: --output {output}.")
     if path.is_dir():
         raise ValueError(f"output: {path} is a folder. Name the file, such as --output {path / 'sweep.html'}.")
-    writable_path(path.with_suffix(SUFFIX))
+    writable_path(path if path.suffix == "" else path.with_suffix(SUFFIX))
     return free_path(path.with_suffix(".html"), ".png")
 
 

@@ -28,6 +28,13 @@ def small(folder):
 
 
 @pytest.fixture
+def linear(small):
+    """The same with the linear network, which has no levels."""
+    at = small.index("--network")
+    return [*small[:at], "--network", "linear", *small[at + 5 :]]
+
+
+@pytest.fixture
 def few_paintings(monkeypatch):
     """The built-in collection with 96 paintings instead of 4096."""
     from kvae.images.collection import open_collection

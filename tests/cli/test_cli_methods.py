@@ -31,8 +31,8 @@ def test_list_methods_names_every_method_what_it_holds_and_its_settings(capsys, 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--target-distortion", "30"], "`target_distortion` belongs to weighting geco, and the weighting here is constant"),
-        (["--rate", "mmd", "--tc-weight", "3"], "`tc_weight` belongs to rate tc, and the rate here is mmd"),
+        (["--target-distortion", "30"], "`target_distortion` has no effect: it belongs to weighting geco, and the weighting here is constant"),
+        (["--rate", "mmd", "--tc-weight", "3"], "`tc_weight` has no effect: it belongs to rate tc, and the rate here is mmd"),
         (["--weighting", "learned", "--likelihood", "laplace"], "goes with the likelihood squared-error alone"),
     ],
 )  # fmt: skip
@@ -66,8 +66,3 @@ def test_a_schedule_of_unstated_length_fits_into_the_run(small, undrawn, tmp_pat
         assert main([*small, "--weighting", name, "--epochs", "2", "--output", str(tmp_path / name), "--quiet"]) == 0
         steps[name] = kvae.load(tmp_path / f"{name}.keras").methods.weighting.ramp_steps
     assert steps == {"warm-up": 4, "cyclical": 8}
-
-
-def test_a_plain_autoencoder_says_that_no_weighting_counts(small, undrawn, tmp_path, capsys):
-    assert main([*small, "--autoencoder", "--weighting", "geco", "--output", str(tmp_path / "a")]) == 0
-    assert "a plain autoencoder has no rate, so the weighting and the rate do not count" in capsys.readouterr().out

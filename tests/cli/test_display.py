@@ -4,10 +4,11 @@ import io
 import json
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 
-from kvae.cli.display import Json, Live, Plain, Silent, display, epoch_line, soft_stop, terms
+from kvae.cli.display import SIGNALS, Json, Live, Plain, Silent, display, epoch_line, soft_stop, terms
 from kvae.lean import hushed
 from kvae.training.listener import Step
 
@@ -67,6 +68,8 @@ def test_json_prints_epochs_to_standard_output_and_sentences_to_standard_error(c
     told = json.loads(captured.out)
     assert told == {"run": "first", **{key: PLAIN_RECORD[key] for key in Json.KEYS}}
     assert "learning_rate" not in told
+    Json(quiet=True).said("60 usable")
+    assert capsys.readouterr().err == ""
 
 
 def test_a_terminal_shows_the_sentences_and_epochs_and_cleans_up_its_bar(monkeypatch):
@@ -86,43 +89,82 @@ def test_a_terminal_shows_the_sentences_and_epochs_and_cleans_up_its_bar(monkeyp
     assert "\x1b[?25h" in shown  # the cursor is back
 
 
-def send() -> None:
-    signal.raise_signal(signal.SIGINT)
+NUMBERS = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]  # Windows has two of them
 
 
-def test_ctrl_c_before_training_ends_at_once():
+@pytest.fixture
+def clock(monkeypatch):
+    """The time, which passes only when told to."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr("kvae.cli.display.time.monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_signal_before_training_ends_at_once(number):
     listener = Silent()
     with pytest.raises(KeyboardInterrupt), soft_stop(listener):
-        send()
-    assert not listener.wants_stop()
+        signal.raise_signal(number)
+    assert not listener.wants_stop() and listener.exit_code == 128 + number
 
 
-def test_the_first_ctrl_c_while_training_ends_softly_and_the_second_at_once(capsys):
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("second", NUMBERS)
+def test_the_first_signal_while_training_ends_softly_and_the_second_at_once(capsys, clock, number, second):
     listener = Plain()
     with pytest.raises(KeyboardInterrupt), soft_stop(listener):
         assert not listener.wants_stop()
         listener.stepped(STEP)
-        send()
+        signal.raise_signal(number)
         assert capsys.readouterr().out == "", "it may have come in the middle of printing"
         assert listener.wants_stop() and listener.wants_stop()
         assert capsys.readouterr().out.count("stopping after this batch") == 1
-        send()
+        assert listener.exit_code == 128 + number
+        clock.now += 2.0
+        signal.raise_signal(second)
+        pytest.fail("the second one went unheard")
+
+
+@pytest.mark.parametrize("number", [number for number in NUMBERS if number != signal.SIGINT])
+def test_a_terminal_that_closes_and_a_timeout_send_their_signal_twice_and_mean_it_once(clock, number):
+    listener = Silent()
+    with soft_stop(listener):
+        listener.stepped(STEP)
+        for _ in range(3):
+            signal.raise_signal(number)
+        assert listener.wants_stop()
+
+
+def test_what_nohup_ignores_stays_ignored():
+    for number in NUMBERS:
+        if number == signal.SIGINT:  # a shell ignores it for what runs in the background; Ctrl-C is answered always
+            continue
+        before = signal.signal(number, signal.SIG_IGN)
+        try:
+            listener = Silent()
+            with soft_stop(listener):
+                listener.stepped(STEP)
+                signal.raise_signal(number)
+                assert not listener.wants_stop()
+            assert signal.getsignal(number) == signal.SIG_IGN
+        finally:
+            signal.signal(number, before)
 
 
 @pytest.mark.parametrize("error", [None, ValueError])
-def test_afterwards_ctrl_c_is_what_it_was_and_the_display_is_closed(error):
+def test_afterwards_signals_are_what_they_were_and_the_display_is_closed(error):
     closed = []
     listener = Silent()
     listener.close = lambda: closed.append(True)
-    before = signal.getsignal(signal.SIGINT)
+    before = [signal.getsignal(number) for number in NUMBERS]
     try:
         with soft_stop(listener):
-            assert signal.getsignal(signal.SIGINT) is not before
+            assert not set(before) & {signal.getsignal(number) for number in NUMBERS}
             if error:
                 raise error
     except ValueError:
         pass
-    assert signal.getsignal(signal.SIGINT) is before and closed == [True]
+    assert [signal.getsignal(number) for number in NUMBERS] == before and closed == [True]
 
 
 def test_chatter_of_native_libraries_is_held_back_unless_they_fail(capfd):
@@ -133,4 +175,8 @@ def test_chatter_of_native_libraries_is_held_back_unless_they_fail(capfd):
         os.write(2, b"libcuda is missing\n")
         raise ImportError
     assert "libcuda is missing" in capfd.readouterr().err
+    with pytest.raises(KeyboardInterrupt), hushed():  # which is no failure
+        os.write(2, b"oneDNN custom operations are on\n")
+        raise KeyboardInterrupt
+    assert capfd.readouterr().err == ""
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"]

@@ -35,7 +35,7 @@ SETTINGS = (
     setting("autoencoder", False, "bool", "model"),
     setting("epochs", None, "int", "training", low=1, high=10**6),
     setting("minutes", None, "float", "training", low=0.01, high=1e5, unit="minutes"),
-    setting("batch_size", 64, "int", "training", low=1, high=4096),
+    setting("batch_size", None, "int", "training", low=1, high=4096),
     setting("learning_rate", 1e-3, "float", "training", low=1e-8, high=1.0),
     setting("seed", 0, "int", "training", low=0, high=2**31 - 1),
     setting("device", "auto", "str", "training", choices=("auto", "cpu", "gpu")),

@@ -164,9 +164,15 @@ def test_an_autoencoder_has_neither_weighting_nor_rate():
 
 
 def test_a_setting_of_another_method_is_refused_in_a_sentence():
-    with pytest.raises(ValueError, match="`target_distortion` belongs to weighting geco, and the weighting here is pi"):
+    with pytest.raises(
+        ValueError,
+        match="`target_distortion` has no effect: it belongs to weighting geco, and the weighting here is pi",
+    ):
         build("weighting", "pi", target_distortion=30)
-    with pytest.raises(ValueError, match="`dip_weight` belongs to rate dip-i or dip-ii, and the rate here is diagonal"):
+    with pytest.raises(
+        ValueError,
+        match="`dip_weight` has no effect: it belongs to rate dip-i or dip-ii, and the rate here is diagonal",
+    ):
         VAE(image_shape=SHAPE, dip_weight=3)
     with pytest.raises(ValueError, match="no setting is called `gamma`"):
         VAE(image_shape=SHAPE, gamma=3)

@@ -29,7 +29,12 @@ def small(pictures):
 
     def run(output, **settings):
         settings.pop("data", None)  # of a card, which says "array"
-        return train(pictures, output=output, **{**SMALL, **settings})
+        chosen = {**SMALL, **settings}
+        if "encoder" in settings or chosen["network"] == "linear":  # which have no levels to choose
+            chosen = {
+                name: value for name, value in chosen.items() if name not in {"network", "widths"} - set(settings)
+            }
+        return train(pictures, output=output, **chosen)
 
     return run
 

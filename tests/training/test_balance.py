@@ -123,5 +123,5 @@ def test_the_record_of_a_run_has_the_weight_in_effect_of_each_batch(small, undra
 
 
 def test_an_autoencoder_has_no_balance(small, undrawn, tmp_path):
-    run = small(tmp_path / "a.keras", autoencoder=True, balance_every=1)
+    run = small(tmp_path / "a.keras", autoencoder=True)
     assert run.history["gradient_share"] == [None] and run.model.card["balance"]["step"] == []

@@ -5,9 +5,20 @@ import pytest
 
 from kvae.images.cache import cache_folder
 from kvae.images.collection import open_collection
+from kvae.images.paintings import paint_many
+from kvae.images.pipeline import steps_per_epoch
+from kvae.settings import checked
 from kvae.training import preparation
 from kvae.training.listener import Listener
-from kvae.training.preparation import augmented_pca, collection_pca
+from kvae.training.preparation import (
+    FEWEST,
+    LARGEST_BATCH,
+    STEPS,
+    augmented_pca,
+    collection_pca,
+    fitting_batch,
+    prepare,
+)
 
 
 @pytest.fixture
@@ -104,3 +115,62 @@ def test_a_large_collection_is_measured_on_a_sample_that_the_seed_repeats(collec
         collection_pca(collection, indices, 4, 0, Listener())
         with pytest.raises(AssertionError, match="measured again"):
             collection_pca(collection, indices, 4, 1, Listener())
+
+
+# ---------------------------------------------------------------------- few pictures, and the batch that fits them
+
+
+class Sentences(Listener):
+    def __init__(self):
+        self.sentences = []
+
+    def said(self, sentence):
+        self.sentences.append(sentence)
+
+
+def test_a_batch_by_itself_leaves_an_epoch_several_steps_and_has_64_where_there_are_enough():
+    heard, before = Sentences(), 0
+    for pictures in range(1, 2000):
+        batch = fitting_batch(None, pictures, heard)
+        assert before <= batch <= min(LARGEST_BATCH, pictures)
+        assert pictures < FEWEST or steps_per_epoch(pictures, batch) >= STEPS
+        assert pictures < STEPS * LARGEST_BATCH or batch == LARGEST_BATCH == 64
+        before = batch
+    assert heard.sentences == []
+
+
+def test_a_batch_of_more_pictures_than_there_are_is_lowered_and_that_is_said():
+    heard = Sentences()
+    assert (fitting_batch(16, 36, heard), fitting_batch(36, 36, heard)) == (16, 36) and heard.sentences == []
+    assert fitting_batch(64, 36, heard) == 36
+    assert heard.sentences == ["there are 36 training pictures, so a batch has 36 instead of 64"]
+
+
+@pytest.mark.parametrize("count", [1, 2, FEWEST - 1])
+def test_too_few_pictures_are_refused_in_plain_words(own_cache, count):
+    pictures = paint_many(range(count), size=16, seed=3)[0]
+    with pytest.raises(ValueError) as refused:
+        prepare(pictures, checked({"size": 16, "data": "array"}), Listener())
+    found = "is 1 picture" if count == 1 else f"are {count} pictures"
+    assert str(refused.value) == f"array: there {found} to learn from, and at least 8 are needed. Add pictures."
+
+
+@pytest.mark.parametrize("validation", [0.01, 0.1, 0.5])
+def test_from_eight_pictures_on_each_side_has_some_and_it_is_said_what_to_expect(own_cache, validation):
+    settings = checked({"size": 16, "data": "array", "network": "linear", "latent_dim": 4, "validation": validation})
+    for seed in range(6):
+        heard = Sentences()
+        pictures = paint_many(range(FEWEST), size=16, seed=seed)[0]
+        try:
+            found = prepare(pictures, settings, heard)
+        except ValueError as error:  # chance held nearly all of them out
+            assert validation == 0.5 and str(error).endswith("Hold out a smaller share, such as --validation 0.01.")
+            found = prepare(pictures, {**settings, "validation": 0.01}, heard)
+        assert len(found.training) + len(found.validation) == 8 and len(found.validation) >= 1
+        assert len(found.training) >= 4 and found.settings["batch_size"] == 2
+        assert heard.sentences[-1].startswith("only 8 pictures: expect a model that remembers these")
+
+
+def test_pictures_that_are_all_the_same_are_refused_with_advice_that_can_be_followed(own_cache):
+    with pytest.raises(ValueError, match=r"needs at least 2 different pictures\. Add pictures that differ\.$"):
+        prepare(np.zeros((9, 16, 16, 3), np.uint8), checked({"size": 16, "data": "array"}), Listener())

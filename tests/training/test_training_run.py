@@ -15,9 +15,11 @@ from keras import layers
 from PIL import Image
 
 import kvae
+from kvae.images.paintings import paint_many
 from kvae.images.pipeline import training_batches
 from kvae.measures.posterior import posterior_statistics
 from kvae.model import VAE
+from kvae.objectives.registry import RATES
 from kvae.saving import BadModelFile
 from kvae.settings import checked
 from kvae.training.evaluation import Evaluation
@@ -285,7 +287,7 @@ def test_an_autoencoder_has_no_rate_anywhere_and_counts_its_active_dimensions(sm
     drawn = {}
     monkeypatch.setattr("kvae.training.delivery.draw_run", lambda path, **what: drawn.update(what))
     heard = Recorder()
-    run = small(tmp_path / "plain.keras", autoencoder=True, kl_weight=3.0, network="hybrid", listener=heard)
+    run = small(tmp_path / "plain.keras", autoencoder=True, network="hybrid", listener=heard)
     assert run.model.beta == 0.0 and run.evaluated.rate is None and run.history["rate"] == [None]
     assert run.history["loss"] == pytest.approx(run.history["distortion"])
     assert {step.rate for step in heard.steps} == {None} and {step.kl_weight for step in heard.steps} == {0.0}
@@ -298,7 +300,7 @@ def test_an_autoencoder_has_no_rate_anywhere_and_counts_its_active_dimensions(sm
 
 @pytest.mark.parametrize("weight", [0.1, 3.0])
 def test_the_linear_network_is_the_gaussian_limit_without_any_training(small, tmp_path, weight):
-    run = small(tmp_path / "linear.keras", network="linear", widths=None, kl_weight=weight, epochs=None)
+    run = small(tmp_path / "linear.keras", network="linear", kl_weight=weight, epochs=None)
     assert run.history["epoch"] == [] and run.steps["step"] == [] and int(run.model.optimizer.iterations) == 0
     assert run.evaluated.distortion == pytest.approx(run.limit.distortion, rel=0.02)
     assert run.evaluated.rate == pytest.approx(run.limit.rate, rel=0.02)
@@ -395,6 +397,24 @@ def test_a_brought_network_without_a_known_shape_is_refused_by_name(small, tmp_p
     encoder = keras.Sequential([layers.Flatten()])
     with pytest.raises(ValueError, match="`encoder` has no known input shape"):
         small(tmp_path / "own.keras", encoder=encoder, decoder=brought()[1])
+
+
+# ---------------------------------------------------------------------- few pictures
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_eight_pictures_train_with_every_rate_and_the_batch_that_was_used_is_kept(undrawn, tmp_path, rate):
+    few = paint_many(range(8), size=16, seed=1)[0]
+    settings = {"size": 16, "network": "conv", "widths": (4, 4), "latent_dim": 2, "epochs": 1, "rate": rate}
+    run = kvae.train(few, output=tmp_path / "few.keras", batch_size="auto", **settings)
+    assert np.isfinite(run.evaluated.loss) and run.history["step"] == [-(-len(run.prepared.training) // 2)]
+    model = kvae.load(run.path)
+    assert model.card["settings"]["batch_size"] == 2
+    # a card of an earlier kvae always named its batch; it is lowered where there are fewer pictures now
+    model.card["settings"]["batch_size"] = 64
+    settings = {name: value for name, value in resumed(model, {"epochs": 9}).items() if name != "data"}
+    on = kvae.train(few, output=tmp_path / "on.keras", resume=model, **settings)
+    assert on.model.card["settings"]["batch_size"] == len(run.prepared.training)
 
 
 # ---------------------------------------------------------------------- where a run is saved

@@ -126,7 +126,8 @@ def test_a_sweep_over_brought_networks_begins_each_run_with_their_weights_and_le
         output=tmp_path / "own",
         encoder=encoder,
         decoder=decoder,
-        **{**SETTINGS, "learning_rate": 1e-8},
+        **{name: SETTINGS[name] for name in set(SETTINGS) - {"network", "widths"}},
+        learning_rate=1e-8,
     )
     for weight, earlier in zip(encoder.get_weights() + decoder.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, earlier)
@@ -143,7 +144,13 @@ def test_a_sweep_that_is_stopped_draws_what_it_has(tmp_path, monkeypatch):
     monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
     pictures = paint_many(range(40), size=16, seed=9)[0]
     heard = Sentences(stop_at=1)
-    found = sweep(pictures, [1.0, 0.1], output=tmp_path / "s.html", listener=heard, **{**SETTINGS, "network": "linear"})
+    found = sweep(
+        pictures,
+        [1.0, 0.1],
+        output=tmp_path / "s.html",
+        listener=heard,
+        **{**SETTINGS, "network": "linear", "widths": None},
+    )
     assert found.stopped and len(found.runs) == 1 and found.page.is_file() and found.figure.is_file()
     assert [row.gaussian_limit for row in found.rows] == [False, True, True]
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from explorer.engine.training import Orders, sentence_of, trainer_main
+from explorer.engine.training import Orders, given, sentence_of, trainer_main
 from explorer.messages import (
     Began,
     Continue,
@@ -32,6 +32,7 @@ from explorer.messages import (
     Steps,
     Stop,
 )
+from kvae.settings import SETTINGS
 
 SMALL = {"size": 16, "network": "hybrid", "widths": (8, 16), "latent_dim": 8, "batch_size": 16, "device": "cpu"}
 PATIENCE = 120.0  # seconds for a message; a busy machine imports TensorFlow slowly
@@ -456,3 +457,20 @@ def test_snapshots_keep_the_last_two_weights_and_remove_what_a_killed_writer_lef
     late.start()
     time.sleep(0.1)
     assert [path.name for path in tmp_path.iterdir()] == ["not ours.txt"]
+
+
+def test_what_a_form_holds_without_effect_is_left_out_and_said():
+    """A form gives every setting. Those at their defaults are no wishes, and one that others put out of use stops nothing."""
+    every = {name: setting.default for name, setting in SETTINGS.items()}
+    chosen = {"data": "/mine", "network": "linear", "depth": 3, "kl_weight": 2.0, "batch_size": None, "size": 32}
+    heard = []
+    left = given({**every, **chosen}, heard.append)
+    assert left == {name: chosen[name] for name in ("data", "network", "kl_weight", "size")}
+    (said,) = heard
+    assert said.startswith("`depth` has no effect: network linear is built without it.")
+    heard.clear()
+    assert given({**every, "autoencoder": True, "network": "conv"}, heard.append) == {
+        "autoencoder": True,
+        "network": "conv",
+    }
+    assert heard == []

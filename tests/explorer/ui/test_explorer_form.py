@@ -108,6 +108,12 @@ def test_filling_shows_given_settings_over_the_defaults(form):
     assert values["widths"] == (8, 16) and "epochs" not in values
 
 
+@pytest.mark.parametrize("word", ["", "auto", "automatic"])
+def test_what_is_worked_out_can_be_left_empty_or_asked_for_by_word(form, word):
+    form.fields["batch_size"].entry.setText(word)
+    assert "batch_size" not in form.values()
+
+
 def test_filling_with_what_nobody_offers_says_so(form):
     assert not form.fill({"network": "dense"})
     assert form.complaint.text() == "Kind of network must be one of hybrid, conv, residual, linear; dense is not."
@@ -115,9 +121,9 @@ def test_filling_with_what_nobody_offers_says_so(form):
 
 def test_the_weight_rests_for_a_plain_autoencoder(form):
     form.fields["autoencoder"].box.setChecked(True)
-    assert not form.fields["kl_weight"].isEnabled()
+    assert not form.fields["kl_weight"].isEnabled() and "kl_weight" not in form.values()
     form.fields["autoencoder"].box.setChecked(False)
-    assert form.fields["kl_weight"].isEnabled()
+    assert form.fields["kl_weight"].isEnabled() and form.values()["kl_weight"] == 0.1
 
 
 def test_a_folder_is_chosen_and_one_that_went_away_is_said(qtbot, form, tmp_path, monkeypatch):

@@ -1,0 +1,101 @@
+"""Settings without effect beside others: what somebody asks for is done or refused, never dropped without a word."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from kvae.images.collection import PAINTINGS
+from kvae.methods import AXES, METHOD_SETTINGS, SHARED, belongs_elsewhere
+from kvae.networks import CLOSED_FORM, HEEDED
+from kvae.settings import SETTINGS
+
+# of a name and all settings: why it has no effect, and what would change that
+Rule = Callable[[str, Mapping[str, Any]], tuple[str, str] | None]
+
+NETWORK_SETTINGS = {name for heeded in HEEDED.values() for name in heeded}
+
+
+def _own_networks(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
+    return ("the networks are your own", "bring none") if settings.get("custom") else None
+
+
+def _network(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
+    if name in HEEDED[settings["network"]]:
+        return None
+    others = " or ".join(network for network, heeded in HEEDED.items() if name in heeded)
+    return f"network {settings['network']} is built without it", f"choose network {others}"
+
+
+def _autoencoder(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
+    return ("a plain autoencoder has no rate", "leave out `autoencoder`") if settings["autoencoder"] else None
+
+
+def _method(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
+    return belongs_elsewhere(name, {axis: settings[axis] for axis in AXES})
+
+
+def _weighting(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
+    weighting = AXES["weighting"][settings["weighting"]]
+    if not weighting.MOVES or name in {field.name for field in fields(weighting)}:
+        return None
+    return f"weighting {settings['weighting']} finds the weight by itself", "choose another weighting"
+
+
+def _length(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
+    both = settings["epochs"] is not None and settings["minutes"] is not None
+    return ("the length of the run is given in minutes", "leave out `minutes`") if both else None
+
+
+def _formula(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
+    stated = settings["epochs"] is not None or settings["minutes"] is not None
+    if stated or settings.get("custom") or settings["network"] not in CLOSED_FORM:
+        return None
+    return f"network {settings['network']} is a formula, trained only for a given length", "give `epochs` or `minutes`"
+
+
+def _painted(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
+    if settings["data"] != PAINTINGS:
+        return None
+    return "the built-in paintings are square", "name your own pictures with --data"
+
+
+RULES: tuple[tuple[set[str], Rule], ...] = (
+    ({"network", "precision"} | NETWORK_SETTINGS, _own_networks),
+    (NETWORK_SETTINGS, _network),
+    ({"weighting", "rate", "balance_every"} | METHOD_SETTINGS | SHARED, _autoencoder),
+    (METHOD_SETTINGS, _method),
+    (SHARED, _weighting),
+    ({"epochs"}, _length),
+    ({"learning_rate", "balance_every"}, _formula),
+    ({"crop"}, _painted),
+)
+
+
+def without_effect(
+    given: Mapping[str, Any], settings: Mapping[str, Any], *, settled: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Of each setting in `given` that has no effect among all `settings`, the name, and a sentence with the cure.
+
+    A setting that is left to be worked out is not given. `settings["custom"]` says that the networks are the user's own,
+    and `settled` that the model is there already, so that nothing but leaving the setting out is of use.
+    """
+    every = {**{name: setting.default for name, setting in SETTINGS.items()}, **settings}
+    for name, value in given.items():
+        if value is None or (value == SETTINGS[name].default == "auto"):
+            continue
+        found = (rule(name, every) for names, rule in RULES if name in names)
+        if why := next(filter(None, found), None):
+            cure = f"Leave `{name}` out." if settled else f"Leave `{name}` out, or {why[1]}."
+            yield name, f"`{name}` has no effect: {why[0]}. {cure}"
+
+
+def refuse_without_effect(
+    given: Mapping[str, Any], settings: Mapping[str, Any], owner: str, *, settled: bool = False
+) -> None:
+    """Refuse what `without_effect` finds.
+
+    Raises:
+        ValueError: a setting that somebody gave and that would change nothing; one sentence.
+    """
+    for _, sentence in without_effect(given, settings, settled=settled):
+        raise ValueError(f"{owner}: {sentence}")
