@@ -242,10 +242,10 @@ def test_a_full_disk_at_the_end_keeps_the_run_and_says_how_to_go_on(small, undra
     full(True)
     assert main([*small, "--epochs", "2", "--output", str(path)]) == 2
     assert capsys.readouterr().err == (
-        f"kvae-train: error: output: {path} could not be written (No space left on device). The run is kept up to step "
-        f"8: kvae-train --resume {path} goes on.\n"
+        f"kvae-train: error: output: {path} could not be written (No space left on device). Free some space on "
+        f"that disk. The run is kept up to step 8: kvae-train --resume {path} goes on.\n"
     )
-    assert sorted(one.name for one in tmp_path.rglob("*")) == [".art.run", "checkpoint-000000008", "lock"]
+    assert sorted(one.name for one in tmp_path.rglob("*")) == [".art.run", "checkpoint-000000008", "lock", "settings"]
 
     # a new run of that name leaves it alone
     full(False)
@@ -272,11 +272,11 @@ def test_a_disk_that_is_full_for_a_while_costs_a_sentence_and_the_run_goes_on(
 
     steps, write = [], folder.write_arrays
 
-    def failing(path, about, arrays):
+    def failing(path, about, arrays, **options):
         steps.append(int(path.name[-9:]))
         if 3 <= steps[-1] <= 5:
             raise OSError(28, "No space left on device")
-        write(path, about, arrays)
+        write(path, about, arrays, **options)
 
     monkeypatch.setattr(folder, "write_arrays", failing)
     assert main([*small, "--epochs", "3", "--output", str(tmp_path / "art.keras"), "--json"]) == 0
@@ -284,7 +284,7 @@ def test_a_disk_that_is_full_for_a_while_costs_a_sentence_and_the_run_goes_on(
     told = [line for line in capsys.readouterr().err.splitlines() if "checkpoint" in line]
     assert told == [
         "no checkpoint of step 3 could be written (No space left on device); that of step 2 is still there. "
-        "The run goes on."
+        "The run goes on. Free some space on that disk."
     ]
 
 
