@@ -245,4 +245,4 @@ def _why(error: OSError, path: Path) -> str:
     """One sentence: what could not be written, the reason, and what to do."""
     from kvae.files.failure import unwritable
 
-    return unwritable(path.parent if error.errno in _OF_THE_FOLDER else path.name, error)
+    return unwritable(path if error.errno in _OF_THE_FOLDER else path.name, error)

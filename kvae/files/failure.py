@@ -3,37 +3,38 @@
 import errno
 import os
 
-_CURES = {
-    ("ENOSPC", "EDQUOT"): "Free some space on that disk",
-    ("EFBIG",): "Choose a disk that takes larger files",
-    ("EACCES", "EPERM"): "Choose a folder that you may write to",
-    ("EROFS",): "Choose a folder on a disk that can be written to",
-    ("ENAMETOOLONG",): "Choose a shorter name",
-    ("ENOENT", "ENOTDIR", "EEXIST", "ELOOP", "EISDIR"): "Choose another folder",
-    ("EIO", "ENODEV", "ESTALE"): "Look after that disk",
-    ("EMFILE", "ENFILE"): "Close some programs",
+_WORDS = {
+    ("ENOSPC", "EDQUOT", "EFBIG"): ("the disk is full", "Free some space or choose another folder"),
+    ("EACCES", "EPERM"): ("there is no permission", "Choose a folder that you may write to"),
+    ("EROFS",): ("the disk is read-only", "Choose another folder"),
+    ("ENAMETOOLONG",): ("the name is too long", "Choose a shorter one"),
+    ("ENOENT", "ENOTDIR", "EEXIST", "ELOOP"): (
+        "its folder is none and cannot be made one",
+        "Choose another folder",
+    ),
+    ("EIO", "ENODEV", "ESTALE"): ("the disk does not answer as it should", "Look after it, or choose another folder"),
+    ("EMFILE", "ENFILE"): ("too many files are open", "Close some programs"),
 }
-CURES = {getattr(errno, name): cure for names, cure in _CURES.items() for name in names if hasattr(errno, name)}
-OTHERWISE = "Choose another place"
+WORDS = {getattr(errno, name): words for names, words in _WORDS.items() for name in names if hasattr(errno, name)}
 
 
 def reason(error: OSError) -> str:
-    """Why, in the system's words."""
-    return error.strerror or str(error) or type(error).__name__
-
-
-def cure(error: OSError) -> str:
-    """What to do, without a full stop."""
-    return CURES.get(error.errno or 0, OTHERWISE)
+    """Why something could not be written."""
+    return _words(error)[0]
 
 
 def unwritable(path: str | os.PathLike[str], error: OSError) -> str:
-    """A sentence that `path` could not be written, why, and one with the cure."""
-    return f"{os.fspath(path)} could not be written ({reason(error)}). {cure(error)}."
+    """A sentence that `path` could not be written and why, and one that says what to do."""
+    why, cure = _words(error)
+    return f"{os.fspath(path)} could not be written: {why}. {cure}."
 
 
 def in_words(error: BaseException) -> str:
-    """What an error says, where it is one of the system's with the name of its file and a cure."""
+    """What an error says; one of the system's with the name of its file and what to do."""
     if not isinstance(error, OSError) or error.errno is None or error.filename is None:
         return str(error)
-    return f"{os.fsdecode(error.filename)}: {reason(error)}. {cure(error)}."
+    return f"{os.fsdecode(error.filename)}: {error.strerror or error}. {_words(error)[1]}."
+
+
+def _words(error: OSError) -> tuple[str, str]:
+    return WORDS.get(error.errno or 0, (error.strerror or str(error) or type(error).__name__, "Choose another folder"))

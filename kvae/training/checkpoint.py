@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kvae.files.arrays import DTYPES
-from kvae.files.failure import cure, reason
+from kvae.files.failure import unwritable
 from kvae.model import VAE
 from kvae.training.finite import finite
 from kvae.training.folder import RunFolder
@@ -176,11 +176,8 @@ class Keeper:
             self._kept, self._complained = state.step, False
         except OSError as error:
             if not self._complained:
-                kept = "there is none" if self._kept is None else f"that of step {self._kept} is still there"
-                self._listener.said(
-                    f"no checkpoint of step {state.step} could be written ({reason(error)}); {kept}. "
-                    f"The run goes on. {cure(error)}."
-                )
+                kept = "There is none yet" if self._kept is None else f"That of step {self._kept} is still there"
+                self._listener.said(f"{unwritable(self.folder.file(state.step), error)} {kept}, and the run goes on.")
             self._complained = True
 
 

@@ -65,13 +65,13 @@ def interrupted_runs(folder: str | Path) -> list[tuple[Path, int | None]]:
         with contextlib.suppress(OSError, NotOurs):
             steps = run.steps()
             # a folder that cannot be written to has no run that could go on
-            if path.is_symlink() or not (steps or run.begun) or not os.access(path, os.W_OK) or run.taken():
+            if path.is_symlink() or not path.is_dir() or run.empty or not os.access(path, os.W_OK) or run.taken():
                 continue
-            newest = run.file(steps[0]) if steps else path / SETTINGS
+            newest = run.file(steps[0]) if steps else path
             written = _noted_model(run)
             if written is not None and written.is_file():
                 found.append((newest.lstat().st_mtime, written, None))
-            elif steps or not run.model.exists():
+            elif steps or (run.begun and not run.model.exists()):
                 found.append((newest.lstat().st_mtime, run.model, steps[0] if steps else 0))
     return [(model, step) for _, model, step in sorted(found, key=lambda one: one[:2], reverse=True)]
 
@@ -139,7 +139,10 @@ def _noted(folder: RunFolder, name: str) -> dict[str, Any]:
     content = folder.note(name)
     if content is None:
         raise Refused("does not hold what a run keeps. Train anew.")
-    told = parse(content, most_nodes=1000, most_depth=4)
+    try:
+        told = parse(content, most_nodes=1000, most_depth=4)
+    except Refused:
+        raise Refused("holds a note that cannot be read. Train anew.") from None
     if not isinstance(told, dict) or told.get("format") != FORMAT:
         raise Refused("holds a note of another kvae. Update kvae, or train anew.")
     return told
