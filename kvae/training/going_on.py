@@ -42,7 +42,7 @@ def opened(path: str | Path, said: Callable[[str], None]) -> VAE | Left:
 
 def run_of(path: str | Path) -> RunFolder | None:
     """The folder of the run that `path` names: itself, or that of a model which the run was to leave and has not finished."""
-    path = Path(path).expanduser()
+    path = Path(os.path.abspath(Path(path).expanduser()))  # so that what is said of it holds everywhere
     beside = RunFolder.beside(path)
     if path.is_file():
         unfinished = not beside.path.is_symlink() and (beside.empty or delivered(beside) is not None)
