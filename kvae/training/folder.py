@@ -107,6 +107,10 @@ class RunFolder:
         self._begun = self._begun or not self.begun
         atomic_write(self.path / SETTINGS, settings, private=True)
 
+    def forget(self) -> None:
+        """Another run begins here: what one noted that came to nothing goes."""
+        self._unlink([SETTINGS, DELIVERY])
+
     @property
     def begun(self) -> bool:
         """Whether the settings of a run are noted."""

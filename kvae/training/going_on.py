@@ -95,6 +95,7 @@ def free_run(target: Path, said: Callable[[str], None]) -> tuple[Path, RunFolder
                 "This run takes the next name"
             )
         else:
+            folder.forget()
             return candidate, folder
     raise AssertionError
 

@@ -141,7 +141,9 @@ def test_a_run_without_a_checkpoint_gives_its_name_to_the_next(tmp_path):
     begun(tmp_path / "art.keras")
     path, folder = free_run(tmp_path / "art.keras", print)
     assert path == tmp_path / "art.keras"
-    folder.release()
+    folder.begin(b"{}")
+    folder.release()  # before its first checkpoint, by its own process
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_link_to_nowhere_has_its_name(tmp_path):
