@@ -18,12 +18,7 @@ _WORDS = {
 WORDS = {getattr(errno, name): words for names, words in _WORDS.items() for name in names if hasattr(errno, name)}
 
 
-def reason(error: OSError) -> str:
-    """Why something could not be written."""
-    return _words(error)[0]
-
-
-def unwritable(path: str | os.PathLike[str], error: OSError) -> str:
+def unwritable(path: str | os.PathLike[str], error: Exception) -> str:
     """A sentence that `path` could not be written and why, and one that says what to do."""
     why, cure = _words(error)
     return f"{os.fspath(path)} could not be written: {why}. {cure}."
@@ -36,5 +31,6 @@ def in_words(error: BaseException) -> str:
     return f"{os.fsdecode(error.filename)}: {error.strerror or error}. {_words(error)[1]}."
 
 
-def _words(error: OSError) -> tuple[str, str]:
-    return WORDS.get(error.errno or 0, (error.strerror or str(error) or type(error).__name__, "Choose another folder"))
+def _words(error: Exception) -> tuple[str, str]:
+    told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return WORDS.get(getattr(error, "errno", None) or 0, (told, "Choose another folder"))
