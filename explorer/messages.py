@@ -304,17 +304,20 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class FindInterrupted:
-    """Ask which runs were cut off before they left their model in `folder`; answered by `InterruptedRuns`."""
+    """Ask which runs were cut off before all that they leave was in `folder`; answered by `InterruptedRuns`."""
 
     folder: str
 
 
 @dataclass(frozen=True, slots=True)
 class InterruptedRuns:
-    """The models of runs that were cut off and that nobody works on, the newest first, and the step each stands at."""
+    """The models of runs that were cut off and that nobody works on, the newest first, and the step each stands at.
+
+    That is 0 before the first checkpoint, and None where the model is there and only its figure is missing.
+    """
 
     paths: tuple[str, ...]
-    steps: tuple[int, ...]
+    steps: tuple[int | None, ...]
 
 
 # ---------------------------------------------------------------------- a run: what a trainer is told

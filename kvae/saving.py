@@ -112,7 +112,7 @@ def free_path(path: str | os.PathLike[str], *beside: str) -> Path:
     """
     path = Path(path)
     candidate, number = path, 2
-    while candidate.exists() or any(candidate.with_suffix(ending).exists() for ending in beside):
+    while any(os.path.lexists(one) for one in (candidate, *map(candidate.with_suffix, beside))):
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
         number += 1
     return candidate

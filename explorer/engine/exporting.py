@@ -31,6 +31,9 @@ TABLES = (".csv", ".h5", ".hdf5")
 TEMPORARY_SUFFIX = ".part"  # as `kvae.files.atomic` names them, which the window must not import
 
 
+# what is wrong with the folder rather than with the file
+_OF_THE_FOLDER = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT)
+
 _unfinished: set[Path] = set()
 _claimed: set[Path] = set()  # names taken for files that are about to be moved there
 _beginning = threading.Lock()
@@ -240,13 +243,6 @@ def _claim(wanted: Path) -> Path:
 
 def _why(error: OSError, path: Path) -> str:
     """One sentence: what could not be written, the reason, and what to do."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{path.name} could not be written: the disk is full. Free some space or choose another folder."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{path.parent} cannot be written to. Choose another folder."
-    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
-        return f"{path.parent} is no folder and cannot be made one. Choose another folder."
-    if error.errno == errno.ENAMETOOLONG:
-        return f"The name {path.name[:40]}… is too long. Choose a shorter one."
-    reason = error.strerror or str(error) or type(error).__name__
-    return f"{path.name} could not be written: {reason}. Choose another folder or name."
+    from kvae.files.failure import unwritable
+
+    return unwritable(path if error.errno in _OF_THE_FOLDER else path.name, error)

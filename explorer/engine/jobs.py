@@ -158,9 +158,9 @@ def sentence_of(error: BaseException) -> str:
     """One line that says what went wrong, in the window's words. kvae's own errors are sentences already."""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "There is not enough memory for this. Close other programs, or use smaller or fewer pictures."
-    line = next((part.strip() for part in str(error).splitlines() if part.strip()), "")
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        line = f"{error.filename}: {error.strerror}."
+    from kvae.files.failure import in_words
+
+    line = next((part.strip() for part in in_words(error).splitlines() if part.strip()), "")
     if not line:
         return f"Something went wrong in the engine ({type(error).__name__}). Try again, or restart the program."
     if not isinstance(error, ValueError | OSError):

@@ -186,7 +186,9 @@ def given(settings: dict[str, Any], said: Callable[[str], None]) -> dict[str, An
 
 def sentence_of(error: BaseException) -> str:
     """What went wrong, in one sentence; a mistake of ours also leaves its trace on standard error."""
-    text = in_form_words(" ".join(str(error).split("\n")[0].split()))
+    from kvae.files.failure import in_words
+
+    text = in_form_words(" ".join(in_words(error).split("\n")[0].split()))
     kind = type(error).__name__
     if isinstance(error, MemoryError) or kind == "ResourceExhaustedError":
         return "There is not enough memory for this run. Choose smaller pictures, a smaller batch or narrower widths."

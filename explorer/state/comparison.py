@@ -154,16 +154,25 @@ def table(comparison: Comparison) -> str:
 
 
 def write_new(path: Path, data: bytes) -> Path:
-    """Write `data` to `path`, or to the next free numbered name: "a.png", "a-2.png", ... Nothing is overwritten."""
+    """Write `data` to `path`, or to the next free numbered name: "a.png", "a-2.png", ...
+
+    Nothing is overwritten, no link followed, and a file that cannot be written to its end is removed again.
+    """
     number = 1
     while True:
         name = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
         try:
-            with name.open("xb") as file:
-                file.write(data)
-            return name
+            file = name.open("xb")
         except FileExistsError:
             number += 1
+            continue
+        try:
+            with file:
+                file.write(data)
+        except OSError:
+            name.unlink(missing_ok=True)
+            raise
+        return name
 
 
 # ---------------------------------------------------------------------- the layout of the table

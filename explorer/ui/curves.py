@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QBuffer, QIODevice, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QImage, QPainter
 from PyQt6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QVBoxLayout, QWidget
 
+from explorer.state.comparison import write_new
 from explorer.state.runs import ALONG, RunCurves, csv_text
 from explorer.ui import theme
 from explorer.ui.keyboard import in_turn
@@ -16,7 +17,6 @@ from explorer.ui.train_fields import Quiet
 from explorer.ui.train_legend import Legend
 from explorer.ui.train_lines import View
 from explorer.ui.train_plot import CurvesPlot
-from explorer.ui.train_words import free_path
 
 _PER_DECADE, _DECADES = 10, 3  # of the smoothing slider: 1 to 1,000 steps
 
@@ -187,27 +187,24 @@ class CurvesPanel(QWidget):
         painter = QPainter(picture)
         self.stage.render(painter)
         painter.end()
-        self._save("curves.png", lambda path: picture.save(str(path)))
+        buffer = QBuffer()
+        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+        picture.save(buffer, "PNG")
+        self._save("curves.png", bytes(buffer.data().data()))
 
     def save_csv(self) -> None:
         """Every batch of every run that is shown."""
         text = csv_text(run for run in self._runs if run.number not in self.hidden_runs)
-        self._save("curves.csv", lambda path: path.write_text(text, encoding="utf-8") > 0)
+        self._save("curves.csv", text.encode())
 
-    def _save(self, name: str, write: Callable[[Path], bool]) -> None:
+    def _save(self, name: str, data: bytes) -> None:
         folder = self._folder()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path = free_path(folder / name)
-            path.touch(exist_ok=False)  # the name is ours from here on, whoever else asks for it
-            try:
-                if not write(path):
-                    raise OSError("the file could not be written")
-            except OSError:
-                path.unlink(missing_ok=True)
-                raise
+            path = write_new(folder / name, data)
         except OSError as problem:
-            self.refused.emit(f"{name} could not be saved in {folder}: {problem.strerror or problem}.")
+            reason = problem.strerror or problem
+            self.refused.emit(f"{name} could not be saved in {folder}: {reason}. Choose another folder for models.")
             return
         self.saved.emit(str(path))
 

@@ -63,7 +63,7 @@ class TrainPage(QWidget):
     """
 
     model_wanted = pyqtSignal(str)
-    interrupted = pyqtSignal(str, int)  # the model that a run was to leave when it was cut off, and its step
+    interrupted = pyqtSignal(str, object)  # the model that a run was to leave when it was cut off, and its step
     run_delivered = pyqtSignal(str)
 
     def __init__(self, bridge: Any, preferences: Preferences, parent: QWidget | None = None) -> None:

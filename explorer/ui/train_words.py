@@ -1,4 +1,4 @@
-"""Numbers and states of a run in words, and file names that are free."""
+"""Numbers and states of a run in words."""
 
 import math
 from pathlib import Path
@@ -79,12 +79,3 @@ def status(run: RunCurves) -> str:
         elif run.phase == "stopping":
             parts.append("stopping, the model is being saved")
     return " · ".join(parts)
-
-
-def free_path(wanted: Path) -> Path:
-    """`wanted`, or with -2, -3 ... before its ending the first name that nothing has yet."""
-    path, count = wanted, 1
-    while path.exists():
-        count += 1
-        path = wanted.with_name(f"{wanted.stem}-{count}{wanted.suffix}")
-    return path

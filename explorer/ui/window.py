@@ -179,8 +179,14 @@ class MainWindow(QMainWindow):
         self.page("compare").add_model(path)
         self.notice.show_info(f"The training is done: {Path(path).name}.", "Open", partial(self.open, path))
 
-    def _on_interrupted(self, path: str, step: int) -> None:
-        sentence = f"The training of {Path(path).name} was cut off after step {step:,}. It can go on from there."
+    def _on_interrupted(self, path: str, step: int | None) -> None:
+        if step is None:
+            where = "before its figure was drawn. That can be made up for."
+        elif step == 0:
+            where = "before its first checkpoint. It can begin anew with its settings."
+        else:
+            where = f"after step {step:,}. It can go on from there."
+        sentence = f"The training of {Path(path).name} was cut off {where}"
         self.notice.show_info(sentence, "Go on", partial(self._go_on, path))
 
     def _go_on(self, path: str) -> None:

@@ -43,6 +43,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     as_json, quiet, output = (flags.pop(name) for name in ("json", "quiet", "output"))
 
     from kvae.cli.display import display, interrupted, soft_stop
+    from kvae.files.failure import in_words
     from kvae.lean import hushed, lean_imports
 
     listener = display(as_json=as_json, quiet=quiet)
@@ -59,7 +60,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         print(f"kvae-sweep: {interrupted(listener)}", file=sys.stderr)
         return listener.exit_code
     except (ValueError, OSError, MemoryError) as error:
-        print(f"kvae-sweep: error: {error}", file=sys.stderr)
+        print(f"kvae-sweep: error: {in_words(error)}", file=sys.stderr)
         return 2
     _report(result, as_json=as_json, quiet=quiet)
     return listener.exit_code if result.stopped else 0

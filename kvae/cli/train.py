@@ -35,8 +35,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     output.add_argument(
         "--resume",
         metavar="MODEL",
-        help="go on from this model, or with the run that was to leave it and was interrupted, with its settings unless "
-        "a flag says else",
+        help="go on from this model, or with the run that was to leave it and was cut off, at any point, with its settings "
+        "unless a flag says else",
     )
     output.add_argument(
         "--list-methods", action="store_true", default=False, help="print every weighting, rate and likelihood, and end"
@@ -47,6 +47,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     options = {name: flags.pop(name, None) for name in ("output", "json", "quiet", "resume")}
 
     from kvae.cli.display import display, interrupted, soft_stop
+    from kvae.files.failure import in_words
     from kvae.lean import hushed, lean_imports
 
     listener = display(as_json=options["json"], quiet=options["quiet"])
@@ -69,7 +70,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         print(f"kvae-train: {' '.join([interrupted(listener), *map(str, end.args)])}", file=sys.stderr)
         return listener.exit_code
     except (ValueError, OSError, MemoryError) as error:
-        print(f"kvae-train: error: {error}", file=sys.stderr)
+        print(f"kvae-train: error: {in_words(error)}", file=sys.stderr)
         return 2
     _report(run, as_json=options["json"], quiet=options["quiet"])
     return listener.exit_code if run.stopped else 0

@@ -27,8 +27,12 @@ class Torn(ValueError):
     """A file that is not whole, or none of these; the message is one sentence."""
 
 
-def write_arrays(path: str | os.PathLike[str], about: bytes, arrays: Sequence[np.ndarray]) -> None:
+def write_arrays(
+    path: str | os.PathLike[str], about: bytes, arrays: Sequence[np.ndarray], *, private: bool = False
+) -> None:
     """Write `arrays` and `about`, a JSON object in UTF-8, to `path`: the complete new file, or the untouched old one.
+
+    A `private` file is its owner's alone.
 
     Raises:
         OSError: the disk is full or cannot be written to.
@@ -36,7 +40,7 @@ def write_arrays(path: str | os.PathLike[str], about: bytes, arrays: Sequence[np
     shapes = json.dumps([[array.dtype.name, list(array.shape)] for array in arrays])
     header = b'{"arrays":' + shapes.encode() + b',"about":' + about + b"}"
     digest = hashlib.sha256()
-    with atomic_path(path) as temporary, open(temporary, "wb", buffering=0) as file:
+    with atomic_path(path, private=private) as temporary, open(temporary, "wb", buffering=0) as file:
         parts = [MAGIC, struct.pack("<Q", len(header)), header, *(_bytes(array) for array in arrays)]
         for part in parts:
             digest.update(part)

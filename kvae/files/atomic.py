@@ -1,27 +1,28 @@
 """Write a file so that it is either the complete new one or the untouched old one, whatever happens."""
 
 import contextlib
-import glob
 import math
 import os
-import shutil
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from kvae.files.private import NotOurs, open_folder, remove
 
 TEMPORARY_SUFFIX = ".part"  # what a killed writer leaves behind ends so; see `remove_leftovers`
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], *, private: bool = False) -> Iterator[Path]:
     """Yield a temporary name beside `path`; move it to `path` when the block ends without an error.
 
-    If the block raises, the temporary file is removed and `path` is as it was.
+    If the block raises, the temporary file is removed and `path` is as it was. A `private` file is its owner's alone.
     """
     target = Path(path)
     with temporary_file(target.parent, target.name) as temporary:
         yield temporary
-        move_into_place(temporary, target)
+        move_into_place(temporary, target, private=private)
 
 
 @contextlib.contextmanager
@@ -39,37 +40,57 @@ def temporary_file(folder: str | os.PathLike[str], hint: str = "file") -> Iterat
         temporary.unlink(missing_ok=True)
 
 
-def move_into_place(temporary: Path, target: Path) -> None:
+def move_into_place(temporary: Path, target: Path, *, private: bool = False) -> None:
     """Move a finished file to `target`, in the same folder, replacing what is there.
 
     The same folder, because `os.replace` is atomic within one file system only. The file is fsync'd before the move
-    and the folder after it, so that a power cut leaves the old file or the new one and never half of either.
+    and the folder after it, so that a power cut leaves the old file or the new one and never half of either. A
+    `private` file is its owner's alone.
     """
-    _take_usual_mode(temporary)
+    if private:
+        temporary.chmod(0o600)
+    else:
+        _take_usual_mode(temporary)
     _flush_to_disk(temporary)
     os.replace(temporary, target)
     _flush_to_disk(target.parent)
 
 
-def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
+def atomic_write(path: str | os.PathLike[str], data: bytes | str, *, private: bool = False) -> None:
     """Replace the content of `path` with `data` (text is stored as UTF-8), completely or not at all."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, private=private) as temporary:
         temporary.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
 
 
 def remove_leftovers(folder: str | os.PathLike[str], hint: str = "", older_than: float = math.inf) -> None:
     """Remove what killed writers of files whose names begin with `hint` left in `folder`.
 
-    Only what is from before `older_than`, in seconds since the epoch: others may be writing now.
+    Only what is from before `older_than`, in seconds since the epoch: others may be writing now. Only names as our
+    writers make them; of a folder only the files right in it, and no link is followed.
     """
-    for leftover in Path(folder).glob(f".{glob.escape(hint)}*{TEMPORARY_SUFFIX}"):
-        with contextlib.suppress(OSError):
-            if leftover.stat().st_mtime >= older_than:
-                continue
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-            else:
-                leftover.unlink()
+    ours = re.compile(rf"\.{re.escape(hint)}.*\.[a-z0-9_]{{8}}{re.escape(TEMPORARY_SUFFIX)}", re.DOTALL)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in [one for one in entries if ours.fullmatch(one.name)]:
+            with contextlib.suppress(OSError, NotOurs):
+                if entry.stat(follow_symlinks=False).st_mtime >= older_than:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    _remove_folder(Path(entry.path))
+                else:
+                    os.unlink(entry.path)
+
+
+def _remove_folder(path: Path) -> None:
+    """Remove a folder and the files in it; one that holds folders stays."""
+    place = open_folder(path)
+    try:
+        for name in os.listdir(path if place is None else place):
+            with contextlib.suppress(OSError):
+                remove(path / name, place)
+    finally:
+        if place is not None:
+            os.close(place)
+    path.rmdir()
 
 
 def _take_usual_mode(path: Path) -> None:

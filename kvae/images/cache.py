@@ -10,16 +10,18 @@ A file is named after the hash of its manifest and settings, is written once, an
 """
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import stat
 import threading
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +36,8 @@ FORMAT = 1
 MAX_CACHE_BYTES = 20 << 30  # in the whole cache folder; the least recently opened go first
 CHECKED_BYTES = 64 << 20  # of a cache that are read and compared with their CRC when it is opened
 _SEEK_LOCK = threading.Lock()  # used only where the platform cannot read at an offset
+# nothing but the cache is written while pictures are opened
+_NO_ROOM = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS") if hasattr(errno, name)}
 LEFTOVER_SECONDS = 24 * 3600  # a temporary file older than this has no writer any more
 
 
@@ -98,6 +102,29 @@ def cache_folder() -> Path:
             f"The cache folder {folder} cannot be made ({error.strerror}). Set KVAE_CACHE to a folder you may write to."
         ) from None
     return folder
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """What cannot be written meanwhile is said of the cache folder, with the cure.
+
+    Raises:
+        OSError: the cache folder cannot be written to, or its disk is full; one sentence.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        told = re.search(r"errno = (\d+)", str(error)) if isinstance(error, RuntimeError) else None  # as h5py says it
+        number = int(told[1]) if told else getattr(error, "errno", None)
+        name = getattr(error, "filename", None)
+        folder = cache_folder() if number is not None else Path()
+        inside = isinstance(name, str) and folder in Path(name).parents
+        if number is None or not (inside or number in _NO_ROOM):
+            raise
+        raise OSError(
+            f"The cache folder {folder} could not be written to ({os.strerror(number)}). "
+            "Set KVAE_CACHE to another folder, which you may write to and which has room."
+        ) from error
 
 
 def manifest_hash(names: Iterable[str], digests: Iterable[bytes]) -> str:

@@ -101,6 +101,7 @@ class Collection:
         return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+@cache.writing()
 def open_collection(
     data: str | os.PathLike[str] | np.ndarray | None = None,
     *,
@@ -134,16 +135,16 @@ def open_collection(
         raise ValueError("open_collection: `data` is empty. Name a folder or a file of pictures, or `paintings`.")
     path = Path(data).expanduser()
     try:
-        if path.is_dir():
-            os.listdir(path)  # a folder that may be seen but not read
-            return _open_folder(path, int(size), crop, progress)
-        path.stat()
+        folder = path.is_dir()
+        os.listdir(path) if folder else path.stat()  # a folder may be seen but not read
     except FileNotFoundError:
         raise FileNotFoundError(
             f"There is no file or folder {path}. Check the spelling, or give another one."
         ) from None
     except PermissionError:
         raise PermissionError(f"{path} may not be read (no permission). Change its permissions.") from None
+    if folder:
+        return _open_folder(path, int(size), crop, progress)
     if path.suffix.lower() not in arrays.ENDINGS:
         raise ValueError(f"{path} is of no kind kvae reads: give a folder of {KINDS} files, or an .npy, .npz or .h5.")
     return _open_file(path, int(size), crop, progress)

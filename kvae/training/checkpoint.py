@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from kvae.files.arrays import DTYPES
+from kvae.files.failure import unwritable
 from kvae.model import VAE
 from kvae.training.finite import finite
 from kvae.training.folder import RunFolder
@@ -54,6 +55,31 @@ class Interrupted:
     def output(self) -> Path:
         """The model that the run is to leave."""
         return self.folder.model
+
+
+@dataclass(frozen=True)
+class Unbegun:
+    """A run that was cut off before its first checkpoint: its settings are known, with which it begins anew."""
+
+    folder: RunFolder
+    settings: dict[str, Any]
+
+    @property
+    def output(self) -> Path:
+        """The model that the run is to leave."""
+        return self.folder.model
+
+
+@dataclass(frozen=True)
+class Undelivered:
+    """A run that was cut off once its model was written: what else it is to leave is still to be made."""
+
+    folder: RunFolder
+    output: Path  # the model
+    model: VAE
+
+
+Left = Interrupted | Unbegun | Undelivered  # what a run leaves in its folder when it is cut off
 
 
 class Keeper:
@@ -150,11 +176,8 @@ class Keeper:
             self._kept, self._complained = state.step, False
         except OSError as error:
             if not self._complained:
-                kept = "there is none" if self._kept is None else f"that of step {self._kept} is still there"
-                self._listener.said(
-                    f"no checkpoint of step {state.step} could be written ({error.strerror or error}); {kept}. "
-                    "The run goes on."
-                )
+                kept = "There is none yet" if self._kept is None else f"That of step {self._kept} is still there"
+                self._listener.said(f"{unwritable(self.folder.file(state.step), error)} {kept}, and the run goes on.")
             self._complained = True
 
 

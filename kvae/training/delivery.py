@@ -16,11 +16,15 @@ from PIL import Image
 
 import kvae
 from kvae.figures import Limit, draw_run, tile
+from kvae.files.failure import unwritable
 from kvae.measures.posterior import PosteriorStatistics, posterior_statistics
 from kvae.model import VAE
 from kvae.saving import SUFFIX, free_path, save
-from kvae.training.evaluation import MOST_PICTURES, Evaluated
+from kvae.training.checkpoint import Keeper, Undelivered
+from kvae.training.evaluation import MOST_PICTURES, Evaluated, Evaluation
 from kvae.training.finite import finite
+from kvae.training.folder import RunFolder
+from kvae.training.going_on import delivered, noted_delivery
 from kvae.training.loop import Loop
 from kvae.training.preparation import Prepared
 
@@ -46,19 +50,95 @@ class Run:
     seconds: float
 
 
-def deliver(model: VAE, loop: Loop, settings: dict[str, Any], prepared: Prepared, target: Path, seconds: float) -> Run:
-    """Measure the trained model, write its card, save it and draw its figure."""
+def deliver(
+    model: VAE,
+    loop: Loop,
+    settings: dict[str, Any],
+    prepared: Prepared,
+    target: Path,
+    seconds: float,
+    folder: RunFolder,
+) -> Run:
+    """Measure the trained model, write its card, save it and draw its figure.
+
+    Each step can be done again: `folder` notes the model before it is written, and `complete` does the rest when the run
+    is cut off after that.
+    """
     evaluated = loop.evaluation(prepared.validation_batches())
     posterior = posterior_statistics(model, prepared.collection.blocks(prepared.training[:MOST_PICTURES]))
-    limit = prepared.limit(model.beta)
     model.card = model_card(model, settings, prepared, posterior, loop=loop, evaluated=evaluated)
     target.parent.mkdir(parents=True, exist_ok=True)
     path = free_path(target, ".png")
+    folder.deliver(noted_delivery(folder, path, model.card))
     save(model, path)
-    figure = path.with_suffix(".png")
-    draw(model, figure, loop.history, loop.steps, limit, prepared, posterior)
-    return Run(
-        model, path, figure, loop.history, loop.steps, limit, evaluated, posterior, prepared, loop.stopped, seconds
+    return _with_figure(
+        model, path, loop.history, loop.steps, prepared, posterior, evaluated, stopped=loop.stopped, seconds=seconds
+    )
+
+
+def complete(left: Undelivered, prepared: Prepared) -> Run:
+    """What `deliver` had not come to when its run was cut off, from the model that was saved."""
+    model, card = left.model, left.model.card or {}
+    # lists of a model's card are Keras's own
+    history, steps = (
+        {key: list(values) for key, values in card.get(part, {}).items()} for part in ("history", "steps")
+    )
+    evaluated = Evaluation(model)(prepared.validation_batches())
+    posterior = posterior_statistics(model, prepared.collection.blocks(prepared.training[:MOST_PICTURES]))
+    seconds = (history.get("seconds") or [0.0])[-1] or 0.0
+    return _with_figure(
+        model, left.output, history, steps, prepared, posterior, evaluated, stopped=False, seconds=seconds
+    )
+
+
+def _with_figure(
+    model: VAE,
+    path: Path,
+    history: dict[str, list],
+    steps: dict[str, list],
+    prepared: Prepared,
+    posterior: PosteriorStatistics,
+    evaluated: Evaluated,
+    *,
+    stopped: bool,
+    seconds: float,
+) -> Run:
+    """The run with its figure, which is drawn where it is missing."""
+    limit, figure = prepared.limit(model.beta), path.with_suffix(".png")
+    if not os.path.lexists(figure):
+        draw(model, figure, history, steps, limit, prepared, posterior)
+    return Run(model, path, figure, history, steps, limit, evaluated, posterior, prepared, stopped, seconds)
+
+
+def cut_off(error: BaseException, loop: Loop, keeper: Keeper, target: Path) -> BaseException | None:
+    """See to it that a delivery which ended in `error` can be made up for; the error that says how, or None."""
+    folder = keeper.folder
+    written = delivered(folder)
+    if written is not None:
+        if isinstance(error, OSError):
+            return OSError(undrawn(written, folder, error))
+        if isinstance(error, KeyboardInterrupt):
+            return KeyboardInterrupt(
+                f"The model {written} is there; kvae-train --resume {folder.model} draws its figure."
+            )
+        return None
+    folder.deliver(None)
+    keeper.hold(loop)
+    if isinstance(error, OSError):
+        kept = "Then train anew"
+        if keeper.kept is not None:
+            kept = f"The run is kept up to step {keeper.kept}: kvae-train --resume {folder.model} goes on"
+        return OSError(f"output: {unwritable(target, error)} {kept}.")
+    if isinstance(error, KeyboardInterrupt) and keeper.kept is not None:
+        return KeyboardInterrupt(f"kvae-train --resume {folder.model} goes on from step {keeper.kept}.")
+    return None
+
+
+def undrawn(model: Path, folder: RunFolder, error: OSError) -> str:
+    """What there is, and how to go on, where the figure of `model` could not be written."""
+    return (
+        f"output: the model {model} is there, but its figure {unwritable(model.with_suffix('.png'), error)} "
+        f"Then kvae-train --resume {folder.model} draws it."
     )
 
 
@@ -107,7 +187,7 @@ def writable_path(output: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: another ending. OSError: a folder that cannot be made or written to, or a name that cannot be had.
     """
-    path = Path(output).expanduser()
+    path = Path(os.path.abspath(Path(output).expanduser()))  # it holds when the working directory changes
     if path.suffix not in ("", SUFFIX):
         raise ValueError(f"output: a model's name ends in {SUFFIX}. Received: --output {output}.")
     try:

@@ -1,15 +1,20 @@
-"""The folder of a run that goes on: its checkpoints, the two newest, and a lock that ends with its process."""
+"""The folder of a run that goes on: its settings, its checkpoints, the two newest, and a lock that ends with its process.
+
+It lies where others may write, so nothing in it is opened through a link, and only names that are ours are removed.
+"""
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kvae.files.arrays import Torn, read_arrays, write_arrays
-from kvae.files.atomic import remove_leftovers
+from kvae.files.atomic import atomic_write, remove_leftovers
+from kvae.files.private import NotOurs, make_private, open_folder, open_private, read_private, remove
 
 try:
     import fcntl
@@ -19,6 +24,10 @@ except ImportError:  # Windows
 KEPT = 2
 PREFIX = "checkpoint-"
 LOCK = "lock"
+SETTINGS = "settings"  # of the run, there before its first checkpoint
+DELIVERY = "delivery"  # which model was written, until everything else is delivered, too
+MOST_NOTE = 1 << 16  # bytes of one of these two
+TRIES, PAUSE = 4, 0.02  # seconds: who only looks whether a run goes on has its lock for less
 SUFFIX = ".keras"  # of the model that the run will leave
 
 
@@ -29,6 +38,7 @@ class RunFolder:
         self.path = Path(path)
         self._handle: int | None = None
         self._made: list[Path] = []  # folders that were not there before
+        self._begun = False  # its settings are of this process
 
     @classmethod
     def beside(cls, model: str | os.PathLike[str]) -> "RunFolder":
@@ -42,30 +52,85 @@ class RunFolder:
         return self.path.with_name(self.path.name.removeprefix(".").removesuffix(".run") + SUFFIX)
 
     def take(self) -> bool:
-        """Make the folder where it is missing, and lock it; False where another process has it."""
+        """Make the folder where it is missing, and lock it; False where another process has it.
+
+        Raises:
+            NotOurs: the folder or its lock is a link, or nothing that kvae made; it is left as it is.
+            OSError: the folder cannot be made or written to.
+        """
+        tries = 0
         while True:
             missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_private(self.path)
             self._made = self._made or missing
             with contextlib.suppress(FileNotFoundError):  # its owner is just removing it
-                handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+                handle = open_private(self.path / LOCK, write=True)
                 if not _lock(handle):
                     os.close(handle)
-                    return False
-                if _same(handle, self.path / LOCK):
+                    tries += 1
+                    if tries == TRIES:
+                        return False
+                    time.sleep(PAUSE)
+                elif _same(handle, self.path / LOCK):
                     self._handle = handle
                     os.ftruncate(handle, 0)
                     os.pwrite(handle, str(os.getpid()).encode(), 0) if hasattr(os, "pwrite") else None
                     self._sweep()
                     return True
-                os.close(handle)
+                else:
+                    os.close(handle)
+
+    def taken(self) -> bool:
+        """Whether a process has the lock, found out without a change to anything.
+
+        Raises:
+            NotOurs: as `take`.
+        """
+        try:
+            handle = open_private(self.path / LOCK)
+        except OSError:  # there is none, or that of somebody else
+            return False
+        try:
+            return not _lock(handle, shared=True)
+        finally:
+            os.close(handle)
 
     def owner(self) -> str:
         """The process that has the lock, in words."""
         try:
-            return f"process {int((self.path / LOCK).read_text()[:20])}"
+            return f"process {int(read_private(self.path / LOCK, 20) or b'')}"
         except (OSError, ValueError):
             return "another process"
+
+    def begin(self, settings: bytes) -> None:
+        """Note the settings of the run that begins here, so that it can be begun anew before there is a checkpoint."""
+        self._begun = self._begun or not self.begun
+        atomic_write(self.path / SETTINGS, settings, private=True)
+
+    def forget(self) -> None:
+        """Another run begins here: what one noted that came to nothing goes."""
+        self._unlink([SETTINGS, DELIVERY])
+
+    @property
+    def begun(self) -> bool:
+        """Whether the settings of a run are noted."""
+        return self._has(SETTINGS)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the folder is there and holds nothing that a run could go on with."""
+        return self.path.is_dir() and not (self.steps() or self.begun or self._has(DELIVERY))
+
+    def note(self, name: str) -> bytes | None:
+        """What is noted as SETTINGS or DELIVERY; None where nothing is."""
+        return read_private(self.path / name, MOST_NOTE)
+
+    def deliver(self, note: bytes | None) -> None:
+        """Note which model is about to be written, and the folder stays until `remove`; None when it was not."""
+        if note is None:
+            self._unlink([DELIVERY])
+        else:
+            atomic_write(self.path / DELIVERY, note, private=True)
 
     def steps(self) -> list[int]:
         """The steps that there are checkpoints of, the newest first."""
@@ -81,10 +146,8 @@ class RunFolder:
         Raises:
             OSError: it could not be written; those that were there still are.
         """
-        write_arrays(self.file(step), about, arrays)
-        for old in self.steps()[KEPT:]:
-            with contextlib.suppress(OSError):
-                self.file(old).unlink()
+        write_arrays(self.file(step), about, arrays, private=True)
+        self._unlink(self.file(old).name for old in self.steps()[KEPT:])
 
     def newest(self, said: Callable[[str], None]) -> tuple[int, dict[str, Any], list[np.ndarray]] | None:
         """The newest checkpoint that is whole: its step, what is known about it, and its arrays; others are named."""
@@ -96,24 +159,43 @@ class RunFolder:
         return None
 
     def release(self) -> None:
-        """Unlock the folder; one that holds no checkpoint goes."""
+        """Unlock the folder; one that holds nothing to go on with goes."""
         if self._handle is None:
             return
-        if not self.steps():
-            self._sweep()
-            with contextlib.suppress(OSError):
-                (self.path / LOCK).unlink()
-                for folder in self._made or [self.path]:
-                    folder.rmdir()
+        if not self.steps() and not self._has(DELIVERY) and (self._begun or not self.begun):
+            self._clear()
         os.close(self._handle)
         self._handle = None
 
     def remove(self) -> None:
-        """The run is over: its checkpoints go, and with them the folder."""
-        for step in self.steps():
-            with contextlib.suppress(OSError):
-                self.file(step).unlink()
-        self.release()
+        """The run is over and everything delivered: its files go, the note of the delivery last, and the folder."""
+        if self._handle is None:
+            return
+        self._unlink(self.file(step).name for step in self.steps())
+        self._clear()
+        os.close(self._handle)
+        self._handle = None
+
+    def _clear(self) -> None:
+        self._sweep()
+        self._unlink([SETTINGS, LOCK, DELIVERY])
+        with contextlib.suppress(OSError):
+            for folder in self._made or [self.path]:
+                folder.rmdir()
+
+    def _unlink(self, names: Iterable[str]) -> None:
+        with contextlib.suppress(OSError, NotOurs):
+            place = open_folder(self.path)
+            try:
+                for name in names:
+                    with contextlib.suppress(OSError):
+                        remove(self.path / name, place)
+            finally:
+                if place is not None:
+                    os.close(place)
+
+    def _has(self, name: str) -> bool:
+        return os.path.lexists(self.path / name)
 
     def file(self, step: int) -> Path:
         """Where the checkpoint after `step` is."""
@@ -129,10 +211,10 @@ def _is_checkpoint(name: str) -> bool:
     return name.startswith(PREFIX) and name[len(PREFIX) :].isascii() and name[len(PREFIX) :].isdigit()
 
 
-def _lock(handle: int) -> bool:
+def _lock(handle: int, *, shared: bool = False) -> bool:
     try:
         if fcntl is not None:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         else:
             import msvcrt
 
@@ -146,6 +228,6 @@ def _lock(handle: int) -> bool:
 def _same(handle: int, path: Path) -> bool:
     """Whether the file that is locked still has its name: its earlier owner may have removed it meanwhile."""
     try:
-        return os.path.samestat(os.fstat(handle), os.stat(path))
+        return os.path.samestat(os.fstat(handle), os.lstat(path))
     except OSError:
         return False

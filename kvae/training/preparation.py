@@ -13,7 +13,7 @@ import numpy as np
 from kvae.figures import Limit
 from kvae.files.atomic import atomic_path
 from kvae.files.npy import read_npz
-from kvae.images.cache import cache_folder
+from kvae.images.cache import cache_folder, writing
 from kvae.images.collection import Collection, open_collection
 from kvae.images.pca import PCA, fit_pca
 from kvae.images.pipeline import AUGMENTATION, evaluation_batches, training_batches
@@ -197,7 +197,7 @@ def _cached(collection: Collection, indices: np.ndarray, count: int, kind: str, 
     except (OSError, ValueError, KeyError, TypeError):
         pass  # absent or damaged: measured anew
     pca = measure()
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+    with writing(), atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(
             file,
             mean=pca.mean,

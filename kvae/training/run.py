@@ -12,15 +12,18 @@ import keras
 import numpy as np
 
 from kvae.figures import Limit
+from kvae.files.failure import unwritable
+from kvae.images.collection import PAINTINGS
 from kvae.images.pipeline import steps_per_epoch, training_batches
 from kvae.methods import METHOD_SETTINGS, choose
 from kvae.model import VAE
 from kvae.settings import SETTINGS, check, checked
 from kvae.training.balance import PROBE_PICTURES, BalanceProbe
-from kvae.training.checkpoint import Interrupted, Keeper
-from kvae.training.delivery import Run, deliver, writable_path
+from kvae.training.checkpoint import Interrupted, Keeper, Left, Unbegun, Undelivered
+from kvae.training.delivery import Run, complete, cut_off, deliver, undrawn, writable_path
 from kvae.training.effect import refuse_without_effect
-from kvae.training.going_on import free_run
+from kvae.training.folder import RunFolder
+from kvae.training.going_on import free_run, noted_settings
 from kvae.training.listener import Listener
 from kvae.training.loop import Diverged, Loop
 from kvae.training.optimizer import FusedAdam, carry_on_fused
@@ -29,6 +32,7 @@ from kvae.weighting.registry import WEIGHTINGS
 
 MODEL_GROUPS = ("model", "weighting", "objective")  # of settings that a model keeps
 DEFAULT_STEPS = 2000  # of a run whose length nobody states
+ARRAY = "array"  # what a run on an array says that it was trained on
 DELIVERING = "measuring and saving the model"
 
 
@@ -39,7 +43,7 @@ def train(
     listener: Listener | None = None,
     encoder: keras.Model | None = None,
     decoder: keras.Model | None = None,
-    resume: VAE | Interrupted | None = None,
+    resume: VAE | Left | None = None,
     prepared: Prepared | None = None,
     **settings: Any,
 ) -> Run:
@@ -50,7 +54,7 @@ def train(
         output: the model's path; where it exists, the next free name is used instead.
         listener: hears of everything that happens.
         encoder, decoder: networks of your own, as `kvae.VAE` takes them; left untouched, copies are trained.
-        resume: a model of an earlier run on the same pictures to go on from, or an interrupted run.
+        resume: a model of an earlier run on the same pictures to go on from, or what is left of a run that was cut off.
         prepared: pictures that are ready already, from `prepare`.
         settings: any of `kvae.settings.SETTINGS` by name, such as kl_weight=0.1.
 
@@ -62,37 +66,42 @@ def train(
             model could not be written, or that training left the finite numbers: the last good model is saved then.
     """
     listener = listener or Listener()
-    going_on = resume if isinstance(resume, Interrupted) else None
+    folder = resume.folder if isinstance(resume, Left) else None
     try:
-        return _trained(data, output, listener, encoder, decoder, resume, prepared, settings)
+        chosen = checked({**settings, "data": _named(data)}, "train")
+        custom = encoder is not None or decoder is not None or bool(getattr(resume, "foreign", False))
+        if resume is None:  # else they are settled, and `resumed` has looked at what is new
+            refuse_without_effect(settings, {**chosen, "custom": custom}, "train")
+        choose(chosen, "train")  # before the pictures are decoded
+        if isinstance(resume, Undelivered):
+            return _completed(resume, data, chosen, listener, prepared)
+        if chosen["autoencoder"]:
+            chosen["kl_weight"] = 0.0
+        target = writable_path(output)
+        if folder is None:
+            target, folder = free_run(target, listener.said)
+        _begin(folder, chosen, custom=custom)
+        return _trained(data, target, folder, listener, encoder, decoder, resume, prepared, chosen)
     finally:
-        if going_on is not None:
-            going_on.folder.release()
+        if folder is not None:
+            folder.release()
 
 
 def _trained(
     data: Any,
-    output: str | os.PathLike[str],
+    target: Path,
+    folder: RunFolder,
     listener: Listener,
     encoder: keras.Model | None,
     decoder: keras.Model | None,
-    resume: VAE | Interrupted | None,
+    resume: VAE | Interrupted | Unbegun | None,
     prepared: Prepared | None,
-    settings: Mapping[str, Any],
+    chosen: dict[str, Any],
 ) -> Run:
     going_on = resume if isinstance(resume, Interrupted) else None
-    earlier = resume.model if isinstance(resume, Interrupted) else resume
-    named = data if isinstance(data, (str, os.PathLike)) else "array"
-    chosen = checked({**settings, "data": str(named)}, "train")
-    if resume is None:  # else they are settled, and `resumed` has looked at what is new
-        custom = encoder is not None or decoder is not None
-        refuse_without_effect(settings, {**chosen, "custom": custom}, "train")
-    choose(chosen, "train")  # before the pictures are decoded
-    if chosen["autoencoder"]:
-        chosen["kl_weight"] = 0.0
-    target = writable_path(output)
+    earlier = going_on.model if going_on else resume if isinstance(resume, VAE) else None
     if prepared is None:
-        prepared = prepare(data, chosen, listener, encoder)
+        prepared = _pictures(data, chosen, listener, encoder, again=resume is not None)
     if earlier is not None and not _same_pictures(earlier, prepared):
         listener.said("the pictures are not those that this model was trained on before")
     listener.prepared(prepared)
@@ -104,28 +113,76 @@ def _trained(
         carry_on_fused(model)
     else:
         model = build(chosen, prepared, listener, encoder, decoder)
-    if model.image_shape != prepared.collection.shape:
-        raise ValueError(
-            f"train: the model takes pictures of shape {model.image_shape}, and those of {prepared.collection.name} are "
-            f"{prepared.collection.shape}. Bring square networks with as many channels as the pictures have."
-        )
+    _check_shape(model, prepared)
     listener.said(
         f"device: {prepared.device}, {model.precision}; network {_network_name(model)}, {model.count_params():,} parameters"
     )
     limit = prepared.limit(model.beta)
     listener.said(_limit_sentence(limit, model.beta))
-
-    if going_on is None:
-        target, folder = free_run(target, listener.said)
-    else:
+    if going_on is not None:
         same = _same_pictures(model, prepared) and _batch_size(model) == chosen["batch_size"]
-        going_on, folder = replace(going_on, within=same), going_on.folder
+        going_on = replace(going_on, within=same)
     keeper = Keeper(model, folder, listener, chosen, prepared.collection.manifest_hash)
+    loop = _loop(model, chosen, prepared, listener, keeper, going_on)
+    return _finish(model, loop, chosen, prepared, listener, keeper, target)
+
+
+def _named(data: Any) -> str:
+    """What to train on, as a run keeps it: a path that holds in every working directory, or a word."""
+    if data is None:
+        return PAINTINGS
+    if not isinstance(data, (str, os.PathLike)):
+        return ARRAY
+    return os.path.abspath(os.path.expanduser(data)) if os.fspath(data) not in ("", PAINTINGS) else str(data)
+
+
+def _begin(folder: RunFolder, chosen: Mapping[str, Any], *, custom: bool) -> None:
     try:
-        loop = _loop(model, chosen, prepared, listener, keeper, going_on)
-        return _finish(model, loop, chosen, prepared, listener, keeper, target)
-    finally:
-        folder.release()
+        folder.begin(noted_settings(chosen, custom=custom))
+    except OSError as error:
+        raise OSError(f"output: {unwritable(folder.path, error)}") from None
+
+
+def _pictures(data: Any, chosen: Mapping[str, Any], listener: Listener, encoder: Any, *, again: bool) -> Prepared:
+    try:
+        return prepare(data, chosen, listener, encoder)
+    except FileNotFoundError:
+        if not again:
+            raise
+        place = "in the model, which was trained on an array" if data == ARRAY else f"at {data}"
+        raise FileNotFoundError(
+            f"resume: there are no pictures {place}. Name those that it was trained on with --data."
+        ) from None
+
+
+def _completed(
+    left: Undelivered, data: Any, chosen: Mapping[str, Any], listener: Listener, prepared: Prepared | None
+) -> Run:
+    """Do what is left of a delivery."""
+    figure = left.output.with_suffix(".png")
+    if os.path.lexists(figure):
+        left.folder.remove()  # that was all
+    prepared = prepared or _pictures(data, chosen, listener, None, again=True)
+    if not _same_pictures(left.model, prepared):
+        listener.said("the pictures are not those that this model was trained on")
+    _check_shape(left.model, prepared)
+    listener.prepared(prepared)
+    listener.working(0, 1, DELIVERING)
+    try:
+        run = complete(left, prepared)
+    except OSError as error:
+        raise OSError(undrawn(left.output, left.folder, error)) from error
+    left.folder.remove()
+    listener.working(1, 1, DELIVERING)
+    return run
+
+
+def _check_shape(model: VAE, prepared: Prepared) -> None:
+    if model.image_shape != prepared.collection.shape:
+        raise ValueError(
+            f"train: the model takes pictures of shape {model.image_shape}, and those of {prepared.collection.name} are "
+            f"{prepared.collection.shape}. Bring square networks with as many channels as the pictures have."
+        )
 
 
 def _finish(
@@ -150,18 +207,13 @@ def _finish(
         listener.said(f"{loop.skipped} of {loop.step} steps were left out, as they were no finite numbers")
     try:
         listener.working(0, 1, DELIVERING)
-        run = deliver(model, loop, dict(settings), prepared, target, seconds)
+        run = deliver(model, loop, dict(settings), prepared, target, seconds, keeper.folder)
         listener.working(1, 1, DELIVERING)
     except BaseException as error:
-        keeper.hold(loop)
-        if isinstance(error, OSError) and keeper.kept is not None:
-            raise OSError(
-                f"output: {target} could not be written ({error.strerror or error}). The run is kept up to step "
-                f"{keeper.kept}: kvae-train --resume {target} goes on."
-            ) from error
-        if isinstance(error, KeyboardInterrupt) and keeper.kept is not None:
-            raise KeyboardInterrupt(f"kvae-train --resume {target} goes on from step {keeper.kept}.") from None
-        raise
+        told = cut_off(error, loop, keeper, target)
+        if told is None:
+            raise
+        raise told from (None if isinstance(error, KeyboardInterrupt) else error)
     keeper.delivered()
     if diverged is not None:
         raise Diverged(
@@ -179,15 +231,15 @@ def _batch_size(model: VAE) -> int | None:
     return (model.card or {}).get("settings", {}).get("batch_size")
 
 
-def resumed(earlier_run: VAE | Interrupted, given: Mapping[str, Any]) -> dict[str, Any]:
+def resumed(earlier_run: VAE | Left, given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings to go on with: those the model was trained with, and over them those that are given now.
 
     Raises:
         ValueError: a model that does not know its settings, or a given setting that cannot change any more.
     """
-    if isinstance(earlier_run, Interrupted):
+    if isinstance(earlier_run, Left):
         try:
-            return resumed(earlier_run.model, given)
+            return _resumed(earlier_run, given)
         except ValueError:
             earlier_run.folder.release()  # nothing comes of it
             raise
@@ -204,9 +256,7 @@ def resumed(earlier_run: VAE | Interrupted, given: Mapping[str, Any]) -> dict[st
             and check(name, given[name]) != check(name, earlier.get(name, SETTINGS[name].default))
         ):
             raise ValueError(f"resume: `{name}` is part of the model and cannot change. Train a new one for that.")
-    if "epochs" in given or "minutes" in given:
-        earlier.update(epochs=None, minutes=None)
-    settings = {**earlier, **given}
+    settings = _over(earlier, given)
     if "kl_weight" in given and not model.autoencoder and model.methods.weighting.MOVES:
         name = model.methods.names["weighting"]
         raise ValueError(f"resume: this model's weight is set by its weighting, {name}. Leave `kl_weight` out.")
@@ -214,6 +264,26 @@ def resumed(earlier_run: VAE | Interrupted, given: Mapping[str, Any]) -> dict[st
     if "kl_weight" in given:
         model.kl_weight.assign(given["kl_weight"])
     return settings
+
+
+def _resumed(left: Left, given: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(left, Unbegun):  # nothing is trained yet that would be lost
+        settings = _over(left.settings, given)
+        refuse_without_effect(given, settings, "resume")
+        return settings
+    if isinstance(left, Undelivered):
+        for name in given:
+            if SETTINGS[name].group != "pictures" and name != "device":
+                raise ValueError(
+                    f"resume: {left.output} was trained to its end, and only its figure is missing. "
+                    f"Leave `{name}` out to draw it, and go on with training after that."
+                )
+    return resumed(left.model, given)
+
+
+def _over(earlier: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    length = {"epochs": None, "minutes": None} if "epochs" in given or "minutes" in given else {}
+    return {**earlier, **length, **given}
 
 
 def build(

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kvae.figures import SweepRun, draw_sweep
+from kvae.files.failure import unwritable
 from kvae.measures.quality import psnr
 from kvae.model import VAE
 from kvae.saving import SUFFIX, free_path
@@ -90,20 +91,24 @@ def sweep(
     positive = [weight for weight in weights if weight > 0] or [1.0]
     reach = np.geomspace(min(positive) / CURVE_REACH, max(positive) * CURVE_REACH, CURVE_POINTS)
     curve = prepared.held.curve(prepared.settings["latent_dim"], reach)
-    draw_sweep(
-        figure,
-        page,
-        rows,
-        originals=prepared.shown,
-        collection_summary=_summary(prepared),
-        limit_rates=np.array([point.rate for point in curve]),
-        limit_distortions=np.array([point.distortion for point in curve]),
-    )
+    try:
+        draw_sweep(
+            figure,
+            page,
+            rows,
+            originals=prepared.shown,
+            collection_summary=_summary(prepared),
+            limit_rates=np.array([point.rate for point in curve]),
+            limit_distortions=np.array([point.distortion for point in curve]),
+        )
+    except OSError as error:
+        there = ", ".join(str(run.path) for run in runs)
+        raise OSError(f"output: {unwritable(page, error)} The models of this sweep are there: {there}.") from error
     return Sweep(runs, rows, page, figure)
 
 
 def _page_path(output: str | os.PathLike[str]) -> Path:
-    path = Path(output).expanduser()
+    path = Path(os.path.abspath(Path(output).expanduser()))
     if path.suffix not in ("", ".html"):
         raise ValueError(f"output: a sweep's page ends in .html. Received: --output {output}.")
     if path.is_dir():

@@ -15,6 +15,9 @@ from PIL import Image
 import kvae
 from kvae.cli.train import main
 from kvae.images.pipeline import training_batches
+from kvae.settings import checked
+from kvae.training.folder import RunFolder
+from kvae.training.going_on import noted_settings
 
 LINE = {
     "epoch", "step", "distortion", "rate", "kl_weight", "loss", "val_distortion", "val_rate", "val_loss", "val_psnr",
@@ -244,10 +247,10 @@ def test_a_full_disk_at_the_end_keeps_the_run_and_says_how_to_go_on(small, undra
     full(True)
     assert main([*small, "--epochs", "2", "--output", str(path)]) == 2
     assert capsys.readouterr().err == (
-        f"kvae-train: error: output: {path} could not be written (No space left on device). The run is kept up to step "
-        f"8: kvae-train --resume {path} goes on.\n"
+        f"kvae-train: error: output: {path} could not be written: the disk is full. Free some space or choose "
+        f"another folder. The run is kept up to step 8: kvae-train --resume {path} goes on.\n"
     )
-    assert sorted(one.name for one in tmp_path.rglob("*")) == [".art.run", "checkpoint-000000008", "lock"]
+    assert sorted(one.name for one in tmp_path.rglob("*")) == [".art.run", "checkpoint-000000008", "lock", "settings"]
 
     # a new run of that name leaves it alone
     full(False)
@@ -274,19 +277,19 @@ def test_a_disk_that_is_full_for_a_while_costs_a_sentence_and_the_run_goes_on(
 
     steps, write = [], folder.write_arrays
 
-    def failing(path, about, arrays):
+    def failing(path, about, arrays, **options):
         steps.append(int(path.name[-9:]))
         if 3 <= steps[-1] <= 5:
             raise OSError(28, "No space left on device")
-        write(path, about, arrays)
+        write(path, about, arrays, **options)
 
     monkeypatch.setattr(folder, "write_arrays", failing)
     assert main([*small, "--epochs", "3", "--output", str(tmp_path / "art.keras"), "--json"]) == 0
     assert steps == [*range(1, 11)] or steps == [*range(1, 12)]
     told = [line for line in capsys.readouterr().err.splitlines() if "checkpoint" in line]
     assert told == [
-        "no checkpoint of step 3 could be written (No space left on device); that of step 2 is still there. "
-        "The run goes on."
+        f"{tmp_path / '.art.run' / 'checkpoint-000000003'} could not be written: the disk is full. "
+        "Free some space or choose another folder. That of step 2 is still there, and the run goes on."
     ]
 
 
@@ -365,6 +368,132 @@ def test_no_checkpoint_that_is_whole_is_said(small, undrawn, tmp_path, capsys, f
     assert captured.err == (
         f"kvae-train: error: resume: no checkpoint in {tmp_path / '.art.run'} is whole. "
         "Remove the folder and train anew.\n"
+    )
+
+
+# ---------------------------------------------------------------------- an end before the first checkpoint, or after the model
+
+
+def cut_off_early(path, **settings) -> None:
+    """What `kill -9` leaves of a run that has no checkpoint yet."""
+    folder = RunFolder.beside(path)
+    assert folder.take()
+    small = {"size": 16, "network": "conv", "widths": [8, 16], "latent_dim": 4, "batch_size": 16, "augment": False}
+    folder.begin(noted_settings(checked({**small, **settings}), custom=False))
+    os.close(folder._handle)
+
+
+def test_a_run_that_was_cut_off_before_its_first_checkpoint_begins_anew(folder, undrawn, tmp_path, capsys):
+    path = tmp_path / "art.keras"
+    cut_off_early(path, data=str(folder), epochs=5)
+    assert main(["--resume", str(path), "--epochs", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{path} was cut off before its first checkpoint; it begins anew with its settings\n")
+    assert [one.name for one in tmp_path.iterdir()] == ["art.keras"]
+    settings = kvae.load(path).card["settings"]
+    assert (settings["data"], settings["epochs"], settings["latent_dim"]) == (str(folder), 1, 4)
+
+
+@pytest.mark.parametrize("data", ["/nowhere/pictures", "array"])
+def test_pictures_that_are_gone_are_said_with_the_flag_that_names_others(folder, undrawn, tmp_path, capsys, data):
+    path = tmp_path / "art.keras"
+    cut_off_early(path, data=data, epochs=1)
+    assert main(["--resume", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("kvae-train: error: resume: there are no pictures ") and told.count("\n") == 1
+    assert told.endswith(" Name those that it was trained on with --data.\n")
+    assert main(["--resume", str(path), "--data", str(folder)]) == 0
+
+
+def test_resume_finds_relative_pictures_and_models_from_another_working_directory(
+    folder, small, undrawn, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "here").symlink_to(folder)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main([*small, "--data", "here", "--output", "art.keras"]) == 0
+    assert f"model {tmp_path / 'art.keras'}\n" in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["--resume", "../art.keras", "--epochs", "2", "--output", "more"]) == 0
+    card = kvae.load(tmp_path / "elsewhere" / "more.keras").card
+    assert card["settings"]["data"] == str(tmp_path / "here") and card["step"] == 8
+
+
+def test_the_built_in_paintings_stay_a_word(few_paintings, undrawn, tmp_path):
+    path = tmp_path / "art.keras"
+    flags = ["--size", "16", "--network", "linear", "--latent-dim", "4", "--output", str(path)]
+    assert main(flags) == 0
+    assert kvae.load(path).card["settings"]["data"] == "paintings"
+
+
+def test_a_disk_that_is_full_for_the_figure_leaves_the_model_and_resume_draws_it(small, tmp_path, capsys, monkeypatch):
+    import kvae.training.delivery as delivery
+
+    path, figure, draw = tmp_path / "art.keras", tmp_path / "art.png", delivery.draw_run
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(delivery, "draw_run", full)
+    told = (
+        f"kvae-train: error: output: the model {path} is there, but its figure {figure} could not be written: the disk "
+        f"is full. Free some space or choose another folder. Then kvae-train --resume {path} draws it.\n"
+    )
+    for flags in ([*small, "--output", str(path)], ["--resume", str(path)]):
+        assert main(flags) == 2
+        assert capsys.readouterr().err == told
+        assert sorted(one.name for one in tmp_path.iterdir()) == [".art.run", "art.keras"]
+    written = path.read_bytes()
+    monkeypatch.setattr(delivery, "draw_run", draw)
+    assert main(["--resume", str(path), "--epochs", "9"]) == 2
+    assert "Leave `epochs` out to draw it, and go on with training after that." in capsys.readouterr().err
+    assert main(["--resume", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert f"{path} was written, and its run cut off before all else was; that is made up for\n" in printed
+    assert printed.endswith(f"model {path}\nfigure {figure}\n") and path.read_bytes() == written
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["art.keras", "art.png"]
+    with Image.open(figure) as drawn:
+        assert drawn.format == "PNG"
+    assert main(["--resume", str(path)]) == 2 and "has already been trained" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_the_figure_is_drawn_says_what_is_there(small, tmp_path, capsys, monkeypatch):
+    def interrupting(*arguments, **options):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "art.keras"
+    monkeypatch.setattr("kvae.training.delivery.draw_run", interrupting)
+    assert main([*small, "--output", str(path)]) == 130
+    assert capsys.readouterr().err.endswith(
+        f" The model {path} is there; kvae-train --resume {path} draws its figure.\n"
+    )
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".art.run", "art.keras"]
+
+
+@pytest.mark.parametrize("place", ["/proc/nope", "{a file}", "{a file}/below"])
+def test_a_cache_that_cannot_be_written_is_said_and_the_cure(small, tmp_path, capsys, monkeypatch, place):
+    (tmp_path / "file").touch()
+    place = place.replace("{a file}", str(tmp_path / "file"))
+    monkeypatch.setenv("KVAE_CACHE", place)
+    assert main([*small, "--output", str(tmp_path / "art.keras")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"kvae-train: error: The cache folder {place} cannot be made (") and told.count("\n") == 1
+    assert told.endswith(" Set KVAE_CACHE to a folder you may write to.\n")
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("number", [13, 28, 30])
+def test_a_cache_whose_disk_takes_nothing_is_said_and_the_cure(small, tmp_path, capsys, monkeypatch, number):
+    def refused(*arguments, dir, **options):
+        raise OSError(number, os.strerror(number), str(dir / ".x.part"))
+
+    monkeypatch.setenv("KVAE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("kvae.files.atomic.tempfile.mkstemp", refused)
+    monkeypatch.setattr("kvae.training.run._begin", lambda *arguments, **options: None)
+    assert main([*small, "--output", str(tmp_path / "art.keras")]) == 2
+    assert capsys.readouterr().err == (
+        f"kvae-train: error: The cache folder {tmp_path / 'cache'} could not be written to ({os.strerror(number)}). "
+        "Set KVAE_CACHE to another folder, which you may write to and which has room.\n"
     )
 
 

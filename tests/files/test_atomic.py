@@ -59,8 +59,8 @@ def test_the_file_gets_the_usual_mode_rather_than_a_private_one(tmp_path):
 
 
 def test_only_old_leftovers_of_killed_writers_are_removed(tmp_path):
-    for name, age in ((".a.1.part", 10), (".b.2.part", 1000), ("c.part", 10)):
+    for name, age in ((".a.1234567_.part", 10), (".b.abcdefgh.part", 1000), ("c.part", 10), (".d.mine.part", 10)):
         (tmp_path / name).write_bytes(b"")
         os.utime(tmp_path / name, (age, age))
     remove_leftovers(tmp_path, older_than=500)
-    assert sorted(os.listdir(tmp_path)) == [".b.2.part", "c.part"]
+    assert sorted(os.listdir(tmp_path)) == [".b.abcdefgh.part", ".d.mine.part", "c.part"]

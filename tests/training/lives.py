@@ -3,7 +3,8 @@
     python lives.py FOLDER      reads orders, one JSON object a line, and forks a child for each
 
 An order says what to train, or which run to go on with, in which file the child notes its steps, and after how many of
-them it waits for its end, so that it is not over before somebody finds the time to kill it.
+them it waits for its end, so that it is not over before somebody finds the time to kill it; or after which step of its
+beginning or its delivery it dies by itself.
 """
 
 import json
@@ -41,12 +42,40 @@ def main() -> None:
         os._exit(0)
 
 
+def dies(when: str, count: int) -> None:
+    """The process dies as soon as what `when` names has been done for the `count`-th time."""
+    from kvae.training import checkpoint, delivery, folder
+
+    def mortal(owner, name):
+        real, calls = getattr(owner, name), [0]
+
+        def call(*arguments, **options):
+            result = real(*arguments, **options)
+            calls[0] += 1
+            if calls[0] == count:
+                os._exit(9)
+            return result
+
+        setattr(owner, name, call)
+
+    def removing(keeper, real=checkpoint.Keeper.delivered):
+        mortal(folder, "remove")
+        real(keeper)
+
+    delivery.draw_run = lambda path, **options: path.write_bytes(b"a figure")
+    if when == "removed":
+        checkpoint.Keeper.delivered = removing
+    elif when != "nothing":
+        owner = {"begin": folder.RunFolder, "deliver": folder.RunFolder}.get(when, delivery)
+        mortal(owner, when)
+
+
 def live(order: dict) -> None:
     """Train to the end, noting every step in the file `notes`, and at the end what the model is worth."""
     import keras
 
     from kvae.images.paintings import paint_many
-    from kvae.training.going_on import interrupted, run_of
+    from kvae.training.going_on import opened, run_of
     from kvae.training.listener import Listener
     from kvae.training.run import resumed, train
 
@@ -65,10 +94,12 @@ def live(order: dict) -> None:
             self.lived += 1
 
     listener = Noting()
+    if order.get("dies"):
+        dies(*order["dies"])
     pictures = paint_many(range(60), size=16, seed=3)[0]
     folder, settings, earlier = run_of(order["output"]), order["settings"], None
     if folder is not None:
-        earlier = interrupted(folder, lambda sentence: None)
+        earlier = opened(order["output"], lambda sentence: None)
         settings = {name: value for name, value in resumed(earlier, {}).items() if name != "data"}
     run = train(pictures, output=order["output"], listener=listener, resume=earlier, **settings)
     import hashlib

@@ -208,11 +208,16 @@ sys.stdin.read()
 
 
 def test_who_takes_a_run_removes_what_a_killed_delivery_left_of_its_model_and_of_no_other(tmp_path):
-    half = tmp_path / ".art.keras.8x1.part"
+    half = tmp_path / ".art.keras.8x1_3q9z.part"
     half.mkdir()
     (half / "art.keras").touch()
-    (tmp_path / ".art.png.3q.part").touch()
-    others = [tmp_path / ".art-2.keras.8x1.part", tmp_path / "art.keras.part", tmp_path / "art.json"]
+    (tmp_path / ".art.png.3q_abcde.part").touch()
+    others = [
+        tmp_path / ".art-2.keras.8x1_3q9z.part",
+        tmp_path / "art.keras.part",
+        tmp_path / "art.json",
+        tmp_path / ".art.notes.part",
+    ]
     for other in others:
         other.touch()
     folder = RunFolder.beside(tmp_path / "art.keras")

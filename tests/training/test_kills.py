@@ -14,6 +14,7 @@ import pytest
 import kvae
 from kvae.methods import choose
 from kvae.training.folder import RunFolder
+from kvae.training.going_on import interrupted_runs
 from kvae.weighting.registry import WEIGHTINGS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -65,8 +66,10 @@ class Lives:
         self._errors.seek(0)
         return self._errors.read()[-3000:]
 
-    def begin(self, output: Path, settings: dict, notes: Path, hold: int | None = None) -> int:
-        order = {"output": str(output), "settings": settings, "notes": str(notes), "hold": hold}
+    def begin(
+        self, output: Path, settings: dict, notes: Path, hold: int | None = None, dies: tuple[str, int] | None = None
+    ) -> int:
+        order = {"output": str(output), "settings": settings, "notes": str(notes), "hold": hold, "dies": dies}
         notes.touch()
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -150,6 +153,33 @@ def test_every_weighting_that_keeps_a_state_is_among_those_that_are_killed():
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_that_is_killed_three_times_ends_with_the_weights_of_one_that_was_not(lives, tmp_path, name):
     check(lives, tmp_path, {**SMALL, **RUNS[name]}, KILLS, seed=len(name))
+
+
+# what a run does before its first checkpoint and after its last step, in this order; at its end it removes two
+# checkpoints, its settings, its lock, and the note of the delivery
+DEATHS = [("begin", 1), ("deliver", 1), ("save", 1), ("draw_run", 1), *(("removed", number) for number in range(1, 6))]
+
+
+@pytest.mark.parametrize(("when", "count"), DEATHS)
+def test_a_run_that_dies_between_two_steps_of_its_delivery_is_finished_by_going_on(lives, tmp_path, when, count):
+    output, notes, models = tmp_path / "art.keras", tmp_path / "notes", ["art.keras", "art.png", "notes"]
+    settings = {**SMALL, "epochs": 1}
+    process = lives.begin(output, settings, notes, dies=(when, count))
+    until(lambda: gone(process), lives)
+    run = RunFolder.beside(output)
+    assert run.path.is_dir() and not any(isinstance(one, dict) for one in noted(notes)), lives.errors()
+    until(lambda: not run.taken(), lives)  # the lock goes with the last thread
+    written = output.read_bytes() if output.exists() else None
+    assert (written is None) == (when in ("begin", "deliver"))
+    assert [path.name for path, _ in interrupted_runs(tmp_path)] == ([] if count >= 5 else ["art.keras"])
+    process = lives.begin(output, settings, notes, dies=("nothing", 1))
+    until(lambda: gone(process), lives)
+    *steps, told = noted(notes)
+    assert isinstance(told, dict), lives.errors()
+    assert told["path"] == str(output) and told["history"]["step"] == [4]
+    assert sorted(one.name for one in tmp_path.iterdir()) == models
+    if written is not None:
+        assert output.read_bytes() == written and steps == [1, 2, 3, 4]
 
 
 @pytest.mark.slow

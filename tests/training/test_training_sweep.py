@@ -170,3 +170,16 @@ def test_a_sweep_that_cannot_be_is_refused_before_it_starts(tmp_path, weights, o
     (tmp_path / "folder").mkdir()
     with pytest.raises((ValueError, OSError), match=sentence):
         sweep("no such pictures", weights, output=tmp_path / output)
+
+
+def test_a_disk_that_is_full_for_the_page_is_said_and_that_the_models_are_there(pictures, tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kvae.training.sweep.draw_sweep", full)
+    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
+    with pytest.raises(
+        OSError, match=r"sweep\.html could not be written: the disk is full\. Free .* are there: .*-1\.keras"
+    ):
+        sweep(pictures, [1.0], output=tmp_path / "sweep.html", **SETTINGS)
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep-1.keras"]

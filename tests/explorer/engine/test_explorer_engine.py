@@ -338,11 +338,16 @@ def test_runs_that_were_cut_off_are_found_the_newest_first_and_those_that_go_on_
         if step:
             folder.write(step, b"{}", [np.ones(2)])
             os.utime(folder.file(step), (age, age))
+    early = RunFolder.beside(tmp_path / "early.keras")
+    early.path.mkdir()
+    early.begin(b"{}")
     alive = RunFolder.beside(tmp_path / "alive.keras")
     assert alive.take()
     try:
         (found,) = opened.ask(m.FindInterrupted(str(tmp_path)))
     finally:
         alive.release()
-    assert found == m.InterruptedRuns((str(tmp_path / "new.keras"), str(tmp_path / "old.keras")), (812, 7))
+    assert found == m.InterruptedRuns(
+        tuple(str(tmp_path / f"{name}.keras") for name in ("early", "new", "old")), (0, 812, 7)
+    )
     assert opened.ask(m.FindInterrupted(str(tmp_path / "nowhere"))) == [m.InterruptedRuns((), ())]

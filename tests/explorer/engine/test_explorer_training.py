@@ -103,7 +103,8 @@ def windows(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KVAE_CACHE", str(tmp_path_factory.mktemp("cache")))
         made = {
-            name: Window(tmp_path_factory.mktemp(name)) for name in ("whole", "gone", "bad", "early", "cut", "again")
+            name: Window(tmp_path_factory.mktemp(name))
+            for name in ("whole", "gone", "bad", "early", "cut", "again", "anew")
         }
     yield made.__getitem__
     for window in made.values():
@@ -266,6 +267,25 @@ def test_a_run_that_was_killed_goes_on_with_its_settings_and_shows_its_curves(wi
     again.pipe.send(Stop())
     assert again.until(Delivered).path == str(model)
     assert interrupted_runs(cut.models) == []
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew_with_its_settings(windows, pictures):
+    from kvae.settings import checked
+    from kvae.training.folder import RunFolder
+    from kvae.training.going_on import interrupted_runs, noted_settings
+
+    window = windows("anew")
+    run = RunFolder.beside(window.models / "art.keras")
+    assert run.take()
+    run.begin(noted_settings(checked({**SMALL, "data": pictures, "epochs": 1}), custom=False))
+    os.close(run._handle)  # as when its process dies
+    assert interrupted_runs(window.models) == [(run.model, 0)]
+    window.go_on(run.model)
+    settings = window.until(Resumed).settings
+    assert (settings["data"], settings["epochs"], tuple(settings["widths"])) == (pictures, 1, (8, 16))
+    assert window.until(Began).first_step == 0
+    assert window.until(Delivered).path == str(run.model)
+    assert sorted(one.name for one in window.models.iterdir()) == ["art.keras", "art.png"]
 
 
 def test_a_folder_that_is_not_there_fails_in_one_sentence(windows, tmp_path):
@@ -447,9 +467,9 @@ def test_snapshots_keep_the_last_two_weights_and_remove_what_a_killed_writer_lef
     model = SimpleNamespace(weights=[weight, weight])
     paths = [snapshots.write_weights(model, {"latents": [number]}) for number in range(4)]
     assert sorted(tmp_path.iterdir()) == paths[2:]
-    (tmp_path / ".art.keras.x.part").touch()
-    (tmp_path / ".art.keras.y.part").mkdir()
-    (tmp_path / ".art.keras.y.part" / "art.keras").touch()
+    (tmp_path / ".art.keras.x_234567.part").touch()
+    (tmp_path / ".art.keras.y_234567.part").mkdir()
+    (tmp_path / ".art.keras.y_234567.part" / "art.keras").touch()
     (tmp_path / "not ours.txt").touch()
     snapshots.remove()
     assert [path.name for path in tmp_path.iterdir()] == ["not ours.txt"]

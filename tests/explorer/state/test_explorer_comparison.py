@@ -2,6 +2,8 @@
 
 import csv
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +79,22 @@ def test_nothing_is_overwritten(tmp_path):
     paths = [comparison.write_new(tmp_path / "table.csv", bytes([i])) for i in range(3)]
     assert [path.name for path in paths] == ["table.csv", "table-2.csv", "table-3.csv"]
     assert [path.read_bytes() for path in paths] == [b"\0", b"\1", b"\2"]
+
+
+def test_a_new_file_is_written_through_no_link_and_leaves_nothing_when_the_disk_is_full(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").symlink_to(tmp_path / "nowhere")
+    assert comparison.write_new(tmp_path / "a.csv", b"1") == tmp_path / "a-2.csv"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a-2.csv", "a.csv"]
+
+    def full(path, mode):
+        path.touch()
+        return open("/dev/full", "wb")
+
+    if os.path.exists("/dev/full"):
+        monkeypatch.setattr(Path, "open", full)
+        with pytest.raises(OSError):
+            comparison.write_new(tmp_path / "b.csv", b"1")
+        assert not (tmp_path / "b.csv").exists()
 
 
 @pytest.mark.parametrize("width", [300, 700, 1366, 2732])

@@ -61,7 +61,7 @@ class _Map(_Page):
 class _Train(_Page):
     model_wanted = pyqtSignal(str)
     run_delivered = pyqtSignal(str)
-    interrupted = pyqtSignal(str, int)
+    interrupted = pyqtSignal(str, object)
     follows = True
 
     def start(self, settings):
@@ -383,10 +383,18 @@ def test_the_delivered_model_takes_the_place_of_the_snapshot_under_the_hand(wind
     assert window.status.text.startswith("art.keras") and window.page("explore").told == []
 
 
-def test_a_run_that_was_cut_off_can_go_on_at_the_press_of_a_button(window, fake_bridge, qtbot):
+@pytest.mark.parametrize(
+    ("step", "where"),
+    [
+        (1812, "after step 1,812. It can go on from there."),
+        (0, "before its first checkpoint. It can begin anew with its settings."),
+        (None, "before its figure was drawn. That can be made up for."),
+    ],
+)
+def test_a_run_that_was_cut_off_can_go_on_at_the_press_of_a_button(window, fake_bridge, qtbot, step, where):
     page = window.page("train")
-    page.interrupted.emit("/models/art-3.keras", 1812)
-    assert window.notice.text == "The training of art-3.keras was cut off after step 1,812. It can go on from there."
+    page.interrupted.emit("/models/art-3.keras", step)
+    assert window.notice.text == f"The training of art-3.keras was cut off {where}"
     qtbot.mouseClick(window.notice._action, Qt.MouseButton.LeftButton)
     assert page.last("go_on") == ("/models/art-3.keras",) and _shown(window) is page
 
