@@ -2,7 +2,8 @@
 
 A process of its own survives what no `except` does: a decoder that crashes, is killed for memory, or never returns.
 It is started as a plain interpreter rather than through `multiprocessing`, which would import the user's main
-script, and with it TensorFlow, into every worker; this way a worker is ready in 50 ms.
+script, and with it TensorFlow, into every worker; this way a worker is ready in 50 ms. Its path has no working
+directory: that may be a stranger's folder, whose modules are not to be run.
 
 Asked: one line for some files, a JSON list of paths. Answered: HEADER, then that many bytes of JSON, a list of
 [digest, reason, notes] in the same order, and of pixels, those of the usable pictures one after the other.
@@ -36,6 +37,26 @@ class Outcome(NamedTuple):
     reason: str | None
     notes: tuple[str, ...]
     pixels: bytes
+
+
+def command_of(program: str) -> list[str]:
+    """The command line of a plain interpreter that runs `program`, with this one's `sys.path` but for the working directory.
+
+    `PYTHONPATH` still counts, also where it names that directory.
+    """
+    # the package's own folder first: an editable install is found by a hook, which -S leaves out
+    home = os.path.abspath(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir))
+    wanted = any(_is_here(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    path = [home, *(os.path.abspath(entry) for entry in sys.path if entry and (wanted or not _is_here(entry)))]
+    # -I: no working directory, no variables; and -S: the path is handed over, so nothing has to be searched for again
+    return [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {path!r}; {program}"]
+
+
+def _is_here(folder: str) -> bool:
+    try:
+        return os.path.samefile(folder, os.curdir)
+    except OSError:  # no such folder, or the working directory was removed
+        return False
 
 
 def decode_file(path: str, size: int, crop: str) -> Outcome:
