@@ -98,16 +98,16 @@ def _why_unread(error: OSError) -> str:
 
 def main(size: int, crop: str) -> None:
     """Answer until stdin closes, which it also does when the parent is killed."""
-    answers = _private_stdout()
-    _limit()
+    answers = private_stdout()
+    limit()
     answers.write(READY)
     answers.flush()
     for line in sys.stdin.buffer:
         outcomes = []
         for path in json.loads(line):
-            _watch(MAX_SECONDS)
+            watch(MAX_SECONDS)
             outcomes.append(decode_file(path, size, crop))
-        _watch(0)
+        watch(0)
         said = [[outcome.digest.hex(), outcome.reason, outcome.notes] for outcome in outcomes]
         text = json.dumps(said).encode("ascii")
         pixels = b"".join(outcome.pixels for outcome in outcomes)
@@ -116,7 +116,7 @@ def main(size: int, crop: str) -> None:
         answers.flush()
 
 
-def _private_stdout() -> BinaryIO:
+def private_stdout() -> BinaryIO:
     """Keep the pipe for answers and send whatever a C library prints to nowhere."""
     pipe = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -125,7 +125,7 @@ def _private_stdout() -> BinaryIO:
     return os.fdopen(pipe, "wb", buffering=1 << 16)
 
 
-def _limit() -> None:
+def limit() -> None:
     """Leave Ctrl-C to the parent, and meet a decoder's hunger with MemoryError rather than with the kernel's killer."""
     import signal
     import warnings
@@ -140,7 +140,7 @@ def _limit() -> None:
         pass
 
 
-def _watch(seconds: int) -> None:
+def watch(seconds: int) -> None:
     """End this process by SIGALRM after `seconds`; a Python handler would wait for the C decoder to return."""
     import signal
 
