@@ -8,14 +8,15 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from explorer.messages import Compare, Compared, Originals
+from explorer.messages import Compare, Compared, Originals, Unread
 
 
 @dataclass(frozen=True)
 class Comparison:
     """`models` and `pictures` are paths; no pictures means `count` held-out ones of the first model's collection.
 
-    `originals` uint8 (count, height, width, channels) and `rows` by model path are the engine's answers so far.
+    `originals` uint8 (count, height, width, channels) and `rows` by model path are the engine's answers so far; `unread` is
+    one that waits for a person to agree.
     """
 
     models: tuple[str, ...] = ()
@@ -23,6 +24,7 @@ class Comparison:
     count: int = 8
     originals: np.ndarray | None = None
     rows: dict[str, Compared] = field(default_factory=dict)
+    unread: Unread | None = None
 
     def with_models(self, paths: Iterable[str]) -> "Comparison":
         """`paths` added at the end; one that is there already stays where it is."""
@@ -48,8 +50,10 @@ class Comparison:
         """What to ask of the engine."""
         return Compare(self.models, self.pictures, self.count)
 
-    def answered(self, content: Originals | Compared) -> "Comparison":
+    def answered(self, content: Originals | Compared | Unread) -> "Comparison":
         """With one more answer. Originals other than before make every row one of the past; failures are tried again."""
+        if isinstance(content, Unread):
+            return replace(self, originals=None, rows={}, unread=content)
         if isinstance(content, Compared):
             return replace(self, rows={**self.rows, content.path: content})
         same = self.originals is not None and np.array_equal(self.originals, content.images)

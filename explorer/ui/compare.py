@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from explorer.messages import Compared, Originals
+from explorer.messages import Compared, Originals, Unread
 from explorer.state import comparison as state
 from explorer.state.comparison import Comparison
 from explorer.ui import terms, theme
@@ -30,6 +30,7 @@ from explorer.ui.compare_table import ColumnStrip, CompareTable
 from explorer.ui.keyboard import Ring
 from explorer.ui.notice import Notice
 from explorer.ui.picture import SUFFIXES, dropped_files
+from explorer.ui.question import Question
 
 EMPTY = (
     "Train with two weights and compare them here.\n\n"
@@ -85,6 +86,8 @@ class ComparePage(QWidget):
 
     def _build(self) -> None:
         self.notice = Notice()
+        self.question = Question(self._preferences)
+        self.question.agreed.connect(self._ask_again)
         self.table = CompareTable()
         self.table.message = EMPTY
         self.area = _Area(self.table)
@@ -94,6 +97,7 @@ class ComparePage(QWidget):
         layout.setSpacing(theme.UNIT)
         layout.addWidget(self.notice)
         layout.addLayout(self._make_bar())
+        layout.addWidget(self.question)
         layout.addWidget(self.area, 1)
         self.table.moved.connect(lambda path, by: self._change(self.comparison.moved(path, by)))
         self.table.removed.connect(lambda path: self._change(self.comparison.without_model(path)))
@@ -237,15 +241,17 @@ class ComparePage(QWidget):
         self._stale = False
         self._answered = set()
         request = self._request = object()
+        self.comparison = replace(self.comparison, unread=None)
+        self._show()
         self._bridge.ask(
-            self.comparison.question(),
+            replace(self.comparison.question(), agreed=self._preferences.agreed),
             partial(self._on_answer, request),
             lane="compare",
             failed=partial(self._on_failed, request),
         )
 
     def _on_answer(self, request: object, content: object) -> None:
-        if request is self._request and isinstance(content, Originals | Compared):
+        if request is self._request and isinstance(content, Originals | Compared | Unread):
             self.comparison = self.comparison.answered(content)
             self._answered |= {content.path} if isinstance(content, Compared) else set()
             self._show()
@@ -258,6 +264,7 @@ class ComparePage(QWidget):
     def _show(self) -> None:
         self.strip.hide()
         self.table.show_comparison(self.comparison)
+        self.question.ask(self.comparison.unread if self.comparison.models else None)
         self.again.setVisible(bool(self.comparison.models))
         answered = any(not row.failure for row in self.comparison.rows.values())
         self.save_picture.setEnabled(answered)

@@ -32,6 +32,7 @@ _CAPTION = 22
 _LEAST = 84  # a row's label: three lines and its buttons
 _LINE = 17
 _BUTTON = 22
+WAITING = "waits for your answer above"
 _PATIENCE = 250  # milliseconds of pointing before a column is enlarged
 _WRAP = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 
@@ -95,7 +96,7 @@ class Drawing:
             height = self.layout.heights[number] / self.ratio
             room = QRectF(left, top, self.size.width() - left - theme.UNIT, height)
             if row is None:
-                texts.append(_Text(room, "reconstructing …", "quiet", wrap=True))
+                texts.append(_Text(room, WAITING if self.comparison.unread else "reconstructing …", "quiet", wrap=True))
             elif row.failure:
                 texts.append(_Text(room, row.failure, "error", wrap=True))
             else:

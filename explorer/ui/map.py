@@ -20,11 +20,12 @@ from PyQt6.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap
+from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap, Unread
 from explorer.state import mapping
 from explorer.ui import terms, theme
 from explorer.ui.keyboard import Ring
 from explorer.ui.map_panel import FOLDER_COLOURS, NEIGHBOURS, MapPanel
+from explorer.ui.question import Question
 from explorer.ui.scatter import ScatterView
 
 NO_MODEL = "No model is open yet. Open one, and its training pictures are laid out here, similar ones near each other."
@@ -71,6 +72,8 @@ class MapPage(QWidget):
         self.scatter = ScatterView()
         self.ring = Ring(self.scatter)
         self.panel = MapPanel()
+        self.question = Question(self._preferences)
+        self.question.agreed.connect(self.read)
         self.status = QLabel()
         self.status.setTextFormat(Qt.TextFormat.PlainText)
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -89,6 +92,7 @@ class MapPage(QWidget):
         layout.setContentsMargins(2 * theme.UNIT, theme.UNIT, 2 * theme.UNIT, theme.UNIT)
         layout.setSpacing(theme.UNIT)
         layout.addLayout(self._make_bar())
+        layout.addWidget(self.question)
         layout.addLayout(middle, 1)
         layout.addLayout(bottom)
         self.scatter.hovered.connect(self._show_picture)
@@ -164,6 +168,7 @@ class MapPage(QWidget):
 
     def _clear(self) -> None:
         self._stop()
+        self.question.ask(None)
         self._done, self._before = None, None
         self.pictures = mapping.Pictures(self._model.latent_dim if self._model else 0)
         self.thumbnails: list[np.ndarray] = []
@@ -192,7 +197,10 @@ class MapPage(QWidget):
         self.scatter.set_message(READING)
         self._show_reading()
         reading.ticket = self._bridge.ask(
-            ReadMap(), partial(self._on_answer, reading), lane="map", failed=partial(self._on_failed, reading)
+            ReadMap(agreed=self._preferences.agreed),
+            partial(self._on_answer, reading),
+            lane="map",
+            failed=partial(self._on_failed, reading),
         )
 
     def _stop(self) -> None:
@@ -220,7 +228,8 @@ class MapPage(QWidget):
             return
         self._reading = None
         self._show_reading()
-        self._say(sentence, error=True)
+        waits = self.question.isVisibleTo(self)
+        self._say("" if waits else sentence, error=True)
         self.scatter.set_message(sentence)
 
     def _on_answer(self, reading: _Reading, content: object) -> None:
@@ -228,6 +237,8 @@ class MapPage(QWidget):
             return
         if isinstance(content, Progress):
             self._show_progress(content.done, content.total)
+        elif isinstance(content, Unread):
+            self.question.ask(content)
         elif isinstance(content, MapPart):
             self.pictures.add(content)
             self.thumbnails.extend(content.thumbnails)

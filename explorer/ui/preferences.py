@@ -9,7 +9,10 @@ from typing import Any
 
 from PyQt6.QtCore import QByteArray, QSettings
 
+from explorer.messages import place_of
+
 _MOST_RECENT = 10
+_MOST_AGREED = 200
 _PATIENCE = 5.0  # seconds, for a disk that does not answer
 
 
@@ -60,6 +63,21 @@ class Preferences:
         path = str(Path(path).absolute())
         others = [other for other in self.get("recent", []) if other != path]
         self.set("recent", [path, *others][:_MOST_RECENT])
+
+    @property
+    def agreed(self) -> tuple[str, ...]:
+        """The folders and files whose pictures may be shown when a model's file names them, in full."""
+        return tuple(place for place in self.get("agreed", []) if isinstance(place, str))
+
+    def agree(self, data: str) -> None:
+        """The pictures in this folder or file may be shown from now on."""
+        place = place_of(data)
+        if place and place not in self.agreed:
+            self.set("agreed", [*self.agreed, place][-_MOST_AGREED:])
+
+    def revoke(self, place: str) -> None:
+        """Ask again before the pictures at `place` are shown."""
+        self.set("agreed", [other for other in self.agreed if other != place])
 
     def sync(self) -> None:
         """Wait until everything is on the disk."""

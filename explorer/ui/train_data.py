@@ -83,6 +83,7 @@ class DataField(Field):
     def _take(self, path: str) -> None:
         if path:
             self._preferences.set("train/data_folder", str(Path(path).parent))
+            self._preferences.agree(path)
             self.set_value(path)
 
     def _show(self) -> None:

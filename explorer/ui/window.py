@@ -183,6 +183,10 @@ class MainWindow(QMainWindow):
         sentence = f"The training of {Path(path).name} was cut off after step {step:,}. It can go on from there."
         self.notice.show_info(sentence, "Go on", partial(self._go_on, path))
 
+    def _agree_and_go_on(self, place: str, path: str) -> None:
+        self.preferences.agree(place)
+        self._go_on(path)
+
     def _go_on(self, path: str) -> None:
         self.page("train").go_on(path)
         self.show_page("train")
@@ -335,7 +339,11 @@ class MainWindow(QMainWindow):
                     self.bridge.open(message.path, same=True)
             case RunFailed():
                 self._on_ended(message.run)
-                self.notice.show_error(message.sentence)
+                if message.unread:
+                    go_on = partial(self._agree_and_go_on, message.unread, self.page("train").resumed_from(message.run))
+                    self.notice.show_info(f"{message.sentence} Read them?", "Read them", go_on)
+                else:
+                    self.notice.show_error(message.sentence)
 
     def _show_preparation(self, message: Working | Prepared | Began) -> None:
         if isinstance(message, Working):

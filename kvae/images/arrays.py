@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -248,7 +248,7 @@ def _hdf5(path: Path) -> Pictures:
 
 
 @contextlib.contextmanager
-def _reader(path: Path) -> Iterator[BinaryIO]:
+def _reader(path: Path) -> Iterator[IO[bytes]]:
     """The answers of a process of `hdf5_reader.py` that reads `path`."""
     program = f"from kvae.images.hdf5_reader import main; main({os.fspath(path)!a}, {BLOCK_BYTES})"
     if getattr(sys, "frozen", False):
@@ -265,7 +265,7 @@ def _reader(path: Path) -> Iterator[BinaryIO]:
         process.wait()
 
 
-def _told(path: Path, answers: BinaryIO) -> Any:
+def _told(path: Path, answers: IO[bytes]) -> Any:
     """The next line. Raises ValueError with what the process says of the file, or of its own end."""
     line = answers.readline(MOST_ANSWER)
     if not line.endswith(b"\n"):

@@ -113,6 +113,7 @@ class FakeBridge(QObject):
         self.opened: list[str] = []
         self.opened_as_same: list[str] = []
         self.refreshed: list[str] = []
+        self.agreed: tuple[str, ...] = ()  # of the newest run
         self.started = self.warmed = self.shut = 0
         self._pending: dict[int, tuple] = {}
         self._running: list[int] = []
@@ -142,7 +143,8 @@ class FakeBridge(QObject):
     def refresh(self, path: str) -> None:
         self.refreshed.append(str(path))
 
-    def start_run(self, settings: dict, output: str, resume: str = "") -> int:
+    def start_run(self, settings: dict, output: str, resume: str = "", agreed: tuple[str, ...] = ()) -> int:
+        self.agreed = agreed
         run = len(self.runs) + 1
         self.runs.append((run, dict(settings), output, resume))
         self._running.append(run)
