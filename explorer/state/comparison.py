@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from explorer.foreign import cell
 from explorer.messages import Compare, Compared, Originals, Unread
 
 
@@ -146,12 +147,13 @@ def table(comparison: Comparison) -> str:
     for path in comparison.models:
         row = comparison.rows.get(path)
         if row is None or row.failure:
-            writer.writerow((PurePath(path).stem, path, *[""] * 9, row.failure if row else "no answer yet"))
+            why = cell(row.failure) if row else "no answer yet"
+            writer.writerow((cell(PurePath(path).stem), cell(path), *[""] * 9, why))
             continue
         weight = ("", "") if row.autoencoder else (row.kl_weight, (row.kl_weight / 2) ** 0.5)
         rate = "" if row.rate is None else row.rate
         writer.writerow(
-            (row.name, path, row.autoencoder, *weight, row.distortion, rate)
+            (cell(row.name), cell(path), row.autoencoder, *weight, row.distortion, rate)
             + (row.psnr, row.active, row.latent_dim, len(row.images), "")
         )
     return text.getvalue()

@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from explorer.foreign import caption, line, plain
 from explorer.messages import Compared, Originals, Unread
 from explorer.state import comparison as state
 from explorer.state.comparison import Comparison
@@ -127,6 +128,7 @@ class ComparePage(QWidget):
         self.again.clicked.connect(self._ask_again)
         self.status = QLabel()
         self.status.setProperty("role", "quiet")
+        self.status.setTextFormat(Qt.TextFormat.PlainText)
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.save_picture, self.save_numbers = QPushButton("Save &picture …"), QPushButton("Save &numbers …")
@@ -172,9 +174,9 @@ class ComparePage(QWidget):
         for path in self._known:
             if path in self.comparison.models:
                 continue
-            action = self._menu.addAction(names[path].replace("&", "&&"), partial(self.add_model, path))
+            action = self._menu.addAction(caption(names[path]), partial(self.add_model, path))
             if action is not None:
-                action.setToolTip(path)
+                action.setToolTip(plain(path))
         self._menu.setToolTipsVisible(True)
         if not self._menu.isEmpty():
             self._menu.addSeparator()
@@ -301,8 +303,8 @@ class ComparePage(QWidget):
         except OSError as error:
             self.notice.show_error(f"{wanted} could not be written: {error.strerror or error}. Choose another folder.")
             return
-        self.status.setText(f"Saved as {written.name}")
-        self.status.setToolTip(str(written))
+        self.status.setText(line(f"Saved as {written.name}"))
+        self.status.setToolTip(plain(written))
 
     def _choose_png(self) -> None:
         self._choose_file("Save the picture", "comparison.png", "Picture (*.png)", self.export_png)

@@ -22,6 +22,7 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QToolButton, QToolTip, QWidget
 
+from explorer.foreign import line, plain
 from explorer.state import comparison as state
 from explorer.state.comparison import Comparison, Layout
 from explorer.ui import terms, theme
@@ -54,7 +55,7 @@ class Drawing:
 
     def __init__(self, comparison: Comparison, room: tuple[int, int], ratio: float, font: QFont):
         self.comparison, self.ratio, self.font = comparison, ratio, font
-        self.names = comparison.names()
+        self.names = {path: line(name, 120) for path, name in comparison.names().items()}
         self.rows = [comparison.rows.get(path) for path in comparison.models]
         originals = comparison.originals
         arrays = [originals, *(row.images if row is not None and not row.failure else None for row in self.rows)]
@@ -98,7 +99,7 @@ class Drawing:
             if row is None:
                 texts.append(_Text(room, WAITING if self.comparison.unread else "reconstructing …", "quiet", wrap=True))
             elif row.failure:
-                texts.append(_Text(room, row.failure, "error", wrap=True))
+                texts.append(_Text(room, line(row.failure), "error", wrap=True))
             else:
                 texts += self._numbers(number, left, top + height, metrics)
         return texts
@@ -224,7 +225,7 @@ class CompareTable(QWidget):
         self._restyle()
 
     def _row_buttons(self, path: str) -> tuple[QToolButton, ...]:
-        name, models = self._comparison.names()[path], self._comparison.models
+        name, models = plain(self._comparison.names()[path], 120), self._comparison.models
         actions: tuple[tuple[str, Callable[[], None], bool], ...] = (
             ("Move up", lambda: self.moved.emit(path, -1), path != models[0]),
             ("Move down", lambda: self.moved.emit(path, 1), path != models[-1]),
@@ -265,7 +266,7 @@ class CompareTable(QWidget):
 
     def event(self, event: QEvent | None) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(event.globalPos(), self.tip_at(QPointF(event.pos())), self)
+            QToolTip.showText(event.globalPos(), plain(self.tip_at(QPointF(event.pos()))), self)
             return True
         return super().event(event)
 

@@ -20,6 +20,7 @@ from PyQt6.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from explorer.foreign import line, plain
 from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap, Unread
 from explorer.state import mapping
 from explorer.ui import terms, theme
@@ -230,7 +231,7 @@ class MapPage(QWidget):
         self._show_reading()
         waits = self.question.isVisibleTo(self)
         self._say("" if waits else sentence, error=True)
-        self.scatter.set_message(sentence)
+        self.scatter.set_message(line(sentence))
 
     def _on_answer(self, reading: _Reading, content: object) -> None:
         if reading is not self._reading:  # stopped, or another model since
@@ -260,8 +261,8 @@ class MapPage(QWidget):
         self._say(f"{done} of {total} pictures")
 
     def _say(self, sentence: str, error: bool = False) -> None:
-        self.status.setText(sentence)
-        self.status.setToolTip(sentence)
+        self.status.setText(line(sentence))
+        self.status.setToolTip(plain(sentence))
         self.status.setProperty("role", "error" if error else "quiet")
         style = self.status.style()
         if style is not None:

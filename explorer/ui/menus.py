@@ -19,7 +19,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from explorer.state.foreign import caption
+from explorer.foreign import caption, plain
 from explorer.ui import theme
 from explorer.ui.rail import TOOLS
 
@@ -88,9 +88,9 @@ class Menus:
         menu.clear()
         paths = self._window.preferences.recent
         for path in paths:
-            action = menu.addAction(Path(path).name.replace("&", "&&"))
+            action = menu.addAction(caption(Path(path).name))
             assert action is not None
-            action.setToolTip(path)
+            action.setToolTip(plain(path))
             action.triggered.connect(partial(self._window.open, path))
         menu.setToolTipsVisible(True)
         menu.setEnabled(bool(paths))

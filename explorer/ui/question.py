@@ -3,8 +3,8 @@
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
+from explorer.foreign import line
 from explorer.messages import Unread
-from explorer.state.foreign import line
 from explorer.ui import theme
 from explorer.ui.preferences import Preferences
 

@@ -13,6 +13,7 @@ from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut, QS
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
+from explorer.foreign import line
 from explorer.messages import (
     Continue,
     Delivered,
@@ -310,7 +311,7 @@ class TrainPage(QWidget):
             self._touch()
 
     def _tell(self, sentence: str) -> None:
-        self.news.setText(sentence)
+        self.news.setText(line(sentence))
         self.news.setVisible(bool(sentence))
 
     def _touch(self) -> None:

@@ -11,6 +11,7 @@ from PyQt6.QtCore import QByteArray, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PyQt6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from explorer.foreign import line
 from explorer.messages import Began, Delivered, ModelInfo, Prepared, RunFailed, Snapshot, Working
 from explorer.state.following import Following
 from explorer.ui import theme
@@ -260,7 +261,7 @@ class MainWindow(QMainWindow):
             self.setWindowTitle(NAME)
             self._show_again()
             return
-        self.setWindowTitle(f"{'training' if training else Path(model.path).name} – {NAME}")
+        self.setWindowTitle(f"{'training' if training else line(Path(model.path).name, 80)} – {NAME}")
         self._watch.set_path("" if training else model.path)
         if by_hand:
             self.preferences.add_recent(by_hand)
