@@ -4,11 +4,13 @@ It may hold markup, codes that turn the direction of writing, lines and lengths 
 what it is; `plain` is the last gate before Qt where a widget guesses by itself whether its text is markup.
 """
 
+import re
 import unicodedata
 
 MOST = 400  # characters of one line
 _JOINERS = "\u200c\u200d\u2060"  # part of words and emoji in many languages; draw nothing by themselves
 _GAP = "\u2060"  # of no width, and no line is broken there
+_MARK = re.compile(r"(<|&(?=#|\w+;))")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -34,20 +36,17 @@ def line(text: object, most: int = MOST) -> str:
 def plain(text: object, most: int = MOST) -> str:
     """`text` as a tooltip, a menu or a label that guesses shows it literally; line ends stay, for texts of several lines.
 
-    Qt takes text for markup by its first `<` or `&`; followed by a gap of no width neither begins anything.
+    Qt takes text for markup by its first `<` or `&lt;`; with a gap of no width inside, neither begins anything.
     """
-    found = "\n".join(line(part, most) for part in str(text)[: 8 * most].split("\n")[:12])
-    for mark in "<&":
-        found = found.replace(mark, mark + _GAP).replace(mark + 2 * _GAP, mark + _GAP)
-    return found
+    return _MARK.sub(rf"\1{_GAP}", "\n".join(line(part, most) for part in str(text)[: 8 * most].split("\n")[:12]))
 
 
 def caption(text: object, most: int = 80) -> str:
     """`text` as the words of a menu entry or a button, in which a single `&` would underline the next letter."""
-    return line(text, most).replace("&", "&&")
+    return plain(line(text, most)).replace("&", "&&")
 
 
 def cell(text: object) -> str:
     """`text` as a cell of a CSV table that no program takes for a formula."""
-    found = str(text)
+    found = str(text).encode("utf-8", "replace").decode()  # a file's name may hold what is no text
     return f"'{found}" if found.startswith(_FORMULA) else found

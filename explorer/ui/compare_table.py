@@ -225,7 +225,7 @@ class CompareTable(QWidget):
         self._restyle()
 
     def _row_buttons(self, path: str) -> tuple[QToolButton, ...]:
-        name, models = plain(self._comparison.names()[path], 120), self._comparison.models
+        name, models = plain(line(self._comparison.names()[path], 120)), self._comparison.models
         actions: tuple[tuple[str, Callable[[], None], bool], ...] = (
             ("Move up", lambda: self.moved.emit(path, -1), path != models[0]),
             ("Move down", lambda: self.moved.emit(path, 1), path != models[-1]),

@@ -1,6 +1,7 @@
 """What the program remembers between two starts: a few values and the recent files, in Qt's own settings."""
 
 import json
+import os
 import queue
 import threading
 import weakref
@@ -56,7 +57,7 @@ class Preferences:
     @property
     def recent(self) -> list[str]:
         """The model files opened last, newest first; those that are gone are left out."""
-        return [path for path in self.get("recent", []) if isinstance(path, str) and Path(path).is_file()]
+        return [path for path in self.get("recent", []) if isinstance(path, str) and os.path.isfile(path)]
 
     def add_recent(self, path: str) -> None:
         """Put `path` first among the recent files."""

@@ -26,7 +26,7 @@ ENGINE = {"starting": "starting the engine", "ready": "engine ready", "lost": "e
 
 def in_words(message: Working) -> str:
     """What a run is preparing, for somebody who knows no machine learning."""
-    return WORKING.get(message.what, message.what)
+    return WORKING.get(message.what) or line(message.what, 80)
 
 
 def time_left(seconds: float | None) -> str:

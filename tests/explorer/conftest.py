@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtWidgets import QLabel
 
 from explorer import messages
 from explorer.messages import ModelInfo, SettingInfo
@@ -201,6 +202,17 @@ class FakeBridge(QObject):
 def fake_bridge(qapp) -> FakeBridge:
     """A bridge that leads nowhere and records what is asked of it."""
     return FakeBridge()
+
+
+@pytest.fixture
+def is_markup(qapp):
+    """Whether Qt takes a text for markup where it guesses, as in tooltips: then a label makes a document of it."""
+
+    def guessed(text: str) -> bool:
+        label = QLabel(text)
+        return any("TextControl" in child.metaObject().className() for child in label.findChildren(QObject))
+
+    return guessed
 
 
 # ---------------------------------------------------------------------- for the tests with a real engine
