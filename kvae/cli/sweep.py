@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json, quiet, output = (flags.pop(name) for name in ("json", "quiet", "output"))
 
     from kvae.cli.display import display, interrupted, soft_stop
+    from kvae.files.refusal import line
     from kvae.lean import hushed, lean_imports
 
     listener = display(as_json=as_json, quiet=quiet)
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"kvae-sweep: {interrupted(listener)}", file=sys.stderr)
         return 130
     except (ValueError, OSError, MemoryError) as error:
-        print(f"kvae-sweep: error: {error}", file=sys.stderr)
+        print(f"kvae-sweep: error: {line(error)}", file=sys.stderr)
         return 2
     _report(result, as_json=as_json, quiet=quiet)
     return 130 if result.stopped else 0

@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = {name: flags.pop(name, None) for name in ("output", "json", "quiet", "resume")}
 
     from kvae.cli.display import display, interrupted, soft_stop
+    from kvae.files.refusal import line
     from kvae.lean import hushed, lean_imports
 
     listener = display(as_json=options["json"], quiet=options["quiet"])
@@ -59,10 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             output = getattr(earlier, "output", OUTPUT) if options["output"] == OUTPUT else options["output"]
             run = train(flags.pop("data", "paintings"), output=output, listener=listener, resume=earlier, **flags)
     except KeyboardInterrupt as end:  # which may say how to go on
-        print(f"kvae-train: {' '.join([interrupted(listener), *map(str, end.args)])}", file=sys.stderr)
+        print(f"kvae-train: {line(' '.join([interrupted(listener), *map(str, end.args)]))}", file=sys.stderr)
         return 130
     except (ValueError, OSError, MemoryError) as error:
-        print(f"kvae-train: error: {error}", file=sys.stderr)
+        print(f"kvae-train: error: {line(error)}", file=sys.stderr)
         return 2
     _report(run, as_json=options["json"], quiet=options["quiet"])
     return 130 if run.stopped else 0
