@@ -26,7 +26,7 @@ class Question(QWidget):
         self.words.setWordWrap(True)
         self.words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.words.setToolTip(WHY)
-        self.button = QPushButton("Sho&w them", self)
+        self.button = QPushButton("Show &them", self)
         self.button.setToolTip("Remembered for this place; File, Pictures that may be shown, takes it back")
         self.button.clicked.connect(self._agree)
         layout = QHBoxLayout(self)
