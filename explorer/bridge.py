@@ -317,8 +317,11 @@ class Bridge(QObject):
 
     # ------------------------------------------------------------------ runs
 
-    def start_run(self, settings: dict, output: str, resume: str = "") -> int:
-        """Start training in a process of its own; the result is the run's number, from 1."""
+    def start_run(self, settings: dict, output: str, resume: str = "", agreed: tuple[str, ...] = ()) -> int:
+        """Start training in a process of its own; the result is the run's number, from 1.
+
+        A run that goes on reads the pictures that its file names only in one of the places `agreed`.
+        """
         run = next(self._run_numbers)
         child, self._spare = self._spare, None
         if child is None or not child.process.is_alive():
@@ -330,7 +333,7 @@ class Bridge(QObject):
             self._arrived.emit(None, RunFailed(run, str(error)))
             return run
         self._runs[run] = _Run(child)
-        child.send(Start(run, dict(settings), os.fspath(output), workspace, os.fspath(resume)))
+        child.send(Start(run, dict(settings), os.fspath(output), workspace, os.fspath(resume), agreed))
         return run
 
     def tell_run(self, run: int, content: Any) -> None:

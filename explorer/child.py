@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import queue
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -33,10 +34,21 @@ class Deaths:
         return len(self._times) >= MOST_DEATHS
 
 
+def _leave_working_directory_out() -> None:
+    """Have processes begun from here on find no modules in the working directory, which may be a stranger's folder.
+
+    `multiprocessing` starts them, and a process that cleans up after them, by `python -c`, which looks there first. What
+    they are handed is our own path, in which "" stands for it. `PYTHONPATH` counts as ever.
+    """
+    os.environ["PYTHONSAFEPATH"] = "1"
+    sys.path[:] = [entry for entry in sys.path if entry]
+
+
 class Child:
     """A process at the other end of a pipe. `arrived` is called in another thread, with None when the pipe closes."""
 
     def __init__(self, target: tuple[str, str], name: str, arrived: Callable[["Child", Any], None]) -> None:
+        _leave_working_directory_out()
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         entry = getattr(import_module(target[0]), target[1])

@@ -7,6 +7,7 @@ one replaces an older one that has not been begun, and answers to an older one a
 Nothing here imports more than NumPy: window and processes share this file and nothing else.
 """
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -191,11 +192,34 @@ class Encoded:
     note: str = ""  # what was done to the picture that its owner may want to know
 
 
+def place_of(data: Any) -> str:
+    """The folder or file that a model's card names as its `data`, in full; "" for the built-in paintings and for none.
+
+    Looks at no disk: a card may name what must not even be touched.
+    """
+    if not isinstance(data, str) or data in ("", "paintings"):
+        return ""
+    return os.path.abspath(os.path.expanduser(data))
+
+
 @dataclass(frozen=True, slots=True)
 class ReadMap:
-    """Encode the pictures the open model was trained on, at most `most`. Answers: `MapPart`s, then `MapDone`."""
+    """Encode the pictures the open model was trained on, at most `most`. Answers: `MapPart`s, then `MapDone`.
+
+    Nothing is read but in one of the places `agreed`; elsewhere `Unread` is the first answer, and the map that of the few
+    pictures in the model itself.
+    """
 
     most: int = 10_000
+    agreed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The pictures at `place`, on which the model called `name` was trained, were not read, as nobody has agreed to it."""
+
+    name: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +252,13 @@ class Compare:
     """Reconstruct the same pictures with several models. Answers: `Originals`, then a `Compared` for each model.
 
     `pictures` are files; none means `count` held-out pictures of the first model's collection. Each model sees the pictures at its own size.
+    Where that collection is in none of the places `agreed`, the one answer is `Unread`.
     """
 
     models: tuple[str, ...]
     pictures: tuple[str, ...] = ()
     count: int = 8
+    agreed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +361,7 @@ class Start:
     output: str
     workspace: str
     resume: str = ""  # a model to go on from, or one whose run was cut off; `settings` are those that change
+    agreed: tuple[str, ...] = ()  # the places from which a run that goes on may read the pictures that its card names
 
 
 @dataclass(frozen=True, slots=True)
@@ -494,7 +521,8 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class RunFailed:
-    """The run ended without a model; one sentence."""
+    """The run ended without a model; one sentence. `unread` where it was because nobody agreed to reading the pictures there."""
 
     run: int
     sentence: str
+    unread: str = ""

@@ -7,8 +7,8 @@ import numpy as np
 
 from explorer.engine.jobs import Job, NotWanted, sentence_of
 from explorer.engine.models import CHUNK, Loaded, Models
-from explorer.engine.pictures import crop_of, open_pictures, picture_for, with_channels
-from explorer.messages import Compare, Compared, ModelInfo, Originals, Progress
+from explorer.engine.pictures import NotAgreed, crop_of, open_pictures, picture_for, with_channels
+from explorer.messages import Compare, Compared, ModelInfo, Originals, Progress, Unread
 
 
 def compare(job: Job, models: Models) -> None:
@@ -19,7 +19,11 @@ def compare(job: Job, models: Models) -> None:
     pictures = _Pictures(job, request)
     first = next((one.info for one in (_opened(models, path) for path in request.models) if one is not None), None)
     if first is not None:
-        job.reply(Originals(pictures.at(first)))
+        try:
+            job.reply(Originals(pictures.at(first)))
+        except NotAgreed as error:
+            job.reply(Unread(error.name, error.place), last=True)
+            return
     for number, path in enumerate(request.models, start=1):
         job.reply(_row(job, models, path, pictures), last=number == len(request.models))
 
@@ -49,7 +53,9 @@ class _Pictures:
         try:
             if height != width:
                 raise ValueError(f"{info.name} has pictures that are not square.")
-            collection = open_pictures(source, height, self._tell)
+            collection = open_pictures(source, height, self._tell, self._request.agreed)
+        except NotAgreed:
+            raise
         except (OSError, ValueError) as error:
             raise ValueError(f"{error} Drop a few pictures to compare with.") from error
         if not self._names:

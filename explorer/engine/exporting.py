@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from explorer.engine.films import write_gif, write_mp4
+from explorer.foreign import cell
 from explorer.messages import Exported, ExportLatents, ExportMorph, ExportPicture
 
 DecodeFunction = Callable[[np.ndarray, float | None], np.ndarray]  # (n, latent), β → uint8 (n, h, w, c)
@@ -171,7 +172,7 @@ def _write_csv(path: Path, latents: np.ndarray, names: tuple[str, ...]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["name", *(f"z{dimension}" for dimension in range(latents.shape[1]))])
-        writer.writerows([name, *map(str, row)] for name, row in zip(names, latents, strict=True))
+        writer.writerows([cell(name), *map(str, row)] for name, row in zip(names, latents, strict=True))
 
 
 def _write_hdf5(path: Path, latents: np.ndarray, names: tuple[str, ...]) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 
 from explorer.engine.jobs import Job
 from explorer.engine.models import CHUNK, Loaded
-from explorer.engine.pictures import open_pictures, thumbnails_of
-from explorer.messages import MapDone, MapPart, Progress, ReadMap
+from explorer.engine.pictures import NotAgreed, open_pictures, thumbnails_of
+from explorer.messages import MapDone, MapPart, Progress, ReadMap, Unread
 
+NOT_AT_HAND = "The training pictures are not at hand, so these are the {} that the model keeps."
 PART = 4 * CHUNK  # pictures in one message
 
 
@@ -18,12 +19,16 @@ def read_map(job: Job, loaded: Loaded) -> None:
     info = loaded.info
     try:
         collection = open_pictures(
-            info, info.image_shape[0], lambda done, total, what: job.reply(Progress(done, total, what))
+            info, info.image_shape[0], lambda done, total, what: job.reply(Progress(done, total, what)), request.agreed
         )
         if collection.shape != info.image_shape:
             raise ValueError(f"{collection.name} has pictures of another shape than {info.name}.")
+    except NotAgreed as error:
+        job.reply(Unread(error.name, error.place))
+        _own_few(job, loaded, "", "The map shows the {} pictures that the model keeps.")
+        return
     except (OSError, ValueError) as error:
-        _own_few(job, loaded, str(error))
+        _own_few(job, loaded, str(error), f"{NOT_AT_HAND} ({error})")
         return
     note = ""
     if info.collection.get("manifest_hash") not in (None, collection.manifest_hash):
@@ -55,16 +60,15 @@ def _from_collection(job: Job, loaded: Loaded, collection: Any, rows: np.ndarray
     return np.concatenate(found)
 
 
-def _own_few(job: Job, loaded: Loaded, reason: str) -> None:
-    """The pictures whose latents and thumbnails the model itself keeps."""
+def _own_few(job: Job, loaded: Loaded, reason: str, note: str) -> None:
+    """The pictures whose latents and thumbnails the model itself keeps; `reason` is why there are no others."""
     info = loaded.info
     count = len(info.latents)
     if not count:
-        raise ValueError(f"{reason} The model keeps no pictures of its own, so there is nothing to lay out.")
+        raise ValueError(f"{reason} The model keeps no pictures of its own, so there is nothing to lay out.".strip())
     names = tuple(f"picture {number + 1}" for number in range(count))
     job.reply(MapPart(count, count, info.latents, info.thumbnails, names, ("",) * count))
-    note = f"The training pictures are not at hand, so these are the {count} that the model keeps. ({reason})"
-    _finish(job, info.latents, note)
+    _finish(job, info.latents, note.replace("{}", str(count), 1))
 
 
 def _finish(job: Job, latents: np.ndarray, note: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from explorer.messages import ModelInfo
+from explorer.messages import ModelInfo, place_of
 
 
 def picture_for(info: ModelInfo, picture: str | np.ndarray) -> tuple[np.ndarray, str]:
@@ -48,10 +48,19 @@ def crop_of(info: ModelInfo) -> str:
     return crop if crop in ("square", "pad", "stretch") else "square"
 
 
-def open_pictures(info: ModelInfo, size: int, progress: Any) -> Any:
+class NotAgreed(ValueError):
+    """Nobody has agreed that the pictures at `place` may be read."""
+
+    def __init__(self, name: str, place: str) -> None:
+        super().__init__(f"{name} names pictures in {place}, and nobody has agreed that they may be read.")
+        self.name, self.place = name, place
+
+
+def open_pictures(info: ModelInfo, size: int, progress: Any, agreed: tuple[str, ...]) -> Any:
     """The collection that the model was trained on, at `size` pixels; `progress(done, total, what)` while it is decoded.
 
     Raises:
+        NotAgreed: its place is none of those `agreed`; nothing was looked at.
         OSError, ValueError: it is not on this machine.
     """
     from kvae.images.collection import open_collection
@@ -59,7 +68,10 @@ def open_pictures(info: ModelInfo, size: int, progress: Any) -> Any:
     data = info.settings.get("data")
     if not isinstance(data, str) or not data:
         raise ValueError(f"{info.name} does not say which pictures it was trained on.")
-    return open_collection(data, size=size, crop=crop_of(info), seed=0, progress=progress)
+    place = place_of(data)
+    if place and place not in agreed:
+        raise NotAgreed(info.name, place)
+    return open_collection(place or data, size=size, crop=crop_of(info), seed=0, progress=progress)
 
 
 def thumbnails_of(images: np.ndarray, most: int = 64) -> np.ndarray:

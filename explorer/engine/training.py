@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from explorer.engine.wording import in_form_words
-from explorer.messages import Continue, Delivered, Pause, Resumed, RunFailed, SetWeight, Start, Stop
+from explorer.messages import Continue, Delivered, Pause, Resumed, RunFailed, SetWeight, Start, Stop, place_of
 
 NICENESS = 10  # below the engine's, so that the sliders stay smooth while both want the processor
 DELIVERY_SECONDS = 15.0  # a model that is being saved when the window goes is not given up
@@ -24,6 +24,10 @@ DELIVERY_SECONDS = 15.0  # a model that is being saved when the window goes is n
 
 class Stopped(Exception):
     """The window wants no model of a run that has not begun."""
+
+
+class _Unread(Exception):
+    """A run that goes on names pictures at this place, and nobody has agreed that they may be read."""
 
 
 class Orders:
@@ -115,6 +119,8 @@ def trainer_main(connection: Connection) -> None:
         last = _trained(start, orders, send)
     except Stopped:
         last = RunFailed(start.run, "The run was stopped before training began, so there is no model.")
+    except _Unread as error:
+        last = RunFailed(start.run, f"The training learns from the pictures in {error}, as its file says.", str(error))
     except Exception as error:
         last = RunFailed(start.run, sentence_of(error))
     orders.ended.set()
@@ -160,6 +166,9 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
         choose_device(settings.get("device", "auto"))  # before anything is computed
         earlier = opened(start.resume, teller.said)
         settings = resumed(earlier, settings)
+        place = place_of(settings.get("data"))
+        if place and place not in start.agreed:
+            raise _Unread(place)
         # lists of a model's card are Keras's own, which no pipe takes
         plain = {key: list(value) if isinstance(value, list) else value for key, value in settings.items()}
         send(Resumed(start.run, plain))

@@ -19,7 +19,7 @@ class Bookmark:
 def key_of(path: str) -> str:
     """The preference under which the bookmarks of the model at `path` are kept; one file has one, however it is spelt."""
     real = os.path.normcase(os.path.realpath(path))
-    return f"bookmarks/{hashlib.sha256(real.encode()).hexdigest()[:16]}"
+    return f"bookmarks/{hashlib.sha256(os.fsencode(real)).hexdigest()[:16]}"
 
 
 def added(bookmarks: tuple[Bookmark, ...], latents: tuple[float, ...], name: str = "") -> tuple[Bookmark, ...]:

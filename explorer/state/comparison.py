@@ -8,14 +8,16 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from explorer.messages import Compare, Compared, Originals
+from explorer.foreign import cell
+from explorer.messages import Compare, Compared, Originals, Unread
 
 
 @dataclass(frozen=True)
 class Comparison:
     """`models` and `pictures` are paths; no pictures means `count` held-out ones of the first model's collection.
 
-    `originals` uint8 (count, height, width, channels) and `rows` by model path are the engine's answers so far.
+    `originals` uint8 (count, height, width, channels) and `rows` by model path are the engine's answers so far; `unread` is
+    one that waits for a person to agree.
     """
 
     models: tuple[str, ...] = ()
@@ -23,6 +25,7 @@ class Comparison:
     count: int = 8
     originals: np.ndarray | None = None
     rows: dict[str, Compared] = field(default_factory=dict)
+    unread: Unread | None = None
 
     def with_models(self, paths: Iterable[str]) -> "Comparison":
         """`paths` added at the end; one that is there already stays where it is."""
@@ -48,8 +51,10 @@ class Comparison:
         """What to ask of the engine."""
         return Compare(self.models, self.pictures, self.count)
 
-    def answered(self, content: Originals | Compared) -> "Comparison":
+    def answered(self, content: Originals | Compared | Unread) -> "Comparison":
         """With one more answer. Originals other than before make every row one of the past; failures are tried again."""
+        if isinstance(content, Unread):
+            return replace(self, originals=None, rows={}, unread=content)
         if isinstance(content, Compared):
             return replace(self, rows={**self.rows, content.path: content})
         same = self.originals is not None and np.array_equal(self.originals, content.images)
@@ -142,12 +147,13 @@ def table(comparison: Comparison) -> str:
     for path in comparison.models:
         row = comparison.rows.get(path)
         if row is None or row.failure:
-            writer.writerow((PurePath(path).stem, path, *[""] * 9, row.failure if row else "no answer yet"))
+            why = cell(row.failure) if row else "no answer yet"
+            writer.writerow((cell(PurePath(path).stem), cell(path), *[""] * 9, why))
             continue
         weight = ("", "") if row.autoencoder else (row.kl_weight, (row.kl_weight / 2) ** 0.5)
         rate = "" if row.rate is None else row.rate
         writer.writerow(
-            (row.name, path, row.autoencoder, *weight, row.distortion, rate)
+            (cell(row.name), cell(path), row.autoencoder, *weight, row.distortion, rate)
             + (row.psnr, row.active, row.latent_dim, len(row.images), "")
         )
     return text.getvalue()

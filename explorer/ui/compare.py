@@ -22,7 +22,8 @@ from PyQt6.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from explorer.messages import Compared, Originals
+from explorer.foreign import caption, line, plain
+from explorer.messages import Compared, Originals, Unread
 from explorer.state import comparison as state
 from explorer.state.comparison import Comparison
 from explorer.ui import terms, theme
@@ -30,6 +31,7 @@ from explorer.ui.compare_table import ColumnStrip, CompareTable
 from explorer.ui.keyboard import Ring
 from explorer.ui.notice import Notice
 from explorer.ui.picture import SUFFIXES, dropped_files
+from explorer.ui.question import Question
 
 EMPTY = (
     "Train with two weights and compare them here.\n\n"
@@ -85,6 +87,8 @@ class ComparePage(QWidget):
 
     def _build(self) -> None:
         self.notice = Notice()
+        self.question = Question(self._preferences)
+        self.question.agreed.connect(self._ask_again)
         self.table = CompareTable()
         self.table.message = EMPTY
         self.area = _Area(self.table)
@@ -94,6 +98,7 @@ class ComparePage(QWidget):
         layout.setSpacing(theme.UNIT)
         layout.addWidget(self.notice)
         layout.addLayout(self._make_bar())
+        layout.addWidget(self.question)
         layout.addWidget(self.area, 1)
         self.table.moved.connect(lambda path, by: self._change(self.comparison.moved(path, by)))
         self.table.removed.connect(lambda path: self._change(self.comparison.without_model(path)))
@@ -123,6 +128,7 @@ class ComparePage(QWidget):
         self.again.clicked.connect(self._ask_again)
         self.status = QLabel()
         self.status.setProperty("role", "quiet")
+        self.status.setTextFormat(Qt.TextFormat.PlainText)
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.save_picture, self.save_numbers = QPushButton("Save &picture …"), QPushButton("Save &numbers …")
@@ -168,9 +174,9 @@ class ComparePage(QWidget):
         for path in self._known:
             if path in self.comparison.models:
                 continue
-            action = self._menu.addAction(names[path].replace("&", "&&"), partial(self.add_model, path))
+            action = self._menu.addAction(caption(names[path]), partial(self.add_model, path))
             if action is not None:
-                action.setToolTip(path)
+                action.setToolTip(plain(path))
         self._menu.setToolTipsVisible(True)
         if not self._menu.isEmpty():
             self._menu.addSeparator()
@@ -237,15 +243,17 @@ class ComparePage(QWidget):
         self._stale = False
         self._answered = set()
         request = self._request = object()
+        self.comparison = replace(self.comparison, unread=None)
+        self._show()
         self._bridge.ask(
-            self.comparison.question(),
+            replace(self.comparison.question(), agreed=self._preferences.agreed),
             partial(self._on_answer, request),
             lane="compare",
             failed=partial(self._on_failed, request),
         )
 
     def _on_answer(self, request: object, content: object) -> None:
-        if request is self._request and isinstance(content, Originals | Compared):
+        if request is self._request and isinstance(content, Originals | Compared | Unread):
             self.comparison = self.comparison.answered(content)
             self._answered |= {content.path} if isinstance(content, Compared) else set()
             self._show()
@@ -258,6 +266,7 @@ class ComparePage(QWidget):
     def _show(self) -> None:
         self.strip.hide()
         self.table.show_comparison(self.comparison)
+        self.question.ask(self.comparison.unread if self.comparison.models else None)
         self.again.setVisible(bool(self.comparison.models))
         answered = any(not row.failure for row in self.comparison.rows.values())
         self.save_picture.setEnabled(answered)
@@ -294,8 +303,8 @@ class ComparePage(QWidget):
         except OSError as error:
             self.notice.show_error(f"{wanted} could not be written: {error.strerror or error}. Choose another folder.")
             return
-        self.status.setText(f"Saved as {written.name}")
-        self.status.setToolTip(str(written))
+        self.status.setText(line(f"Saved as {written.name}"))
+        self.status.setToolTip(plain(written))
 
     def _choose_png(self) -> None:
         self._choose_file("Save the picture", "comparison.png", "Picture (*.png)", self.export_png)

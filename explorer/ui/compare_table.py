@@ -22,6 +22,7 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QToolButton, QToolTip, QWidget
 
+from explorer.foreign import line, plain
 from explorer.state import comparison as state
 from explorer.state.comparison import Comparison, Layout
 from explorer.ui import terms, theme
@@ -32,6 +33,7 @@ _CAPTION = 22
 _LEAST = 84  # a row's label: three lines and its buttons
 _LINE = 17
 _BUTTON = 22
+WAITING = "waits for your answer above"
 _PATIENCE = 250  # milliseconds of pointing before a column is enlarged
 _WRAP = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 
@@ -53,7 +55,7 @@ class Drawing:
 
     def __init__(self, comparison: Comparison, room: tuple[int, int], ratio: float, font: QFont):
         self.comparison, self.ratio, self.font = comparison, ratio, font
-        self.names = comparison.names()
+        self.names = {path: line(name, 120) for path, name in comparison.names().items()}
         self.rows = [comparison.rows.get(path) for path in comparison.models]
         originals = comparison.originals
         arrays = [originals, *(row.images if row is not None and not row.failure else None for row in self.rows)]
@@ -95,9 +97,9 @@ class Drawing:
             height = self.layout.heights[number] / self.ratio
             room = QRectF(left, top, self.size.width() - left - theme.UNIT, height)
             if row is None:
-                texts.append(_Text(room, "reconstructing …", "quiet", wrap=True))
+                texts.append(_Text(room, WAITING if self.comparison.unread else "reconstructing …", "quiet", wrap=True))
             elif row.failure:
-                texts.append(_Text(room, row.failure, "error", wrap=True))
+                texts.append(_Text(room, line(row.failure), "error", wrap=True))
             else:
                 texts += self._numbers(number, left, top + height, metrics)
         return texts
@@ -223,7 +225,7 @@ class CompareTable(QWidget):
         self._restyle()
 
     def _row_buttons(self, path: str) -> tuple[QToolButton, ...]:
-        name, models = self._comparison.names()[path], self._comparison.models
+        name, models = plain(line(self._comparison.names()[path], 120)), self._comparison.models
         actions: tuple[tuple[str, Callable[[], None], bool], ...] = (
             ("Move up", lambda: self.moved.emit(path, -1), path != models[0]),
             ("Move down", lambda: self.moved.emit(path, 1), path != models[-1]),
@@ -264,7 +266,7 @@ class CompareTable(QWidget):
 
     def event(self, event: QEvent | None) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(event.globalPos(), self.tip_at(QPointF(event.pos())), self)
+            QToolTip.showText(event.globalPos(), plain(self.tip_at(QPointF(event.pos()))), self)
             return True
         return super().event(event)
 

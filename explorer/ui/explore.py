@@ -8,6 +8,7 @@ from PyQt6.QtGui import QKeyEvent, QKeySequence, QShowEvent
 from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 from superqt.utils import QSignalThrottler
 
+from explorer.foreign import plain
 from explorer.messages import Decode, Decoded, Encode, Encoded, ModelInfo
 from explorer.state.bookmarks import Bookmark
 from explorer.state.latent import Axis, LatentState, axes_of, centre_of, stand_in, starting_point, unit_of
@@ -353,7 +354,9 @@ class ExplorePage(QWidget):
             ("redo", stack.canRedo(), stack.redoText(), "Ctrl+Shift+Z"),
         ):
             self._acts[name].setEnabled(can)
-            self._acts[name].setToolTip(f"{name.capitalize()}{': ' + text if text else ''} ({keys})")
+            self._acts[name].setToolTip(
+                f"{name.capitalize()}{': ' + plain(text.replace('&&', '&')) if text else ''} ({keys})"
+            )
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)

@@ -7,6 +7,7 @@ from PyQt6.QtCore import QSize, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QInputDialog, QMenu, QToolButton, QWidget
 
+from explorer.foreign import caption
 from explorer.state.bookmarks import Bookmark, added, from_plain, key_of, removed, renamed, to_plain
 from explorer.ui.explore_controls import IconButton
 from explorer.ui.preferences import Preferences
@@ -94,7 +95,7 @@ class BookmarkKeeper(QWidget):
             self.menu.addMenu(below)
 
     def _entry(self, menu: QMenu, text: str, act: Callable[[bool], None] | None = None) -> QAction:
-        entry = QAction(text.replace("&", "&&"), menu)
+        entry = QAction(caption(text), menu)
         if act is not None:
             entry.triggered.connect(act)
         menu.addAction(entry)

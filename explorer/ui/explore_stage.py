@@ -5,6 +5,7 @@ from PyQt6.QtCore import QEvent, QObject, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from explorer.foreign import line
 from explorer.ui import theme
 from explorer.ui.explore_controls import IconButton
 from explorer.ui.picture import PictureView
@@ -80,6 +81,7 @@ class Stage(QWidget):
         self.picture.setAccessibleName("The picture at this point")
         self.line = QLabel(self)
         self.line.setProperty("role", "quiet")
+        self.line.setTextFormat(Qt.TextFormat.PlainText)
         self.line.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.line.setWordWrap(True)
         self.line.setMinimumHeight(self.line.fontMetrics().height())
@@ -100,7 +102,7 @@ class Stage(QWidget):
 
     def say(self, sentence: str) -> None:
         """One line under the picture; "" is silence."""
-        self.line.setText(sentence)
+        self.line.setText(line(sentence))
 
     def set_smooth(self, smooth: bool) -> None:
         """Show the picture softly, or in its pixels."""

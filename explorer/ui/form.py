@@ -7,6 +7,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QFormLayout, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
+from explorer.foreign import line
 from explorer.messages import SettingInfo
 from explorer.ui import terms, theme
 from explorer.ui.keyboard import follow
@@ -215,7 +216,7 @@ class SettingsForm(QWidget):
 
     def complain(self, sentence: str) -> None:
         """Say what stands against starting; the line stays until something is changed."""
-        self.complaint.setText(sentence)
+        self.complaint.setText(line(sentence))
         self.complaint.show()
 
     def set_busy(self, why: str) -> None:

@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from explorer.foreign import caption
 from explorer.messages import Decode, ExportLatents, ExportMorph, ExportPicture, ModelInfo
 from explorer.state.bookmarks import Bookmark
 from explorer.state.paths import frame_count
@@ -209,7 +210,7 @@ class MakePage(QWidget):
     def _fill_menu(self) -> None:
         self._menu.clear()
         for bookmark in self._bookmarks:
-            text = bookmark.name.replace("&", "&&")
+            text = caption(bookmark.name)
             self._menu.addAction(text, lambda chosen=bookmark: self.strip.add(_keyframe(chosen)))
         self.bookmarks_button.setEnabled(bool(self._bookmarks))
 

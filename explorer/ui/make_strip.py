@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import (
     QStyleOptionViewItem,
 )
 
+from explorer.foreign import line, plain
 from explorer.ui import theme
 from explorer.ui.picture import to_qimage
 
@@ -139,7 +140,7 @@ class KeyframeStrip(QListWidget):
         """Another name for the same picture; no signal."""
         row = self._row_of(keyframe)
         self._item(row).setData(_KEYFRAME, Keyframe(name, keyframe.latents))
-        self._item(row).setText(name)
+        self._item(row).setText(line(name, 120))
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         before = [id(keyframe) for keyframe in self.keyframes()]
@@ -166,10 +167,10 @@ class KeyframeStrip(QListWidget):
                 super().keyPressEvent(event)
 
     def _insert(self, row: int, keyframe: Keyframe, icon: QIcon) -> None:
-        item = QListWidgetItem(icon, keyframe.name)
+        item = QListWidgetItem(icon, line(keyframe.name, 120))
         item.setData(_KEYFRAME, keyframe)
         item.setSizeHint(ITEM)
-        item.setToolTip(keyframe.name)
+        item.setToolTip(plain(keyframe.name))
         item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsDropEnabled)  # dropped between two, never onto one
         self.insertItem(row, item)
 

@@ -20,11 +20,13 @@ from PyQt6.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap
+from explorer.foreign import line, plain
+from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap, Unread
 from explorer.state import mapping
 from explorer.ui import terms, theme
 from explorer.ui.keyboard import Ring
 from explorer.ui.map_panel import FOLDER_COLOURS, NEIGHBOURS, MapPanel
+from explorer.ui.question import Question
 from explorer.ui.scatter import ScatterView
 
 NO_MODEL = "No model is open yet. Open one, and its training pictures are laid out here, similar ones near each other."
@@ -71,6 +73,8 @@ class MapPage(QWidget):
         self.scatter = ScatterView()
         self.ring = Ring(self.scatter)
         self.panel = MapPanel()
+        self.question = Question(self._preferences)
+        self.question.agreed.connect(self.read)
         self.status = QLabel()
         self.status.setTextFormat(Qt.TextFormat.PlainText)
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -89,6 +93,7 @@ class MapPage(QWidget):
         layout.setContentsMargins(2 * theme.UNIT, theme.UNIT, 2 * theme.UNIT, theme.UNIT)
         layout.setSpacing(theme.UNIT)
         layout.addLayout(self._make_bar())
+        layout.addWidget(self.question)
         layout.addLayout(middle, 1)
         layout.addLayout(bottom)
         self.scatter.hovered.connect(self._show_picture)
@@ -164,6 +169,7 @@ class MapPage(QWidget):
 
     def _clear(self) -> None:
         self._stop()
+        self.question.ask(None)
         self._done, self._before = None, None
         self.pictures = mapping.Pictures(self._model.latent_dim if self._model else 0)
         self.thumbnails: list[np.ndarray] = []
@@ -192,7 +198,10 @@ class MapPage(QWidget):
         self.scatter.set_message(READING)
         self._show_reading()
         reading.ticket = self._bridge.ask(
-            ReadMap(), partial(self._on_answer, reading), lane="map", failed=partial(self._on_failed, reading)
+            ReadMap(agreed=self._preferences.agreed),
+            partial(self._on_answer, reading),
+            lane="map",
+            failed=partial(self._on_failed, reading),
         )
 
     def _stop(self) -> None:
@@ -220,14 +229,17 @@ class MapPage(QWidget):
             return
         self._reading = None
         self._show_reading()
-        self._say(sentence, error=True)
-        self.scatter.set_message(sentence)
+        waits = self.question.isVisibleTo(self)
+        self._say("" if waits else sentence, error=True)
+        self.scatter.set_message(line(sentence))
 
     def _on_answer(self, reading: _Reading, content: object) -> None:
         if reading is not self._reading:  # stopped, or another model since
             return
         if isinstance(content, Progress):
             self._show_progress(content.done, content.total)
+        elif isinstance(content, Unread):
+            self.question.ask(content)
         elif isinstance(content, MapPart):
             self.pictures.add(content)
             self.thumbnails.extend(content.thumbnails)
@@ -249,8 +261,8 @@ class MapPage(QWidget):
         self._say(f"{done} of {total} pictures")
 
     def _say(self, sentence: str, error: bool = False) -> None:
-        self.status.setText(sentence)
-        self.status.setToolTip(sentence)
+        self.status.setText(line(sentence))
+        self.status.setToolTip(plain(sentence))
         self.status.setProperty("role", "error" if error else "quiet")
         style = self.status.style()
         if style is not None:

@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from explorer.foreign import caption, line, plain
 from explorer.state import mapping
 from explorer.ui import terms, theme
 from explorer.ui.picture import PictureView, to_qimage
@@ -68,10 +69,10 @@ class MapPanel(QWidget):
     def show_picture(self, thumbnail: np.ndarray | None, name: str = "", folder: str = "") -> None:
         """The picture under the cursor, or the chosen one."""
         self.picture.set_image(thumbnail)
-        self.name.setText(name)
-        self.name.setToolTip(name)
-        self.folder.setText("" if thumbnail is None else mapping.short_folder(folder))
-        self.folder.setToolTip(folder)
+        self.name.setText(line(name, 120))
+        self.name.setToolTip(plain(name))
+        self.folder.setText("" if thumbnail is None else line(mapping.short_folder(folder), 120))
+        self.folder.setToolTip(plain(folder))
 
     # ------------------------------------------------------------------ neighbours
 
@@ -115,8 +116,8 @@ class MapPanel(QWidget):
             if number < len(indices):
                 thumbnail, name = pictures[number]
                 button.setIcon(QIcon(QPixmap.fromImage(to_qimage(thumbnail))))
-                button.setToolTip(name)
-                button.setAccessibleName(name)
+                button.setToolTip(plain(name))
+                button.setAccessibleName(line(name))
 
     # ------------------------------------------------------------------ folders
 
@@ -156,7 +157,9 @@ class MapPanel(QWidget):
                 old.deleteLater()
         self.folder_buttons = []
         for name in names:
-            button = self._row(mapping.short_folder(name), f"{name or 'no folder'}\nClick: only these pictures")
+            button = self._row(
+                mapping.short_folder(name), f"{plain(line(name or 'no folder'))}\nClick: only these pictures"
+            )
             button.setCheckable(True)
             button.setChecked(name in chosen)
             button.toggled.connect(lambda _: self.folders_changed.emit())
@@ -165,8 +168,8 @@ class MapPanel(QWidget):
         self._restyle()
 
     def _row(self, text: str, tip: str) -> QPushButton:
-        short = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, _WIDTH - 6 * theme.UNIT)
-        button = QPushButton(" " + short.replace("&", "&&"))
+        short = self.fontMetrics().elidedText(line(text), Qt.TextElideMode.ElideMiddle, _WIDTH - 6 * theme.UNIT)
+        button = QPushButton(" " + caption(short))
         button.setProperty("flat", True)
         button.setToolTip(tip)
         self._list.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)

@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from explorer.foreign import caption, plain
 from explorer.ui import theme
 from explorer.ui.rail import TOOLS
 
@@ -75,6 +76,11 @@ class Menus:
         menu.addSeparator()
         self._add(menu, "Train on a &folder of pictures…", "Ctrl+Shift+O", window.browse_folder)
         self._add(menu, "Train on the sample &paintings", "", lambda: window.train_on("paintings"))
+        shown = menu.addMenu("Pictures that may be &shown")
+        assert shown is not None
+        shown.aboutToShow.connect(lambda: self._fill_agreed(shown))
+        self._fill_agreed(shown)
+        menu.aboutToShow.connect(lambda: shown.setEnabled(bool(window.preferences.agreed)))
         menu.addSeparator()
         self._add(menu, "&Quit", "Ctrl+Q", window.close).setMenuRole(QAction.MenuRole.QuitRole)
 
@@ -82,12 +88,28 @@ class Menus:
         menu.clear()
         paths = self._window.preferences.recent
         for path in paths:
-            action = menu.addAction(Path(path).name.replace("&", "&&"))
+            action = menu.addAction(caption(Path(path).name))
             assert action is not None
-            action.setToolTip(path)
+            action.setToolTip(plain(path))
             action.triggered.connect(partial(self._window.open, path))
         menu.setToolTipsVisible(True)
         menu.setEnabled(bool(paths))
+
+    def _fill_agreed(self, menu: QMenu) -> None:
+        """The places whose pictures a model's file may have shown; taking the tick away takes that back."""
+        menu.clear()
+        preferences = self._window.preferences
+        for place in preferences.agreed:
+            action = menu.addAction(caption(place))
+            assert action is not None
+            action.setCheckable(True)
+            action.setChecked(True)
+            action.setToolTip("Untick it to be asked again")
+            action.triggered.connect(
+                lambda ticked, place=place: preferences.agree(place) if ticked else preferences.revoke(place)
+            )
+        menu.setToolTipsVisible(True)
+        menu.setEnabled(bool(preferences.agreed))
 
     def fill_edit(self, page: QWidget) -> None:
         """Undo and redo of the Explore page, and what else can be done there."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
+from explorer.foreign import line
 from explorer.ui import theme
 
 _MOST = 20  # unread lines kept
@@ -58,11 +59,11 @@ class Notice(QWidget):
 
     def show_error(self, sentence: str) -> None:
         """Say what went wrong; stays until dismissed."""
-        self._add(_Line(sentence, True, since=time.monotonic()))
+        self._add(_Line(line(sentence), True, since=time.monotonic()))
 
     def show_info(self, sentence: str, action_label: str = "", action: Callable[[], None] | None = None) -> None:
         """Say something worth knowing, with a button that does `action` where one is given."""
-        self._add(_Line(sentence, False, action_label, action, time.monotonic()))
+        self._add(_Line(line(sentence), False, action_label, action, time.monotonic()))
 
     def dismiss(self) -> None:
         """The line was read."""
@@ -73,13 +74,13 @@ class Notice(QWidget):
     def move_on(self) -> None:
         """Somebody turned to something else: what was worth knowing and has been there for a while goes. Errors stay."""
         now = time.monotonic()
-        self._lines = [line for line in self._lines if line.is_error or now - line.since < _READ]
+        self._lines = [one for one in self._lines if one.is_error or now - one.since < _READ]
         self._show()
 
-    def _add(self, line: _Line) -> None:
+    def _add(self, newest: _Line) -> None:
         # the same sentence twice is one thing to read
-        kept = [other for other in self._lines if other.sentence != line.sentence]
-        self._lines = [*kept, line][-_MOST:]
+        kept = [other for other in self._lines if other.sentence != newest.sentence]
+        self._lines = [*kept, newest][-_MOST:]
         self._show()
 
     def _act(self) -> None:
@@ -92,15 +93,15 @@ class Notice(QWidget):
         if not self._lines:
             self.hide()
             return
-        line = self._lines[-1]
+        newest = self._lines[-1]
         colours = theme.palette()
-        tone = colours.error if line.is_error else colours.accent
+        tone = colours.error if newest.is_error else colours.accent
         ground = theme.mixed(colours.background, tone, 0.12)
         self.setStyleSheet(f"#notice {{ background: {ground}; border-left: 3px solid {tone}; }}")
-        name = "ph.warning-circle" if line.is_error else "ph.info"
+        name = "ph.warning-circle" if newest.is_error else "ph.info"
         self._icon.setPixmap(theme.icon(name, tone).pixmap(theme.ICON))
-        self._text.setText(line.sentence)
-        self._action.setText(line.action_label)
-        self._action.setVisible(line.action is not None)
+        self._text.setText(newest.sentence)
+        self._action.setText(newest.action_label)
+        self._action.setVisible(newest.action is not None)
         self._dismiss.setIcon(theme.icon("ph.x"))
         self.setVisible(True)

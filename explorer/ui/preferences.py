@@ -1,6 +1,7 @@
 """What the program remembers between two starts: a few values and the recent files, in Qt's own settings."""
 
 import json
+import os
 import queue
 import threading
 import weakref
@@ -9,7 +10,10 @@ from typing import Any
 
 from PyQt6.QtCore import QByteArray, QSettings
 
+from explorer.messages import place_of
+
 _MOST_RECENT = 10
+_MOST_AGREED = 200
 _PATIENCE = 5.0  # seconds, for a disk that does not answer
 
 
@@ -53,13 +57,28 @@ class Preferences:
     @property
     def recent(self) -> list[str]:
         """The model files opened last, newest first; those that are gone are left out."""
-        return [path for path in self.get("recent", []) if isinstance(path, str) and Path(path).is_file()]
+        return [path for path in self.get("recent", []) if isinstance(path, str) and os.path.isfile(path)]
 
     def add_recent(self, path: str) -> None:
         """Put `path` first among the recent files."""
         path = str(Path(path).absolute())
         others = [other for other in self.get("recent", []) if other != path]
         self.set("recent", [path, *others][:_MOST_RECENT])
+
+    @property
+    def agreed(self) -> tuple[str, ...]:
+        """The folders and files whose pictures may be shown when a model's file names them, in full."""
+        return tuple(place for place in self.get("agreed", []) if isinstance(place, str))
+
+    def agree(self, data: str) -> None:
+        """The pictures in this folder or file may be shown from now on."""
+        place = place_of(data)
+        if place and place not in self.agreed:
+            self.set("agreed", [*self.agreed, place][-_MOST_AGREED:])
+
+    def revoke(self, place: str) -> None:
+        """Ask again before the pictures at `place` are shown."""
+        self.set("agreed", [other for other in self.agreed if other != place])
 
     def sync(self) -> None:
         """Wait until everything is on the disk."""

@@ -18,6 +18,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from explorer.foreign import plain
 from explorer.state.runs import RunCurves
 from explorer.ui import terms, theme
 from explorer.ui.train_words import NONE, STATES, duration, fixed, measured, number, weight_of
@@ -197,7 +198,7 @@ class RunsPanel(QWidget):
         role = self.palette().ColorRole.PlaceholderText if faint else self.palette().ColorRole.Text
         item.setForeground(self.palette().color(role))
         run = self._runs[row]
-        item.setToolTip(run.sentence if run.phase == "failed" else run.path)
+        item.setToolTip(plain(run.sentence if run.phase == "failed" else run.path))
 
     def _choose(self, row: int) -> None:
         run = self.current

@@ -7,6 +7,7 @@ from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QWidget
 
+from explorer.foreign import line, plain
 from explorer.messages import ModelInfo, Steps, Working
 from explorer.state.runs import RunCurves
 from explorer.ui import theme
@@ -25,7 +26,7 @@ ENGINE = {"starting": "starting the engine", "ready": "engine ready", "lost": "e
 
 def in_words(message: Working) -> str:
     """What a run is preparing, for somebody who knows no machine learning."""
-    return WORKING.get(message.what, message.what)
+    return WORKING.get(message.what) or line(message.what, 80)
 
 
 def time_left(seconds: float | None) -> str:
@@ -43,7 +44,7 @@ def model_line(model: ModelInfo | None, training: bool = False) -> str:
     if model is None:
         return "no model open"
     height, width = model.image_shape[:2]
-    name = "the model in training" if training else Path(model.path).name or model.name
+    name = "the model in training" if training else line(Path(model.path).name or model.name, 80)
     return f"{name} · {width}×{height} · {model.latent_dim} latents"
 
 
@@ -96,7 +97,7 @@ class StatusLine(QWidget):
 
     def set_opening(self, path: str) -> None:
         """Say that a model is being opened; "" says that this came to nothing."""
-        self._opening = f"opening {Path(path).name}" if path else ""
+        self._opening = f"opening {line(Path(path).name, 80)}" if path else ""
         self._show()
 
     def set_engine(self, state: str) -> None:
@@ -120,7 +121,7 @@ class StatusLine(QWidget):
         text = " · ".join(part for part in parts if part)
         if text != self._text.text():
             self._text.setText(text)
-            self._text.setToolTip(text)
+            self._text.setToolTip(plain(text))
         self._bar.setVisible(run is not None)
         if run is None:
             return

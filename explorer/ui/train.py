@@ -13,6 +13,7 @@ from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut, QS
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
+from explorer.foreign import line
 from explorer.messages import (
     Continue,
     Delivered,
@@ -72,6 +73,7 @@ class TrainPage(QWidget):
         self.runs: dict[int, RunCurves] = {}
         self._previews: dict[int, Preview] = {}
         self._followed: set[int] = set()
+        self._resumed: dict[int, str] = {}  # models that runs go on with
         self._current = 0  # the run in the bar
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -199,6 +201,10 @@ class TrainPage(QWidget):
         else:
             self._begin({}, path, path)
 
+    def resumed_from(self, run: int) -> str:
+        """The model that `run` was begun to go on with, "" where it was begun anew."""
+        return self._resumed.get(run, "")
+
     def look_for_interrupted(self) -> None:
         """Say by `interrupted` which run was cut off, the newest one, unless one goes on."""
         if self._alive() is None:
@@ -225,7 +231,9 @@ class TrainPage(QWidget):
             self._begin(settings, str(models_folder(self._preferences) / "art.keras"))
 
     def _begin(self, settings: dict[str, Any], output: str, resume: str = "") -> None:
-        run = self._bridge.start_run(settings, output, resume)
+        self._preferences.agree(settings.get("data", ""))  # chosen in this program
+        run = self._bridge.start_run(settings, output, resume, self._preferences.agreed)
+        self._resumed[run] = resume
         self.runs[run] = RunCurves(run, dict(settings))
         self._current = run
         # unasked it never takes the place of a model that somebody is looking at
@@ -295,7 +303,7 @@ class TrainPage(QWidget):
                 self.preview.show_preview(message)
         if isinstance(message, Delivered):
             self.run_delivered.emit(message.path)
-        elif isinstance(message, RunFailed):
+        elif isinstance(message, RunFailed) and not message.unread:  # the window asks about that one
             self.look_for_interrupted()
         if isinstance(message, Delivered | RunFailed):
             self._redraw()  # the end is not to wait for a timer
@@ -303,7 +311,7 @@ class TrainPage(QWidget):
             self._touch()
 
     def _tell(self, sentence: str) -> None:
-        self.news.setText(sentence)
+        self.news.setText(line(sentence))
         self.news.setVisible(bool(sentence))
 
     def _touch(self) -> None:

@@ -3,6 +3,7 @@
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from explorer.foreign import line, plain
 from explorer.state.runs import RunCurves
 from explorer.ui import terms, theme
 from explorer.ui.keyboard import in_turn
@@ -93,8 +94,8 @@ class RunBar(QWidget):
             self.progress.setValue(round(_LONG * done))
 
     def _say(self, run: RunCurves) -> None:
-        self.text.setText(status(run))
-        self.text.setToolTip(terms.explain("epoch") if run.is_alive else run.path)
+        self.text.setText(line(status(run)))
+        self.text.setToolTip(terms.explain("epoch") if run.is_alive else plain(run.path))
         role = "error" if run.phase == "failed" else ""
         if self.text.property("role") != role:
             self.text.setProperty("role", role)

@@ -7,6 +7,7 @@ from PyQt6.QtCore import QMimeData, QStandardPaths, Qt
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QFontMetrics, QResizeEvent
 from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from explorer.foreign import line, plain
 from explorer.messages import SettingInfo
 from explorer.ui import theme
 from explorer.ui.preferences import Preferences
@@ -83,13 +84,14 @@ class DataField(Field):
     def _take(self, path: str) -> None:
         if path:
             self._preferences.set("train/data_folder", str(Path(path).parent))
+            self._preferences.agree(path)
             self.set_value(path)
 
     def _show(self) -> None:
         room = max(self._name.width(), 8 * theme.UNIT)
         metrics = QFontMetrics(self._name.font())
-        self._name.setText(metrics.elidedText(self.text, Qt.TextElideMode.ElideMiddle, room))
-        self._name.setToolTip(self.text)
+        self._name.setText(metrics.elidedText(line(self.text), Qt.TextElideMode.ElideMiddle, room))
+        self._name.setToolTip(plain(self.text))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)

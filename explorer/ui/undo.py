@@ -6,6 +6,7 @@ from itertools import count
 from PyQt6.QtCore import QObject
 from PyQt6.QtGui import QUndoCommand, QUndoStack
 
+from explorer.foreign import caption
 from explorer.state.latent import LatentState
 
 LIMIT = 500  # steps kept
@@ -81,7 +82,7 @@ class History(QObject):
     def change(self, after: LatentState, text: str) -> None:
         """Go to `after`, called `text` in the menu; nothing happens where that is where we are."""
         if self._state is not None and after != self._state:
-            self.stack.push(Step(self._state, after, text, self._gesture, self._show))
+            self.stack.push(Step(self._state, after, caption(text), self._gesture, self._show))
 
     def _show(self, state: LatentState) -> None:
         self._state = state

@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from explorer.foreign import caption, line, plain
 from explorer.ui import theme
 from explorer.ui.later import later
 from explorer.ui.preferences import Preferences
@@ -108,6 +109,7 @@ class WelcomePage(QWidget):
         self._doing = QLabel(part)
         self._doing.setProperty("role", "heading")
         self._doing.setWordWrap(True)
+        self._doing.setTextFormat(Qt.TextFormat.PlainText)
         self._bar = QProgressBar(part)
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName("Preparation")
@@ -132,7 +134,7 @@ class WelcomePage(QWidget):
 
     def show_progress(self, sentence: str, done: int = 0, total: int = 0) -> None:
         """A run prepares: `done` of `total` parts; without a total the bar only says that something happens."""
-        self._doing.setText(sentence[:1].upper() + sentence[1:] + " …")
+        self._doing.setText(line(sentence[:1].upper() + sentence[1:] + " …"))
         self._bar.setRange(0, total)
         self._bar.setValue(done)
         self._parts.setCurrentIndex(1)
@@ -217,12 +219,12 @@ class _Known(QPushButton):
     def __init__(self, path: str, parent: QWidget) -> None:
         super().__init__(parent)
         self.setProperty("flat", True)
-        self.setToolTip(path)
+        self.setToolTip(plain(path))
         folder = str(Path(path).parent).replace(str(Path.home()), "~", 1)
         metrics = self.fontMetrics()
-        name = Path(path).name.replace("&", "&&")
+        name = caption(Path(path).name, 60)
         room = max(_WIDTH // 2 - 8 * theme.UNIT - metrics.horizontalAdvance(name), 8 * theme.UNIT)
-        where = metrics.elidedText(folder, Qt.TextElideMode.ElideMiddle, room).replace("&", "&&")
+        where = caption(metrics.elidedText(line(folder), Qt.TextElideMode.ElideMiddle, room))
         self.setText(f"{name}   {where}")
         self.setIcon(theme.icon("ph.image-square", theme.palette().quiet))
         self.setStyleSheet("text-align: left;")

@@ -11,6 +11,7 @@ from PyQt6.QtCore import QByteArray, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PyQt6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from explorer.foreign import line
 from explorer.messages import Began, Delivered, ModelInfo, Prepared, RunFailed, Snapshot, Working
 from explorer.state.following import Following
 from explorer.ui import theme
@@ -189,6 +190,10 @@ class MainWindow(QMainWindow):
         sentence = f"The training of {Path(path).name} was cut off {where}"
         self.notice.show_info(sentence, "Go on", partial(self._go_on, path))
 
+    def _agree_and_go_on(self, place: str, path: str) -> None:
+        self.preferences.agree(place)
+        self._go_on(path)
+
     def _go_on(self, path: str) -> None:
         self.page("train").go_on(path)
         self.show_page("train")
@@ -262,7 +267,7 @@ class MainWindow(QMainWindow):
             self.setWindowTitle(NAME)
             self._show_again()
             return
-        self.setWindowTitle(f"{'training' if training else Path(model.path).name} – {NAME}")
+        self.setWindowTitle(f"{'training' if training else line(Path(model.path).name, 80)} – {NAME}")
         self._watch.set_path("" if training else model.path)
         if by_hand:
             self.preferences.add_recent(by_hand)
@@ -341,7 +346,11 @@ class MainWindow(QMainWindow):
                     self.bridge.open(message.path, same=True)
             case RunFailed():
                 self._on_ended(message.run)
-                self.notice.show_error(message.sentence)
+                if message.unread:
+                    go_on = partial(self._agree_and_go_on, message.unread, self.page("train").resumed_from(message.run))
+                    self.notice.show_info(f"{message.sentence} Read them?", "Read them", go_on)
+                else:
+                    self.notice.show_error(message.sentence)
 
     def _show_preparation(self, message: Working | Prepared | Began) -> None:
         if isinstance(message, Working):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from kvae.files.refusal import line
 from kvae.training.listener import Listener, Step
 from kvae.weighting.conversions import decoder_noise
 
@@ -53,7 +54,7 @@ class Json(Silent):
 
     def said(self, sentence: str) -> None:
         if not self._quiet:
-            print(sentence, file=sys.stderr, flush=True)
+            print(line(sentence), file=sys.stderr, flush=True)
 
     def epoch_ended(self, record: dict[str, Any]) -> None:
         told = {key: record[key] for key in self.KEYS}
@@ -65,7 +66,7 @@ class Plain(Silent):
     """A line per epoch, for files and pipes."""
 
     def said(self, sentence: str) -> None:
-        print(sentence, flush=True)
+        print(line(sentence), flush=True)
 
     def epoch_ended(self, record: dict[str, Any]) -> None:
         print(epoch_line(record), flush=True)
@@ -103,7 +104,7 @@ class Live(Silent):
         self._arrows = "  " + arrows(balance.share, balance.cosine)
 
     def said(self, sentence: str) -> None:
-        self._progress.console.print(sentence, markup=False)
+        self._progress.console.print(line(sentence), markup=False)
 
     def working(self, done: int, total: int, what: str) -> None:
         self._show(what, done, total, "")

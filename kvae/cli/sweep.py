@@ -44,6 +44,7 @@ def _main(arguments: Sequence[str] | None) -> int:
 
     from kvae.cli.display import display, interrupted, soft_stop
     from kvae.files.failure import in_words
+    from kvae.files.refusal import line
     from kvae.lean import hushed, lean_imports
 
     listener = display(as_json=as_json, quiet=quiet)
@@ -60,7 +61,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         print(f"kvae-sweep: {interrupted(listener)}", file=sys.stderr)
         return listener.exit_code
     except (ValueError, OSError, MemoryError) as error:
-        print(f"kvae-sweep: error: {in_words(error)}", file=sys.stderr)
+        print(f"kvae-sweep: error: {line(in_words(error))}", file=sys.stderr)
         return 2
     _report(result, as_json=as_json, quiet=quiet)
     return listener.exit_code if result.stopped else 0

@@ -48,6 +48,7 @@ def _main(arguments: Sequence[str] | None) -> int:
 
     from kvae.cli.display import display, interrupted, soft_stop
     from kvae.files.failure import in_words
+    from kvae.files.refusal import line
     from kvae.lean import hushed, lean_imports
 
     listener = display(as_json=options["json"], quiet=options["quiet"])
@@ -67,10 +68,10 @@ def _main(arguments: Sequence[str] | None) -> int:
             output = getattr(earlier, "output", OUTPUT) if options["output"] == OUTPUT else options["output"]
             run = train(flags.pop("data", "paintings"), output=output, listener=listener, resume=earlier, **flags)
     except KeyboardInterrupt as end:  # which may say how to go on
-        print(f"kvae-train: {' '.join([interrupted(listener), *map(str, end.args)])}", file=sys.stderr)
+        print(f"kvae-train: {line(' '.join([interrupted(listener), *map(str, end.args)]))}", file=sys.stderr)
         return listener.exit_code
     except (ValueError, OSError, MemoryError) as error:
-        print(f"kvae-train: error: {in_words(error)}", file=sys.stderr)
+        print(f"kvae-train: error: {line(in_words(error))}", file=sys.stderr)
         return 2
     _report(run, as_json=options["json"], quiet=options["quiet"])
     return listener.exit_code if run.stopped else 0

@@ -6,10 +6,29 @@ from pathlib import Path
 
 MOST_CHARACTERS = 160
 MOST_OF_NAME = 40
+MOST_OF_LINE = 1000
+_JOINERS = "\u200c\u200d"  # part of words and emoji in many languages
 
 
 class Refused(ValueError):
     """Why a file is not read and what to do, as the rest of a line that begins with the file's name."""
+
+
+def line(text: object) -> str:
+    """`text` of whatever origin on one bounded line for a terminal or a report: what acts and is not seen becomes a sign."""
+    found = str(text)
+    if len(found) > MOST_OF_LINE:
+        found = f"{found[: MOST_OF_LINE // 2]}…{found[1 - MOST_OF_LINE // 2 :]}"
+    return "".join(map(_symbol, found))
+
+
+def _symbol(one: str) -> str:
+    if one < " ":
+        return chr(0x2400 + ord(one))
+    if one == "\x7f":
+        return "\u2421"
+    acts = unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") and one not in _JOINERS
+    return "\ufffd" if acts else one
 
 
 def shown(path: str | os.PathLike[str]) -> str:

@@ -5,18 +5,19 @@ Files are read from front to back in blocks, so that memory does not grow with t
 
 import contextlib
 import hashlib
-import itertools
+import json
 import math
 import os
 import stat
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
-import h5py
 import numpy as np
 from PIL import Image
 
@@ -25,14 +26,14 @@ from kvae.files.npy import read_header
 from kvae.files.refusal import Refused, sentence, shown
 from kvae.images.cache import Block
 from kvae.images.decoding import MAX_PIXELS, fit, flatten, letterbox
+from kvae.images.worker import command_of
 
 NAMES = ("images", "imgs", "x_train")  # of the array in an .npz or HDF5 file: ours, dSprites, MNIST
 ENDINGS = (".npy", ".npz", ".h5", ".hdf5")
+MOST_ANSWER = 1 << 16  # bytes of a line that the process which reads HDF5 sends
 BLOCK_BYTES = 8 << 20  # of source pixels read at once
 MAX_CHUNK_BYTES = 256 << 20  # of one HDF5 chunk, which is in memory as a whole
 MAX_FILE_BYTES = 1 << 44
-MAX_NAMES = 100  # of an HDF5 file that are looked through
-MAX_RATIO = 1100  # declared bytes to stored bytes; deflate cannot do better than 1032
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, LookupError, ValueError, TypeError)
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -55,7 +56,7 @@ class Pictures:
 def from_array(array: np.ndarray) -> Pictures:
     """An array in memory, shape (n, h, w) or (n, h, w, c)."""
     pictures = Pictures(
-        "The array", array.shape, array.dtype, lambda: _slices(array, _rows_at_once(array.shape, array.dtype))
+        "The array", array.shape, array.dtype, lambda: slices(array, rows_at_once(array.shape, array.dtype))
     )
     return _checked(pictures)
 
@@ -67,7 +68,7 @@ def from_file(path: Path) -> Pictures:
             f"{shown(path)} is not a regular file. Give a folder of pictures, or an .npy, .npz or .h5 file."
         )
     openers = {".npy": _npy, ".npz": _npz}
-    with _as_damage(shown(path)):
+    with as_damage(shown(path)):
         return _checked(openers.get(path.suffix.lower(), _hdf5)(path))
 
 
@@ -148,12 +149,12 @@ def _resized(pictures: np.ndarray, size: int, crop: str) -> np.ndarray:
     return out
 
 
-def _slices(array, step: int) -> Iterator[np.ndarray]:
+def slices(array, step: int) -> Iterator[np.ndarray]:
     for start in range(0, len(array), step):
         yield np.asarray(array[start : start + step])
 
 
-def _rows_at_once(shape: tuple[int, ...], dtype: np.dtype) -> int:
+def rows_at_once(shape: tuple[int, ...], dtype: np.dtype) -> int:
     return max(1, BLOCK_BYTES // max(1, math.prod(shape[1:]) * dtype.itemsize))
 
 
@@ -170,7 +171,7 @@ def _npz(path: Path) -> Pictures:
     name = shown(path)
     with _archive(path) as archive:
         members = {member.removesuffix(".npy"): member for member in archive.sizes}
-        chosen = members[_choose(name, list(members))]
+        chosen = members[choose(name, list(members))]
         with archive.stream(chosen) as file:
             shape, dtype = read_header(file)
             _same_bytes(name, shape, dtype, archive.sizes[chosen] - file.tell())
@@ -196,9 +197,9 @@ def _same_bytes(owner: str, shape: tuple[int, ...], dtype: np.dtype, stored: int
 
 
 def _streamed(owner: str, opener: Callable[[], contextlib.AbstractContextManager[BinaryIO]]) -> Iterator[np.ndarray]:
-    with _as_damage(owner), opener() as file:
+    with as_damage(owner), opener() as file:
         shape, dtype = read_header(file)
-        step = _rows_at_once(shape, dtype)
+        step = rows_at_once(shape, dtype)
         for start in range(0, shape[0], step):
             rows = min(step, shape[0] - start)
             wanted = rows * math.prod(shape[1:]) * dtype.itemsize
@@ -210,7 +211,7 @@ def _streamed(owner: str, opener: Callable[[], contextlib.AbstractContextManager
             raise EOFError
 
 
-def _choose(owner: str, names: list[str]) -> str:
+def choose(owner: str, names: list[str]) -> str:
     """The array to use: one of NAMES, or the only one there is."""
     for name in NAMES:
         if name in names:
@@ -222,54 +223,61 @@ def _choose(owner: str, names: list[str]) -> str:
 
 
 def _hdf5(path: Path) -> Pictures:
-    owner = shown(path)
-    with h5py.File(path, "r") as file:
-        name = _choose(owner, _plain_names(file))
-        data = file.get(name)
-        _check_dataset(owner, data)
-        shape, dtype = data.shape, data.dtype
-        row = max(1, math.prod(shape[1:]) * dtype.itemsize)
-        # Whole chunks where memory allows: reading part of one decompresses all of it.
-        step = max(_rows_at_once(shape, dtype), min(data.chunks[0] if data.chunks else 1, MAX_CHUNK_BYTES // row))
+    """A file for the HDF5 library, which never sees it in this process: crafted ones make it crash."""
+    with _reader(path) as answers:
+        sides, kind = _told(path, answers)
+    shape, dtype = tuple(sides), np.dtype(kind)
 
     def blocks() -> Iterator[np.ndarray]:
-        with _as_damage(owner), h5py.File(path, "r") as file:
-            yield from _slices(file[name], step)
+        left = shape[0]
+        with _reader(path) as answers:
+            changed = _told(path, answers) != [sides, kind]
+            while not changed and (rows := _told(path, answers)) is not None:
+                if not 0 < rows <= left:  # a library that a crafted file has in its hands says anything
+                    break
+                left -= rows
+                length = rows * math.prod(shape[1:]) * dtype.itemsize
+                data = answers.read(length)
+                yield np.frombuffer(data if len(data) == length else _told(path, answers), dtype).reshape(
+                    rows, *shape[1:]
+                )
+        if left:
+            raise ValueError(f"{shown(path)} changed while it was read, or is damaged. Try again, or copy it again.")
 
-    return Pictures(owner, shape, dtype, blocks)
-
-
-def _plain_names(file: h5py.File) -> list[str]:
-    """What lies in the file itself under NAMES, or else a few of all names; links are not followed."""
-    known = [name for name in NAMES if name in file]
-    return [
-        name
-        for name in known or itertools.islice(file, MAX_NAMES)
-        if type(file.get(name, getlink=True)) is h5py.HardLink
-    ]
-
-
-def _check_dataset(owner: str, data) -> None:
-    """Refuse what reaches outside the file, needs foreign code, or declares more than the file can hold."""
-    if not isinstance(data, h5py.Dataset):
-        raise ValueError(f"{owner} must hold its pictures as a dataset. Call it {' or '.join(NAMES)}.")
-    if data.shape is None or len(data.shape) not in (3, 4) or data.dtype.kind not in "buif":
-        raise ValueError(f"{owner} must hold numbers of shape (n, height, width[, channels]). Store pictures so.")
-    if data.is_virtual or data.external:
-        raise ValueError(f"{owner} keeps its pictures in other files. Copy them into it (h5repack) and try again.")
-    plist = data.id.get_create_plist()
-    filters = {plist.get_filter(number)[0] for number in range(plist.get_nfilters())}
-    usual = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
-    if filters - usual:
-        raise ValueError(f"{owner} is compressed by a filter kvae does not load. Use gzip or lzf.")
-    if data.chunks and math.prod(data.chunks) * data.dtype.itemsize > MAX_CHUNK_BYTES:
-        raise ValueError(f"{owner} has chunks of over {MAX_CHUNK_BYTES >> 20} MB. Store it with smaller chunks.")
-    if data.nbytes > MAX_RATIO * data.id.get_storage_size():
-        raise ValueError(f"{owner} declares {data.nbytes / 1e9:.0f} GB but stores far less. Fill it, or copy it again.")
+    return Pictures(shown(path), shape, dtype, blocks)
 
 
 @contextlib.contextmanager
-def _as_damage(owner: str) -> Iterator[None]:
+def _reader(path: Path) -> Iterator[IO[bytes]]:
+    """The answers of a process of `hdf5_reader.py` that reads `path`."""
+    program = f"from kvae.images.hdf5_reader import main; main({os.fspath(path)!a}, {BLOCK_BYTES})"
+    if getattr(sys, "frozen", False):
+        raise ValueError(f"{shown(path)} is an HDF5 file, which this build does not read. Store it as .npy.")
+    process = subprocess.Popen(
+        command_of(program), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
+
+
+def _told(path: Path, answers: IO[bytes]) -> Any:
+    """The next line. Raises ValueError with what the process says of the file, or of its own end."""
+    line = answers.readline(MOST_ANSWER)
+    if not line.endswith(b"\n"):
+        raise ValueError(f"{shown(path)} makes the HDF5 library crash or hang. Copy it again, or store it as .npy.")
+    kind, told = json.loads(line)
+    if kind == "refused":
+        raise ValueError(told)
+    return told
+
+
+@contextlib.contextmanager
+def as_damage(owner: str) -> Iterator[None]:
     """Turn what zipfile, zlib and HDF5 raise into one sentence."""
     try:
         yield

@@ -10,11 +10,11 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from kvae.images.worker import HEADER, MAX_SECONDS, READY, UNREAD, Outcome, decode_file
+from kvae.images.worker import HEADER, MAX_SECONDS, READY, UNREAD, Outcome, command_of, decode_file
 
 CHUNK = 16  # files handed to a worker at once
 WINDOW = 4  # chunks per worker that may be ahead of the one being consumed: bounds memory, hides slow files
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from kvae.images.worker import main; main({size}, {crop!r})"
+_PROGRAM = "from kvae.images.worker import main; main({size}, {crop!r})"
 
 
 def decode_files(paths: Sequence[str], *, size: int, crop: str, workers: int | None = None) -> Iterator[Outcome]:
@@ -96,13 +96,8 @@ class _Worker:
 
     def __init__(self, size: int, crop: str) -> None:
         self._bytes = size * size * 3  # of one picture
-        # the package's own folder first: an editable install is found by a hook, which -S leaves out
-        home = os.path.abspath(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir))
-        path = [home, *(os.path.abspath(entry or ".") for entry in sys.path)]
-        program = _PROGRAM.format(path=path, size=size, crop=crop)
-        # -S and -E: the parent's sys.path is handed over, so nothing has to be searched for again.
         self._process = subprocess.Popen(
-            [sys.executable, "-S", "-E", "-c", program],
+            command_of(_PROGRAM.format(size=size, crop=crop)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from kvae.files.atomic import atomic_write
+from kvae.files.refusal import line
 from kvae.images import cache
 from kvae.images.cache import Block, Stored
 from kvae.images.decoders import decode_files
@@ -92,12 +93,14 @@ def sort_out(entries: dict[str, Entry], unfit: list[Skipped]) -> Listing:
 def write_report(path: Path, root: Path | str, listing: Listing) -> Path:
     """Write one line for each picture that was skipped, left out or used with a remark."""
     lines = [
-        f"{root}: {len(listing.usable)} usable, {len(listing.skipped)} skipped, {len(listing.duplicates)} duplicates",
-        *(f"skipped\t{one.path}\t{one.reason}" for one in listing.skipped),
-        *(f"duplicate\t{name}\tthe same bytes as {first}, which is used" for name, first in listing.duplicates),
-        *(f"used\t{one.path}\t{one.reason}" for one in listing.notes),
+        (
+            f"{root}: {len(listing.usable)} usable, {len(listing.skipped)} skipped, {len(listing.duplicates)} duplicates",
+        ),
+        *(("skipped", one.path, one.reason) for one in listing.skipped),
+        *(("duplicate", name, f"the same bytes as {first}, which is used") for name, first in listing.duplicates),
+        *(("used", one.path, one.reason) for one in listing.notes),
     ]
-    text = "\n".join(lines).encode("utf-8", "backslashreplace") + b"\n"
+    text = "\n".join("\t".join(map(line, parts)) for parts in lines).encode() + b"\n"
     if not path.exists() or path.read_bytes() != text:
         atomic_write(path, text)
     return path

@@ -1,7 +1,6 @@
 """The built-in paintings, painted by several processes: a newcomer's first 4,096 take half the time on two cores."""
 
 import contextlib
-import os
 import pickle
 import signal
 import subprocess
@@ -11,9 +10,10 @@ from collections.abc import Generator
 import numpy as np
 
 from kvae.images.decoders import cores
+from kvae.images.worker import command_of
 
 WORTH = 512  # paintings for which another process pays: it starts in 0.2 s
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from kvae.images.painters import main; main{job!r}"
+_PROGRAM = "from kvae.images.painters import main; main{job!r}"
 
 Painted = tuple[np.ndarray, dict[str, np.ndarray]]  # as `paint_many` returns
 
@@ -62,11 +62,9 @@ def _started(job: tuple[int, ...]) -> subprocess.Popen | None:
     """A plain interpreter, for the reasons that `worker.py` gives."""
     if getattr(sys, "frozen", False):
         return None
-    home = os.path.abspath(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir))
-    program = _PROGRAM.format(path=[home, *(os.path.abspath(entry or ".") for entry in sys.path)], job=job)
     try:
         return subprocess.Popen(
-            [sys.executable, "-S", "-E", "-c", program],
+            command_of(_PROGRAM.format(job=job)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

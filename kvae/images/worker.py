@@ -2,7 +2,8 @@
 
 A process of its own survives what no `except` does: a decoder that crashes, is killed for memory, or never returns.
 It is started as a plain interpreter rather than through `multiprocessing`, which would import the user's main
-script, and with it TensorFlow, into every worker; this way a worker is ready in 50 ms.
+script, and with it TensorFlow, into every worker; this way a worker is ready in 50 ms. Its path has no working
+directory: that may be a stranger's folder, whose modules are not to be run.
 
 Asked: one line for some files, a JSON list of paths. Answered: HEADER, then that many bytes of JSON, a list of
 [digest, reason, notes] in the same order, and of pixels, those of the usable pictures one after the other.
@@ -36,6 +37,26 @@ class Outcome(NamedTuple):
     reason: str | None
     notes: tuple[str, ...]
     pixels: bytes
+
+
+def command_of(program: str) -> list[str]:
+    """The command line of a plain interpreter that runs `program`, with this one's `sys.path` but for the working directory.
+
+    `PYTHONPATH` still counts, also where it names that directory.
+    """
+    # the package's own folder first: an editable install is found by a hook, which -S leaves out
+    home = os.path.abspath(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir))
+    wanted = any(_is_here(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    path = [home, *(os.path.abspath(entry) for entry in sys.path if entry and (wanted or not _is_here(entry)))]
+    # -I: no working directory, no variables; and -S: the path is handed over, so nothing has to be searched for again
+    return [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {path!r}; {program}"]
+
+
+def _is_here(folder: str) -> bool:
+    try:
+        return os.path.samefile(folder, os.curdir)
+    except OSError:  # no such folder, or the working directory was removed
+        return False
 
 
 def decode_file(path: str, size: int, crop: str) -> Outcome:
@@ -77,16 +98,16 @@ def _why_unread(error: OSError) -> str:
 
 def main(size: int, crop: str) -> None:
     """Answer until stdin closes, which it also does when the parent is killed."""
-    answers = _private_stdout()
-    _limit()
+    answers = private_stdout()
+    limit()
     answers.write(READY)
     answers.flush()
     for line in sys.stdin.buffer:
         outcomes = []
         for path in json.loads(line):
-            _watch(MAX_SECONDS)
+            watch(MAX_SECONDS)
             outcomes.append(decode_file(path, size, crop))
-        _watch(0)
+        watch(0)
         said = [[outcome.digest.hex(), outcome.reason, outcome.notes] for outcome in outcomes]
         text = json.dumps(said).encode("ascii")
         pixels = b"".join(outcome.pixels for outcome in outcomes)
@@ -95,7 +116,7 @@ def main(size: int, crop: str) -> None:
         answers.flush()
 
 
-def _private_stdout() -> BinaryIO:
+def private_stdout() -> BinaryIO:
     """Keep the pipe for answers and send whatever a C library prints to nowhere."""
     pipe = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -104,7 +125,7 @@ def _private_stdout() -> BinaryIO:
     return os.fdopen(pipe, "wb", buffering=1 << 16)
 
 
-def _limit() -> None:
+def limit() -> None:
     """Leave Ctrl-C to the parent, and meet a decoder's hunger with MemoryError rather than with the kernel's killer."""
     import signal
     import warnings
@@ -119,7 +140,7 @@ def _limit() -> None:
         pass
 
 
-def _watch(seconds: int) -> None:
+def watch(seconds: int) -> None:
     """End this process by SIGALRM after `seconds`; a Python handler would wait for the C decoder to return."""
     import signal
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtWidgets import QLabel
 
 from explorer import messages
 from explorer.messages import ModelInfo, SettingInfo
@@ -113,6 +114,7 @@ class FakeBridge(QObject):
         self.opened: list[str] = []
         self.opened_as_same: list[str] = []
         self.refreshed: list[str] = []
+        self.agreed: tuple[str, ...] = ()  # of the newest run
         self.started = self.warmed = self.shut = 0
         self._pending: dict[int, tuple] = {}
         self._running: list[int] = []
@@ -142,7 +144,8 @@ class FakeBridge(QObject):
     def refresh(self, path: str) -> None:
         self.refreshed.append(str(path))
 
-    def start_run(self, settings: dict, output: str, resume: str = "") -> int:
+    def start_run(self, settings: dict, output: str, resume: str = "", agreed: tuple[str, ...] = ()) -> int:
+        self.agreed = agreed
         run = len(self.runs) + 1
         self.runs.append((run, dict(settings), output, resume))
         self._running.append(run)
@@ -199,6 +202,17 @@ class FakeBridge(QObject):
 def fake_bridge(qapp) -> FakeBridge:
     """A bridge that leads nowhere and records what is asked of it."""
     return FakeBridge()
+
+
+@pytest.fixture
+def is_markup(qapp):
+    """Whether Qt takes a text for markup where it guesses, as in tooltips: then a label makes a document of it."""
+
+    def guessed(text: str) -> bool:
+        label = QLabel(text)
+        return any("TextControl" in child.metaObject().className() for child in label.findChildren(QObject))
+
+    return guessed
 
 
 # ---------------------------------------------------------------------- for the tests with a real engine

@@ -366,3 +366,79 @@ def test_nothing_of_a_killed_window_is_left(tmp_path):
     window.kill()
     window.wait()
     assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+# every name that a child tries to import, whether there is such a module or not
+ASKED = """
+import sys
+asked = set()
+class Note:
+    def find_spec(name, path=None, target=None):
+        asked.add(name.split(".")[0])
+sys.meta_path.insert(0, Note)
+import multiprocessing.connection, multiprocessing.resource_tracker, multiprocessing.spawn
+import explorer.app, explorer.child, explorer.engine.process, explorer.engine.telling, explorer.engine.training
+import explorer.engine.comparing, explorer.engine.mapping, explorer.engine.pictures
+import kvae.images.painters, kvae.images.worker, kvae.training.run
+print(*sorted(asked | {name.split(".")[0] for name in sys.modules}))
+"""
+# a run on pictures, its model opened, a picture found in it: an engine, a trainer, a tracker, workers of both
+LIFE = """
+import sys
+from explorer.bridge import Bridge
+from explorer.messages import Delivered, Encode, RunFailed
+
+def main(pictures, picture, output):
+    from PyQt6.QtCore import QCoreApplication
+
+    application, bridge = QCoreApplication([]), Bridge()
+
+    def heard(message):
+        if isinstance(message, Delivered):
+            bridge.open(message.path)
+        elif isinstance(message, RunFailed):
+            end(message.sentence)
+
+    def opened(info, same):
+        if bridge.model is not None and not asked:
+            asked.append(bridge.ask(Encode(picture), lambda answer: end("encoded"), failed=end))
+
+    def end(word):
+        print(word, flush=True)
+        bridge.shutdown()
+        application.quit()
+
+    asked = []
+    bridge.run_message.connect(heard)
+    bridge.model_changed.connect(opened)
+    bridge.start()
+    bridge.start_run(
+        {"data": pictures, "size": 16, "network": "conv", "widths": [8], "latent_dim": 4, "batch_size": 8, "epochs": 1},
+        output,
+    )
+    application.exec()
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+"""
+
+
+def test_no_child_runs_a_module_of_the_working_directory(real_models, python, tmp_path):
+    root, stranger, ran = str(Path(kvae.__file__).parents[1]), tmp_path / "stranger", tmp_path / "ran"
+    (stranger / "kvae").mkdir(parents=True)
+    names = python(ASKED).split()
+    assert {"multiprocessing", "numpy", "tensorflow", "PIL", "explorer"} < set(names)
+    planted = f"open({str(ran)!r}, 'a').write(__name__ + ' ')\n"
+    for name in names:
+        (stranger / f"{name}.py").write_text(planted)
+    (stranger / "kvae" / "__init__.py").write_text(planted)
+    script = tmp_path / "program" / "life.py"
+    script.parent.mkdir()
+    script.write_text(LIFE)
+    command = [sys.executable, str(script), str(real_models.pictures), str(real_models.pictures / "cold" / "00.png")]
+    environment = {**os.environ, "PYTHONPATH": root, "KVAE_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [*command, str(tmp_path / "out.keras")], cwd=stranger, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "encoded\n", done.stderr
+    assert not ran.exists(), ran.read_text()

@@ -8,6 +8,7 @@ import pytest
 
 from kvae.images import arrays
 from kvae.images.collection import open_collection
+from kvae.images.worker import command_of
 
 RGB = np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3), np.uint8)
 GREY = RGB[..., 0]
@@ -226,3 +227,32 @@ def test_a_failed_read_leaves_no_cache_behind(tmp_path, own_cache):
     with pytest.raises(ValueError, match="damaged"):
         open_collection(tmp_path / "a.npz", size=16)
     assert list(own_cache.iterdir()) == []
+
+
+def test_a_crash_of_the_hdf5_library_is_one_sentence(tmp_path, monkeypatch):
+    hdf5(tmp_path / "a.h5")
+    for dies in ("os.abort()", "os.kill(os.getpid(), 9)", "sys.stdout.write('[]')"):
+        crashing = command_of(f"import os; {dies}")
+        monkeypatch.setattr(arrays, "command_of", lambda _, crashing=crashing: crashing)
+        with pytest.raises(ValueError, match=r"^a\.h5 makes the HDF5 library crash or hang\. Copy it again"):
+            open_collection(tmp_path / "a.h5", size=16)
+
+
+def test_a_crash_in_the_middle_of_an_hdf5_file_is_one_sentence(tmp_path, monkeypatch):
+    hdf5(tmp_path / "a.h5", chunks=(1, 16, 16, 3))
+    program = 'import os, sys; sys.stdout.write(\'["pictures", [[7, 16, 16, 3], "|u1"]]\\n["rows", 3]\\n12345\'); sys.stdout.flush(); os.abort()'
+    crashing = command_of(program)
+    monkeypatch.setattr(arrays, "command_of", lambda _: crashing)
+    with pytest.raises(ValueError, match=r"^a\.h5 makes the HDF5 library crash or hang\."):
+        open_collection(tmp_path / "a.h5", size=16)
+
+
+def test_this_process_never_opens_a_users_hdf5_file(tmp_path, monkeypatch):
+    hdf5(tmp_path / "a.h5")
+    opened = []
+    real = h5py.h5f.open
+    monkeypatch.setattr(
+        h5py.h5f, "open", lambda name, *more, **kept: (opened.append(name), real(name, *more, **kept))[1]
+    )
+    assert np.array_equal(open_collection(tmp_path / "a.h5", size=16).read(range(7)), RGB)
+    assert not [name for name in opened if b"a.h5" in name]

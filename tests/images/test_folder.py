@@ -173,7 +173,7 @@ def test_a_decoder_that_never_returns_is_ended(pictures, monkeypatch):
 
 def test_without_processes_the_pictures_are_decoded_here(pictures, monkeypatch):
     expected = open_collection(pictures, size=16).read(range(12))
-    monkeypatch.setattr(decoders, "_PROGRAM", "raise SystemExit(1) # {path} {size} {crop}")
+    monkeypatch.setattr(decoders, "_PROGRAM", "raise SystemExit(1) # {size} {crop}")
     monkeypatch.setenv("KVAE_CACHE", os.environ["KVAE_CACHE"] + "2")
     assert np.array_equal(open_collection(pictures, size=16).read(range(12)), expected)
 

@@ -37,6 +37,7 @@ RUNS = (
     "socket.connect",
     "pickle.",
 )
+READER = "kvae.images.hdf5_reader"  # the program of a process which may die of what it reads
 OURS = (sys.prefix, sys.base_prefix, str(Path(kvae.__file__).parents[1]), "/proc")  # imports, and the measuring
 seen: list[str] = []
 path_now = ""
@@ -44,7 +45,7 @@ path_now = ""
 
 def watch(event: str, arguments: tuple[Any, ...]) -> None:
     """Note what is written, run, or opened beside the file in question."""
-    if not path_now:
+    if not path_now or (event == "open" and arguments[0] == os.devnull):
         return
     if event == "open":
         name, _, flags = arguments
@@ -53,7 +54,7 @@ def watch(event: str, arguments: tuple[Any, ...]) -> None:
             isinstance(name, str) and name != path_now and not name.startswith((sys.prefix, sys.base_prefix, "/proc"))
         ):
             seen.append(f"open {name}")
-    elif event.startswith(WRITES + RUNS):
+    elif event.startswith(WRITES + RUNS) and READER not in str(arguments):
         seen.append(event)
 
 

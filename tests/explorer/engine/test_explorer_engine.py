@@ -248,7 +248,7 @@ def test_my_picture_is_read_like_one_of_a_folder_and_what_is_to_be_known_is_said
 
 
 def test_the_map_lays_out_the_training_pictures_with_their_folders(opened, real_models):
-    *before, done = opened.ask(m.ReadMap(), "map")
+    *before, done = opened.ask(m.ReadMap(agreed=(str(real_models.pictures),)), "map")
     parts = [one for one in before if isinstance(one, m.MapPart)]
     latents = np.concatenate([part.latents for part in parts])
     names = [name for part in parts for name in part.names]
@@ -266,14 +266,40 @@ def test_a_map_of_pictures_that_are_gone_shows_those_the_model_keeps(opened, rea
     model.card["settings"]["data"] = str(tmp_path / "gone")
     kvae.save(model, tmp_path / "moved.keras")
     info = opened.open(tmp_path / "moved.keras")
-    part, done = opened.ask(m.ReadMap(), "map")
+    part, done = opened.ask(m.ReadMap(agreed=(str(tmp_path / "gone"),)), "map")
     np.testing.assert_array_equal(part.latents, info.latents)
     assert len(part.names) == len(info.latents) and "gone" in done.note
 
 
+@pytest.mark.parametrize("agreed", [(), ("/", "pictures", "/somewhere/else")])
+@pytest.mark.parametrize("ending", ["", ".h5", ".npy"])
+def test_nothing_that_a_card_names_is_read_before_it_is_agreed_to(opened, real_models, tmp_path, agreed, ending):
+    place = tmp_path / f"private{ending}"
+    os.mkfifo(place)  # whoever opens it to read waits for ever, and whoever writes finds out
+    model = kvae.load(real_models.trained)
+    model.card["settings"]["data"] = str(place)
+    kvae.save(model, tmp_path / "curious.keras")
+    info = opened.open(tmp_path / "curious.keras")
+    unread, part, done = opened.ask(m.ReadMap(agreed=agreed), "map")
+    assert unread == m.Unread("curious", str(place))
+    np.testing.assert_array_equal(part.latents, info.latents)
+    assert str(place) not in done.note and f"the {len(info.latents)} pictures" in done.note
+    assert opened.ask(m.Compare((info.path,), agreed=agreed)) == [unread]
+
+
+def test_a_card_that_names_a_folder_in_other_words_names_the_same_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert {m.place_of(data) for data in ("art", "./art/", "x/../art", "~/art", str(tmp_path / "art"))} == {
+        str(tmp_path / "art")
+    }
+    assert {m.place_of(data) for data in ("paintings", "", None, 3, ["art"])} == {""}
+
+
 def test_models_are_compared_on_held_out_pictures_as_kvae_measures_them(opened, real_models, tmp_path):
     paths = (str(real_models.trained), str(real_models.plain), str(tmp_path / "none.keras"))
-    originals, *rows = [one for one in opened.ask(m.Compare(paths, count=3)) if not isinstance(one, m.Progress)]
+    answers = opened.ask(m.Compare(paths, count=3, agreed=(str(real_models.pictures),)))
+    originals, *rows = [one for one in answers if not isinstance(one, m.Progress)]
     assert originals.images.shape[1:] == (16, 16, 3) and 1 <= len(originals.images) <= 3
     first, second, third = rows
     model, images = kvae.load(real_models.trained), originals.images

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from explorer.engine.exporting import CHUNK, Cancelled, export_latents, export_morph, export_picture
+from explorer.foreign import cell
 from explorer.messages import ExportLatents, ExportMorph, ExportPicture
 
 
@@ -201,7 +202,7 @@ def test_latents_come_back_from_csv_exactly(tmp_path):
     with open(done.path, newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert header == ["name", "z0", "z1", "z2"]
-    assert tuple(row[0] for row in rows) == NAMES
+    assert tuple(row[0] for row in rows) == tuple(cell(name) for name in NAMES)
     np.testing.assert_array_equal(np.array([row[1:] for row in rows], np.float64).astype(np.float32), VALUES)
 
 

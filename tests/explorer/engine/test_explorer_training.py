@@ -63,8 +63,8 @@ class Window:
     def start(self, **settings):
         self.pipe.send(Start(3, {**SMALL, **settings}, str(self.models / "art.keras"), str(self.workspace)))
 
-    def go_on(self, model):
-        self.pipe.send(Start(3, {}, str(model), str(self.workspace), str(model)))
+    def go_on(self, model, *agreed):
+        self.pipe.send(Start(3, {}, str(model), str(self.workspace), str(model), agreed))
 
     def until(self, kind, which=lambda message: True):
         """Listen until such a message comes, and return it."""
@@ -104,7 +104,7 @@ def windows(tmp_path_factory):
         patch.setenv("KVAE_CACHE", str(tmp_path_factory.mktemp("cache")))
         made = {
             name: Window(tmp_path_factory.mktemp(name))
-            for name in ("whole", "gone", "bad", "early", "cut", "again", "anew")
+            for name in ("whole", "gone", "bad", "early", "cut", "again", "anew", "asks")
         }
     yield made.__getitem__
     for window in made.values():
@@ -255,7 +255,15 @@ def test_a_run_that_was_killed_goes_on_with_its_settings_and_shows_its_curves(wi
     ((model, step),) = interrupted_runs(cut.models)
     assert model == cut.models / "art.keras" and not model.exists()
 
-    again.go_on(model)
+    asks = windows("asks")
+    asks.go_on(model, "/somewhere/else")
+    refused = asks.pipe.recv() if asks.pipe.poll(PATIENCE) else None
+    while isinstance(refused, Said):
+        refused = asks.pipe.recv() if asks.pipe.poll(PATIENCE) else None
+    assert isinstance(refused, RunFailed) and refused.unread == pictures, "nothing is read before it is agreed to"
+    assert asks.left() == [asks.workspace] or asks.left() == []
+
+    again.go_on(model, pictures)
     settings = again.until(Resumed).settings
     assert (settings["data"], settings["minutes"], settings["widths"]) == (pictures, 60.0, [8, 16])
     began = again.until(Began)

@@ -7,9 +7,9 @@ import pytest
 from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRectF, QSettings, Qt, QUrl
 from PyQt6.QtGui import QDropEvent, QImage
 
-from explorer.messages import Compare, Compared, Originals
+from explorer.messages import Compare, Compared, Originals, Unread
 from explorer.ui.compare import EMPTY, ComparePage
-from explorer.ui.compare_table import Drawing
+from explorer.ui.compare_table import WAITING, Drawing
 from explorer.ui.preferences import Preferences
 from explorer.ui.terms import TERMS
 
@@ -122,6 +122,18 @@ def test_a_question_that_fails_is_told_in_every_row(page, fake_bridge, asked):
     page.again.click()
     fake_bridge.answer(asked(2), Originals(ORIGINALS))
     assert page.table.texts().count("reconstructing …") == 2
+
+
+def test_pictures_that_a_card_names_are_compared_once_somebody_agrees(page, fake_bridge, preferences, qtbot, asked):
+    page.add_model(A)
+    fake_bridge.answer(asked(), Unread("a", "/strange/art"))
+    assert page.question.isVisible() and "a was trained on the pictures in /strange/art." in page.question.words.text()
+    assert page.table.texts().count(WAITING) == 1
+    qtbot.mouseClick(page.question.button, Qt.MouseButton.LeftButton)
+    asked(2)
+    assert fake_bridge.last(Compare)[1] == Compare((A,), (), 8, ("/strange/art",)) and page.question.isHidden()
+    fake_bridge.answer(asked(2), Originals(ORIGINALS))
+    assert page.table.texts().count("reconstructing …") == 1
 
 
 def test_answers_to_an_older_question_change_nothing(page, fake_bridge, asked):

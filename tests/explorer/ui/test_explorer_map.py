@@ -8,7 +8,7 @@ from PyQt6.QtCore import QEvent, QPoint, QPointF, QSettings, Qt
 from PyQt6.QtGui import QMouseEvent, QWheelEvent
 from PyQt6.QtWidgets import QApplication
 
-from explorer.messages import MapDone, MapPart, ReadMap
+from explorer.messages import MapDone, MapPart, ReadMap, Unread
 from explorer.state import mapping
 from explorer.ui.map import CHANGED, NO_MODEL, READING, MapPage
 from explorer.ui.preferences import Preferences
@@ -303,6 +303,23 @@ def test_a_failure_is_told_and_can_be_tried_again(page, fake_bridge, model_info)
     assert page.status.text() == "The pictures are gone. Bring them back."
     page.again.click()
     assert len(fake_bridge.asked) == 2
+
+
+def test_pictures_that_a_card_names_are_shown_once_somebody_agrees(page, fake_bridge, model_info, qtbot):
+    preferences = page._preferences
+    fake_bridge.give_model(model_info)
+    ticket, asked = fake_bridge.last(ReadMap)
+    assert asked.agreed == () and page.question.isHidden()
+    fake_bridge.answer(ticket, Unread("art", "/strange/<b>art"))
+    send(fake_bridge, latents_of(12))
+    assert page.question.isVisible() and len(page.pictures) == 12, "what the model keeps is there meanwhile"
+    assert page.question.words.text() == "art was trained on the pictures in /strange/<b>art. Show them?"
+    qtbot.mouseClick(page.question.button, Qt.MouseButton.LeftButton)
+    assert preferences.agreed == ("/strange/<b>art",) and page.question.isHidden()
+    assert fake_bridge.last(ReadMap)[1].agreed == ("/strange/<b>art",)
+    fake_bridge.answer(fake_bridge.last(ReadMap)[0], Unread("art", "/other"))
+    fake_bridge.give_model(model_info)
+    assert page.question.isHidden(), "it is gone with its model"
 
 
 def test_answers_after_stop_change_nothing(page, fake_bridge, model_info):

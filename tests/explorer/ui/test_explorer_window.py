@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QMimeData, QPointF, QSettings, Qt, QUrl, pyqtSignal
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QUndoCommand, QUndoStack
-from PyQt6.QtWidgets import QMessageBox, QPushButton, QWidget
+from PyQt6.QtWidgets import QMenu, QMessageBox, QPushButton, QWidget
 
 from explorer.messages import Began, Delivered, Prepared, RunFailed, Snapshot, Steps, Stop, Working
 from explorer.state.following import Following
@@ -67,6 +67,9 @@ class _Train(_Page):
     def start(self, settings):
         self.told.append(("start", settings))
         self.bridge.start_run(settings, "models/art.keras")
+
+    def resumed_from(self, run):
+        return f"/models/art-{run}.keras"
 
     def is_following(self, run):
         return self.follows
@@ -397,6 +400,29 @@ def test_a_run_that_was_cut_off_can_go_on_at_the_press_of_a_button(window, fake_
     assert window.notice.text == f"The training of art-3.keras was cut off {where}"
     qtbot.mouseClick(window.notice._action, Qt.MouseButton.LeftButton)
     assert page.last("go_on") == ("/models/art-3.keras",) and _shown(window) is page
+
+
+def test_a_run_that_would_read_elsewhere_goes_on_once_it_is_agreed_to(window, fake_bridge, preferences, qtbot):
+    page = window.page("train")
+    fake_bridge.say(
+        RunFailed(1, "The training learns from the pictures in /other/art, as its file says.", "/other/art")
+    )
+    assert window.notice.text.endswith("/other/art, as its file says. Read them?") and preferences.agreed == ()
+    qtbot.mouseClick(window.notice._action, Qt.MouseButton.LeftButton)
+    assert preferences.agreed == ("/other/art",) and page.last("go_on") == ("/models/art-1.keras",)
+
+
+def test_what_may_be_shown_can_be_taken_back_in_the_menu(window, preferences):
+    preferences.agree("/art/a&b")
+    preferences.agree("paintings")
+    (menu,) = [one for one in window.menus.bar.findChildren(QMenu) if "Pictures that may be" in one.title()]
+    menu.aboutToShow.emit()
+    (action,) = menu.actions()
+    assert action.text() == "/art/a&&b" and action.isChecked() and menu.isEnabled()
+    action.trigger()
+    assert preferences.agreed == () and not action.isChecked()
+    action.trigger()
+    assert preferences.agreed == ("/art/a&b",)
 
 
 def test_a_delivered_model_can_be_compared_and_opened(opened, fake_bridge, tmp_path, qtbot):
