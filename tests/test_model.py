@@ -147,7 +147,7 @@ def test_an_autoencoder_has_the_layers_of_its_vae_but_for_one_head():
 def test_a_hybrid_autoencoder_starts_as_pca():
     random = np.random.default_rng(4)
     rows = random.standard_normal((40, 12)) * 0.5 ** np.arange(12) @ random.standard_normal((12, 3 * SIZE**2))
-    pictures = (0.5 + 0.1 * rows).reshape(-1, SIZE, SIZE, 3).astype("float32")
+    pictures = (0.5 + 0.05 * rows).reshape(-1, SIZE, SIZE, 3).astype("float32")
     model = small("hybrid", autoencoder=True)
     model.adapt(pictures)
     centred = (flat := pictures.reshape(40, -1).astype("float64")) - flat.mean(0)
