@@ -266,10 +266,10 @@ class VAE(InNumpy, Fed):
         output = self.generate(latents, training=training)
         rates = self.methods.rate.rates(posterior)  # (batch, latent)
         self.rates = ops.sum(rates, axis=-1)  # (batch,)
-        given = ops.convert_to_tensor(self.kl_weight)
+        given = ops.copy(self.kl_weight)  # as it was found: TensorFlow would else hand out the variable, which moves
         if training:
             prior = keras.random.normal(shape, seed=self._noise) if self.methods.rate.NEEDS_PRIOR else None
-            state = None if self.weighting_state is None else ops.convert_to_tensor(self.weighting_state)
+            state = None if self.weighting_state is None else ops.copy(self.weighting_state)
             self._batch = Batch(posterior, latents, prior, rates, given, state)
             self._added = self._penalty(squared_error(images, output), None)
         else:
