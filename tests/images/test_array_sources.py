@@ -241,5 +241,5 @@ def test_an_array_in_memory_means_the_same_to_a_model_as_to_a_collection(kind, b
         )
     if kind == "uint16" and black_and_white:
         array = array * np.uint16(65535)
-    (block,) = decoded(from_array(array), size=16, crop="square")
-    np.testing.assert_allclose(as_float(array, (16, 16, 3)), block.pictures / 255.0, atol=1e-6)
+    (block,) = arrays.decoded(arrays.from_array(array), size=16, crop="square")
+    np.testing.assert_allclose(as_float(array, (16, 16, 3)), block.pixels / 255.0, atol=1e-6)
