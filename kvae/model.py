@@ -14,37 +14,59 @@ from keras import layers, ops
 from kvae.blueprint import FOREIGN, FORMAT
 from kvae.compiling import fitting_jit, fitting_optimizer, fitting_precision, optimizer_config
 from kvae.exporting import Reconstruct
-from kvae.images.pca import PCA, fit_pca
-from kvae.images.pixels import as_float, gathered, in_batches, pixels
+from kvae.feeding import Fed
+from kvae.images.pca import PCA
+from kvae.images.pixels import pixels
+from kvae.in_numpy import InNumpy
 from kvae.layout import freeze, frozen
-from kvae.methods import METHOD_SETTINGS, choose
+from kvae.methods import AXES, METHOD_SETTINGS, choose
 from kvae.networks import DEFAULT_DEPTH, NETWORKS
 from kvae.networks.blocks import Plan, check_image_shape, fitting_widths, layer_seed
 from kvae.networks.brought import brought, described, rebuilt
 from kvae.networks.linear import affine_form
-from kvae.objectives.base import Drawn, Posterior
+from kvae.objectives.base import Posterior
 from kvae.objectives.likelihoods import squared_error
 from kvae.objectives.rates import soft_bound
 from kvae.settings import check
-from kvae.weighting.base import Observed
-from kvae.weighting.step import weigh
+from kvae.weighting.step import Batch, per_picture, weigh
 from kvae.writing import write
 
 Tensor = Any
 
-# evaluation draws its noise from this seed, so that two evaluations of one model agree and those of two models compare
-EVALUATION_SEED = 20140214
 CARD = "card.json"
+# what a model is made of: assigning to it later would change what it says of itself, and not what it computes
+FIXED = {
+    "encoder",
+    "decoder",
+    "image_shape",
+    "network",
+    "latent_dim",
+    "widths",
+    "depth",
+    "autoencoder",
+    "seed",
+    "likelihood",
+    "precision",
+    "foreign",
+    "methods",
+    "linear_path",
+    "mean_head",
+    "log_var_head",
+    "rate_layers",
+    *AXES,
+    *METHOD_SETTINGS,
+}
 
 
 @keras.saving.register_keras_serializable("kvae")
-class VAE(keras.Model):
+class VAE(InNumpy, Fed):
     """A variational autoencoder with loss L = D + β·R.
 
     D, the distortion, is the squared error summed over one image's height, width and channels, pixels in [0, 1]. R, the
-    rate, is KL(q(z given x) ‖ N(0, 1)) of one image in nats. β is `kl_weight`, a non-trainable scalar variable: assign
-    to it between any two batches and the next batch uses it. β·R enters through `add_loss`. `fit`, `evaluate` and the
-    history report `loss`, `distortion`, `rate` and `kl_weight`.
+    rate, is KL(q(z given x) ‖ N(0, 1)) of one image in nats. β is `kl_weight`, a non-trainable scalar variable: write
+    `vae.kl_weight = 0.05` between any two batches and the next batch uses it (`kl_weight.assign` does the same without
+    looking at the number). β·R enters through `add_loss`. `fit`, `evaluate` and the history report `loss`, `distortion`,
+    `rate` and `kl_weight`; with a `sample_weight` L is the mean of w·(D + β·R), and D and R are means weighted by it.
 
     A `weighting` other than constant sets β by itself: `kl_weight` then follows, one value a batch, and evaluation uses
     the last. D and R are reported as defined above whatever is optimised; `loss` is what the optimizer sees in
@@ -139,6 +161,29 @@ class VAE(keras.Model):
         self.built = True
         if trainable is not True:
             freeze(self, trainable)
+        self._made = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not self.__dict__.get("_made"):
+            super().__setattr__(name, value)
+        elif name == "kl_weight":
+            self.kl_weight.assign(self._given_weight(value))
+        elif name == "beta":
+            raise AttributeError("VAE: `beta` is read only. Assign to `kl_weight`.")
+        elif name in FIXED:
+            raise AttributeError(f"VAE: `{name}` is part of the model and cannot change. Make a new VAE for that.")
+        else:
+            super().__setattr__(name, value)
+
+    def _given_weight(self, value: Any) -> float:
+        if self.autoencoder:
+            raise ValueError("VAE: an autoencoder has no KL term, so `kl_weight` stays 0. Make a VAE for a weight.")
+        if self.methods.weighting.MOVES:
+            raise ValueError(
+                f"VAE: the weighting {self.methods.names['weighting']!r} sets `kl_weight` anew in every batch, so a number "
+                "of yours would last until the next. Make a VAE of the weighting 'constant' to set it by hand."
+            )
+        return check("kl_weight", value, "VAE")
 
     def _scalars(self, name: str, start: float | tuple[float, ...], trainable: bool = False) -> keras.Variable:
         """A float32 weight of the model, saved with it."""
@@ -206,38 +251,47 @@ class VAE(keras.Model):
         # the path reads the weight but is no way to lower the loss by moving it: dL/dβ stays R
         return ops.stop_gradient(ops.convert_to_tensor(self.kl_weight))
 
-    def call(self, images: Tensor, training: bool = False) -> Tensor:
-        """Images (batch, height, width, channels) → their reconstructions, from one sample of the posterior each."""
+    def call(self, images: Tensor, training: bool = False, first: Tensor = 0) -> Tensor:
+        """Images (batch, height, width, channels) → their reconstructions, from one sample of the posterior each.
+
+        Outside training the noise of a picture is that of its place in the data, which `first` begins to count.
+        """
         images = pixels(images)
         posterior = self._posterior(images, training)
+        if self._step == "predict":
+            return ops.clip(self.generate(posterior.mean), 0.0, 1.0)
+        if training:
+            self._tell_no_start()
         if posterior.log_var is None:
             return self.generate(posterior.mean, training=training)
-        noise = keras.random.normal(ops.shape(posterior.mean), seed=self._noise if training else EVALUATION_SEED)
+        shape = ops.shape(posterior.mean)
+        noise = (
+            keras.random.normal(shape, seed=self._noise) if training else self._evaluation_noise(posterior.mean, first)
+        )
         latents = self.methods.rate.sample(posterior, noise)
         output = self.generate(latents, training=training)
         rates = self.methods.rate.rates(posterior)  # (batch, latent)
         self.rates = ops.sum(rates, axis=-1)  # (batch,)
+        given = ops.copy(self.kl_weight)  # as it was found: TensorFlow would else hand out the variable, which moves
         if training:
-            self.add_loss(self._penalty(squared_error(images, output), posterior, latents, rates))
+            prior = keras.random.normal(shape, seed=self._noise) if self.methods.rate.NEEDS_PRIOR else None
+            state = None if self.weighting_state is None else ops.copy(self.weighting_state)
+            self._batch = Batch(posterior, latents, prior, rates, given, state)
+            self._added = self._penalty(squared_error(images, output), None)
         else:
-            self.effective_weight = self._weight()
-            self.add_loss(self.kl_weight * ops.mean(self.rates))
+            self.effective_weight = given
+            self._added = self.kl_weight * ops.mean(self.rates)
+        self.add_loss(self._added)
         return output
 
-    def _penalty(self, distortions: Tensor, posterior: Posterior, latents: Tensor, rates: Tensor) -> Tensor:
-        """What the methods add to D in training; the weighting's state goes one step on."""
-        rate = self.methods.rate
-        prior = keras.random.normal(ops.shape(latents), seed=self._noise) if rate.NEEDS_PRIOR else None
-        means = ops.mean(rates, axis=0)  # (latent,)
-        seen = Observed(
-            given=ops.convert_to_tensor(self.kl_weight),
-            distortion=ops.stop_gradient(ops.mean(distortions)),
-            rates=means,
-            extra=rate.extra(Drawn(posterior, latents, prior, ops.sum(means))),
-            trained=self.weighting_trained,
-            values=math.prod(self.image_shape),
+    def _penalty(self, distortions: Tensor, weights: Tensor | None) -> Tensor:
+        """What the methods add to D in training; the weighting's state goes one step on from where the batch found it."""
+        seen = self._batch.observed(
+            self.methods.rate, distortions, weights, self.weighting_trained, math.prod(self.image_shape)
         )
-        penalty, self.effective_weight = weigh(self.methods.weighting, seen, self.weighting_state, self.kl_weight)
+        penalty, self.effective_weight = weigh(
+            self.methods.weighting, seen, self._batch.state, self.weighting_state, self.kl_weight
+        )
         return penalty
 
     def compute_loss(
@@ -248,12 +302,27 @@ class VAE(keras.Model):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """L = D + β·R of a batch, a scalar, with the likelihood's D. `y` and `sample_weight` are not used."""
+        """L = D + β·R of a batch, a scalar, with the likelihood's D; with weights the mean of w·(D + β·R), as Keras's
+        losses. Methods that look at means of a batch see weighted means. `y` is not used."""
         distortions = squared_error(images := pixels(x), y_pred)
-        observed = [distortions] if self.autoencoder else [distortions, self.rates, self.effective_weight]
-        for metric, value in zip(self._terms, observed, strict=True):
-            metric.update_state(value)
-        return ops.mean(self.methods.likelihood.function(images, y_pred)) + sum(self.losses)
+        seen = self.methods.likelihood.function(images, y_pred)
+        weights = None if sample_weight is None else per_picture(sample_weight)
+        others = self.losses
+        if weights is not None:
+            seen = weights * seen
+            if not self.autoencoder:  # what `call` added knew no weights
+                penalty = (
+                    self._penalty(distortions, weights)
+                    if training
+                    else self.effective_weight * ops.mean(weights * self.rates)
+                )
+                others = [penalty, *(one for one in others if one is not self._added)]
+        observed = [distortions] if self.autoencoder else [distortions, self.rates]
+        for metric, value in zip(self._terms, observed, strict=False):
+            metric.update_state(value, weights)
+        if not self.autoencoder:
+            self._terms[-1].update_state(self.effective_weight)
+        return ops.mean(seen) + sum(others)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -261,13 +330,36 @@ class VAE(keras.Model):
         known = super().metrics
         return known + [metric for metric in self._terms if all(metric is not other for other in known)]
 
-    def compile(self, optimizer: Any = None, *, jit_compile: bool | str = "auto", **options: Any) -> None:
+    def compile(
+        self,
+        optimizer: Any = None,
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        **options: Any,
+    ) -> None:
         """As `keras.Model.compile`, without a loss. Adam by default; XLA only where it pays.
 
         On TensorFlow without a GPU, XLA halves the speed of the convolutions, so `"auto"` then means no XLA.
         """
-        optimizer = fitting_optimizer(optimizer, self.precision)
-        super().compile(optimizer=optimizer, jit_compile=fitting_jit(jit_compile), **options)
+        if loss is not None or loss_weights is not None:
+            raise ValueError(
+                "VAE.compile: the loss is D + beta R, so `loss` and `loss_weights` must be left out. "
+                "Set `kl_weight` and `likelihood` of the VAE instead."
+            )
+        super().compile(
+            optimizer=fitting_optimizer(optimizer, self.precision),
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=fitting_jit(jit_compile),
+            **options,
+        )
         self.optimizer.build(self.trainable_variables)
 
     @property
@@ -284,67 +376,7 @@ class VAE(keras.Model):
         draws = 0 if self.autoencoder else 1 + self.methods.rate.NEEDS_PRIOR
         self._noise.state.assign(np.array([key, (step * draws) % 2**32], np.uint32))
 
-    # ------------------------------------------------------------------ NumPy in, NumPy out
-
-    def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Posterior mean and log-variance, each float32 (count, latent), of images (count, height, width, channels).
-
-        uint8 images are divided by 255, float images are taken as they are, in [0, 1]. The log-variance of an autoencoder is -inf.
-        """
-        means, log_vars = [np.empty((0, self.latent_dim), "float32")], [np.empty((0, self.latent_dim), "float32")]
-        for batch in in_batches(as_float(images, self.image_shape)):
-            mean, log_var = self.posterior(batch)
-            means.append(ops.convert_to_numpy(mean))
-            log_vars.append(np.full_like(means[-1], -np.inf) if log_var is None else ops.convert_to_numpy(log_var))
-        return np.concatenate(means), np.concatenate(log_vars)
-
-    def decode(self, latents: np.ndarray) -> np.ndarray:
-        """The images, float32 (count, height, width, channels) in [0, 1], of `latents`, shape (count, latent)."""
-        latents = np.asarray(latents, "float32")
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
-            raise ValueError(
-                f"VAE.decode: `latents` must have shape (count, {self.latent_dim}). Received: shape {latents.shape}."
-            )
-        images = [np.empty((0, *self.image_shape), "float32")]
-        images += [ops.convert_to_numpy(self.generate(ops.convert_to_tensor(batch))) for batch in in_batches(latents)]
-        return np.clip(np.concatenate(images), 0.0, 1.0)
-
-    def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """The images, float32 in [0, 1], that the posterior means of `images` decode to. Nothing is drawn at random."""
-        return self.decode(self.encode(images)[0])
-
-    def sample(self, count: int = 1, *, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
-        """`count` images, float32 (count, height, width, channels), decoded from N(0, temperature²)."""
-        noise = np.random.default_rng(seed).standard_normal((count, self.latent_dim))
-        return self.decode(temperature * noise.astype("float32"))
-
-    def interpolate(self, start: np.ndarray, end: np.ndarray, steps: int = 8, *, spherical: bool = False) -> np.ndarray:
-        """The images, float32 (steps, height, width, channels), on the way from one image to another, both included.
-
-        `start` and `end` have shape (height, width, channels). The way leads through the posterior means, in a straight
-        line or along the great circle, whose points keep the length that a high-dimensional Gaussian has.
-        """
-        means = [self.encode(np.asarray(image)[None])[0][0] for image in (start, end)]
-        share = np.linspace(0.0, 1.0, steps, dtype="float32")[:, None]
-        return self.decode(_between(means[0], means[1], share, spherical))
-
     # ------------------------------------------------------------------ the linear solution
-
-    def adapt(self, images: Any, *, most: int = 8192) -> None:
-        """Start the linear path from the PCA of `images`: an array (count, height, width, channels) or batches of such.
-
-        At most `most` pictures are looked at. `fit` does this by itself where nobody did before.
-        """
-        blocks = in_batches(as_float(gathered(images, most, self.image_shape), self.image_shape), 256)
-        self.fit_linear(fit_pca(lambda: blocks, self.latent_dim))
-
-    def fit(self, x: Any = None, *args: Any, **options: Any) -> Any:
-        """As `keras.Model.fit`, from the closed-form linear solution where the network has a linear path."""
-        path = self.linear_path
-        once = hasattr(x, "__next__")  # adapting would use up what is to be trained on
-        if path is not None and x is not None and not once and not np.any(ops.convert_to_numpy(path.eigenvalues)):
-            self.adapt(x)
-        return super().fit(x, *args, **options)
 
     def fit_linear(self, pca: PCA) -> None:
         """Set the linear part to the closed form for these pictures: of the hybrid network's path, or of `linear`.
@@ -452,13 +484,3 @@ class VAE(keras.Model):
         path = Path(folder, CARD)
         if path.is_file():
             self.card = json.loads(path.read_text(encoding="utf-8"))
-
-
-def _between(start: np.ndarray, end: np.ndarray, share: np.ndarray, spherical: bool) -> np.ndarray:
-    if not spherical:
-        return start + (end - start) * share
-    cosine = np.dot(start, end) / max(float(np.linalg.norm(start) * np.linalg.norm(end)), 1e-12)
-    angle = float(np.arccos(np.clip(cosine, -1.0, 1.0)))
-    if np.sin(angle) < 1e-6:
-        return start + (end - start) * share
-    return (np.sin((1.0 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)

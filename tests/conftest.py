@@ -67,8 +67,17 @@ class Gaussian:
         return float(self.eigenvalues.sum())
 
 
+@pytest.fixture
+def gaussian(whole_gaussian):
+    """`whole_gaussian`, for a test in which a model takes pixel values outside of [0, 1]."""
+    from kvae.images.pixels import unchecked
+
+    with unchecked():
+        yield whole_gaussian
+
+
 @pytest.fixture(scope="session")
-def gaussian() -> Gaussian:
+def whole_gaussian() -> Gaussian:
     """The Gaussian of MATH.md's check, turned by a random rotation. Its pixel values do not stay within [0, 1]."""
     random = np.random.default_rng(20140214)
     eigenvalues = np.array([4, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02])

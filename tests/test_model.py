@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kvae.model import VAE
+from kvae.model import FIXED, VAE
 
 SIZE, LATENT = 16, 5
 
@@ -73,6 +73,63 @@ def test_a_weight_that_is_turned_under_xla_counts_from_the_very_next_batch(pictu
     model.fit(pictures[:12], batch_size=4, verbose=0, callbacks=[turn])
     for batch, weight in zip(turn.batches, [0.5, 20.0, 20.0], strict=True):
         assert batch["loss"] - batch["distortion"] == pytest.approx(weight * batch["rate"], rel=1e-3)
+
+
+class Assign(keras.callbacks.Callback):
+    """Assigns as people do, an attribute."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.kl_weight = [0.25, 100.0][epoch]
+
+
+@pytest.mark.parametrize("state", ["fresh", "fitted", "loaded"])
+def test_an_assigned_weight_is_that_of_training_of_the_history_and_of_the_file(pictures, state, tmp_path):
+    model = small(kl_weight=3.0)
+    model.compile()
+    if state != "fresh":
+        model.fit(pictures, verbose=0)
+    if state == "loaded":
+        model.save(tmp_path / "before.keras")
+        model = keras.models.load_model(tmp_path / "before.keras")
+    variable = model.kl_weight
+    history = model.fit(pictures, epochs=2, batch_size=24, verbose=0, callbacks=[Assign()]).history
+    assert history["kl_weight"] == [0.25, 100.0]
+    for epoch in range(2):
+        terms = history["distortion"][epoch] + history["kl_weight"][epoch] * history["rate"][epoch]
+        assert history["loss"][epoch] == pytest.approx(terms, rel=1e-4)
+    model.save(tmp_path / "after.keras")
+    assert model.kl_weight is variable and model.beta == keras.models.load_model(tmp_path / "after.keras").beta == 100.0
+    model.kl_weight /= 4
+    model.kl_weight += np.float32(1)
+    assert model.beta == 26.0
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf"), 1e9, "much", None, True, np.ones(2)])
+def test_a_weight_that_is_none_is_refused_when_it_is_assigned(bad):
+    model = small(kl_weight=3.0)
+    with pytest.raises(ValueError, match=r"VAE: `kl_weight` must be a number from 0 to 1e\+06 .* Received: kl_weight="):
+        model.kl_weight = bad
+    assert model.beta == 3.0
+
+
+def test_an_autoencoder_takes_no_weight_when_it_is_assigned():
+    model = small(autoencoder=True)
+    with pytest.raises(ValueError, match="an autoencoder has no KL term"):
+        model.kl_weight = 0.5
+
+
+@pytest.mark.parametrize("name", sorted({*FIXED, "weighting", "rate", "target_distortion"}))
+def test_what_a_model_is_made_of_cannot_be_assigned(model, name):
+    before = getattr(model, name, None)
+    with pytest.raises(AttributeError, match=rf"VAE: `{name}` is part of the model and cannot change\. Make a new VAE"):
+        setattr(model, name, before)
+    with pytest.raises(AttributeError, match="`beta` is read only. Assign to `kl_weight`"):
+        model.beta = 0.5
+
+
+def test_what_is_not_of_the_model_can_be_assigned(model):
+    model.card, model.note, model.trainable = None, "mine", True
+    assert model.note == "mine"
 
 
 def test_validation_uses_the_weight_of_training(pictures):
@@ -147,7 +204,7 @@ def test_an_autoencoder_has_the_layers_of_its_vae_but_for_one_head():
 def test_a_hybrid_autoencoder_starts_as_pca():
     random = np.random.default_rng(4)
     rows = random.standard_normal((40, 12)) * 0.5 ** np.arange(12) @ random.standard_normal((12, 3 * SIZE**2))
-    pictures = (0.5 + 0.1 * rows).reshape(-1, SIZE, SIZE, 3).astype("float32")
+    pictures = (0.5 + 0.05 * rows).reshape(-1, SIZE, SIZE, 3).astype("float32")
     model = small("hybrid", autoencoder=True)
     model.adapt(pictures)
     centred = (flat := pictures.reshape(40, -1).astype("float64")) - flat.mean(0)

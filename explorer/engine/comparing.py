@@ -97,7 +97,7 @@ def _compared(job: Job, loaded: Loaded, path: str, originals: np.ndarray) -> Com
     parts = []
     for start in range(0, len(originals), CHUNK):
         with job.piece():
-            parts.append(_measured(loaded.model, originals[start : start + CHUNK]))
+            parts.append(_measured(loaded.model, originals[start : start + CHUNK], start))
     distortions, rates, decibels, images = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Compared(
         path,
@@ -120,13 +120,13 @@ def active_dimensions(info: ModelInfo) -> int:
     return int(np.sum(np.square(info.spreads.astype(np.float64)) >= ACTIVE_VARIANCE))
 
 
-def _measured(model: Any, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """D, R and PSNR of each of `pictures`, and their best reconstructions, uint8."""
+def _measured(model: Any, pictures: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """D, R and PSNR of each of `pictures`, the places from `first` on, and their best reconstructions, uint8."""
     from kvae.measures.quality import psnr
     from kvae.objectives.likelihoods import squared_error
 
     images = pictures.astype(np.float32) / 255.0
-    distortion = np.asarray(squared_error(images, model(images, training=False)))
+    distortion = np.asarray(squared_error(images, model(images, training=False, first=first)))
     rate = np.zeros_like(distortion) if model.autoencoder else np.asarray(model.rates)
     best = model.reconstruct(images)
     return distortion, rate, np.asarray(psnr(images, best)), np.rint(best * 255.0).astype(np.uint8)

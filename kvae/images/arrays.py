@@ -26,6 +26,7 @@ from kvae.files.npy import read_header
 from kvae.files.refusal import Refused, sentence, shown
 from kvae.images.cache import Block
 from kvae.images.decoding import MAX_PIXELS, fit, flatten, letterbox
+from kvae.images.values import check_dtype, check_floats, white
 from kvae.images.worker import command_of
 
 NAMES = ("images", "imgs", "x_train")  # of the array in an .npz or HDF5 file: ours, dSprites, MNIST
@@ -108,29 +109,19 @@ def _checked(pictures: Pictures) -> Pictures:
         raise ValueError(f"{owner} has pictures of over {MAX_PIXELS // 10**6} megapixels. Received: shape={shape}.")
     if math.prod(shape[1:]) * dtype.itemsize > MAX_CHUNK_BYTES:
         raise ValueError(f"{owner} has pictures of over {MAX_CHUNK_BYTES >> 20} MB each. Store them as uint8.")
-    if dtype not in (np.uint8, np.uint16, np.bool_) and dtype.kind != "f":
-        raise ValueError(
-            f"{owner} must be uint8, uint16, bool, or floats in [0, 1]; use .astype('uint8'). Received: {dtype}."
-        )
+    check_dtype(owner, dtype)
     return pictures
 
 
 def _scale(pictures: Pictures) -> float:
-    """What a value is multiplied by to reach 0..255. Bytes that are all 0 or 1 (dSprites) are black and white."""
-    if pictures.dtype == np.uint16:
-        return 1 / 257
-    if pictures.dtype != np.uint8:
-        return 255.0
-    return 1.0 if any(block.max(initial=0) > 1 for block in pictures.blocks()) else 255.0
+    """What a value is multiplied by to reach 0..255, by the same rule as arrays in memory."""
+    grey = pictures.dtype == np.uint8 and any(block.max(initial=0) > 1 for block in pictures.blocks())
+    return 255.0 / white(pictures.dtype, 255.0 if grey else 1.0)
 
 
 def _to_bytes(owner: str, values: np.ndarray, scale: float) -> np.ndarray:
     if values.dtype.kind == "f":
-        if not np.isfinite(values).all():
-            raise ValueError(f"{owner} holds NaN or infinite values. Remove those pictures, or use numpy.nan_to_num.")
-        low, high = float(values.min()), float(values.max())
-        if low < -1e-3 or high > 1.001:
-            raise ValueError(f"{owner} must hold floats in [0, 1]; rescale it. Received: {low:.4g} to {high:.4g}.")
+        check_floats(owner, values)
     if scale == 1.0:
         return values
     return np.clip(np.rint(values.astype(np.float32) * scale), 0, 255).astype(np.uint8)

@@ -29,20 +29,24 @@ class Evaluation:
 
     def __init__(self, model: VAE) -> None:
         self._model = model
-        signature = tf.TensorSpec((None, *model.image_shape), tf.float32)
-        self._measure = tf.function(self._terms, input_signature=[signature])
+        signature = [tf.TensorSpec((None, *model.image_shape), tf.float32), tf.TensorSpec((), tf.int32)]
+        self._measure = tf.function(self._terms, input_signature=signature)
 
-    def _terms(self, images: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _terms(self, images: tf.Tensor, first: tf.Tensor) -> tuple[tf.Tensor, ...]:
         model = self._model
-        output = model(images, training=False)
+        output = model(images, training=False, first=first)
         distortion = squared_error(images, output)
         rate = ops.zeros_like(distortion) if model.autoencoder else model.rates
         best = ops.clip(model.generate(model.posterior(images)[0]), 0.0, 1.0)
         return distortion, rate, psnr(images, best), model.methods.likelihood.function(images, output)
 
     def __call__(self, batches: tf.data.Dataset) -> Evaluated:
-        """Measure on all of `batches`, float32 (batch, height, width, channels)."""
-        parts = [[part.numpy() for part in self._measure(batch)] for batch in batches]
+        """Measure on all of `batches`, float32 (batch, height, width, channels), however they are divided."""
+        parts: list[list[np.ndarray]] = []
+        first = 0
+        for batch in batches:
+            parts.append([part.numpy() for part in self._measure(batch, first)])
+            first += len(batch)
         distortion, rate, decibels, seen = (
             float(np.mean(np.concatenate(column))) for column in zip(*parts, strict=True)
         )

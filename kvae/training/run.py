@@ -15,6 +15,7 @@ from kvae.figures import Limit
 from kvae.files.failure import unwritable
 from kvae.images.collection import PAINTINGS
 from kvae.images.pipeline import steps_per_epoch, training_batches
+from kvae.images.pixels import unchecked
 from kvae.methods import METHOD_SETTINGS, choose
 from kvae.model import VAE
 from kvae.settings import SETTINGS, check, checked
@@ -262,7 +263,7 @@ def resumed(earlier_run: VAE | Left, given: Mapping[str, Any]) -> dict[str, Any]
         raise ValueError(f"resume: this model's weight is set by its weighting, {name}. Leave `kl_weight` out.")
     refuse_without_effect(given, {**settings, "custom": model.foreign}, "resume", settled=True)
     if "kl_weight" in given:
-        model.kl_weight.assign(given["kl_weight"])
+        model.kl_weight = given["kl_weight"]
     return settings
 
 
@@ -386,22 +387,23 @@ def _fit(model: VAE, loop: Loop, settings: Mapping[str, Any], prepared: Prepared
     try:
         while loop.step < epochs * per_epoch and not loop.ended:
             done, within = divmod(loop.step, per_epoch)  # the rest of an epoch that was begun comes by itself
-            model.fit(
-                training_batches(
-                    prepared.collection,
-                    prepared.training,
-                    batch_size=settings["batch_size"],
-                    seed=settings["seed"],
-                    augment=settings["augment"],
-                    start_step=loop.step,
-                ),
-                epochs=done + 1 if within else epochs,
-                initial_epoch=done,
-                steps_per_epoch=per_epoch - within,
-                shuffle=False,  # the pipeline orders the pictures
-                verbose=0,
-                callbacks=[loop],
-            )
+            with unchecked():  # the pipeline makes its batches from bytes
+                model.fit(
+                    training_batches(
+                        prepared.collection,
+                        prepared.training,
+                        batch_size=settings["batch_size"],
+                        seed=settings["seed"],
+                        augment=settings["augment"],
+                        start_step=loop.step,
+                    ),
+                    epochs=done + 1 if within else epochs,
+                    initial_epoch=done,
+                    steps_per_epoch=per_epoch - within,
+                    shuffle=False,  # the pipeline orders the pictures
+                    verbose=0,
+                    callbacks=[loop],
+                )
     except KeyboardInterrupt:
         loop.stopped = True
 

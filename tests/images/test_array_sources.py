@@ -256,3 +256,20 @@ def test_this_process_never_opens_a_users_hdf5_file(tmp_path, monkeypatch):
     )
     assert np.array_equal(open_collection(tmp_path / "a.h5", size=16).read(range(7)), RGB)
     assert not [name for name in opened if b"a.h5" in name]
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "bool", "float32"])
+@pytest.mark.parametrize("black_and_white", [False, True])
+def test_an_array_in_memory_means_the_same_to_a_model_as_to_a_collection(kind, black_and_white):
+    from kvae.images.pixels import as_float
+
+    grey = np.random.default_rng(6).integers(0, 256, (6, 16, 16, 3)).astype("uint8")
+    array = (grey > 127).astype(kind)
+    if not black_and_white:
+        array = {"uint8": grey, "uint16": grey.astype("uint16") * 257, "bool": grey > 9}.get(
+            kind, (grey / 255.0).astype("float32")
+        )
+    if kind == "uint16" and black_and_white:
+        array = array * np.uint16(65535)
+    (block,) = arrays.decoded(arrays.from_array(array), size=16, crop="square")
+    np.testing.assert_allclose(as_float(array, (16, 16, 3)), block.pixels / 255.0, atol=1e-6)

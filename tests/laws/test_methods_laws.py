@@ -40,14 +40,14 @@ def build(axis: str, name: str, **settings) -> VAE:
     return VAE(**{**options, axis: name, **UNDER_WAY.get(name, {}), **settings})
 
 
-def steps(model: VAE, pictures: np.ndarray, first: int, last: int) -> list[dict[str, float]]:
+def steps(model: VAE, pictures: np.ndarray, first: int, last: int, weights=None) -> list[dict[str, float]]:
     """The terms of each of the batches `first` to `last`, trained."""
     logs = []
     for number in range(first, last):
         model.seed_noise(0, number)
         model.reset_metrics()
         batch = pictures[number * BATCH :][:BATCH]
-        logs.append(model.train_on_batch(batch, return_dict=True))
+        logs.append(model.train_on_batch(batch, sample_weight=weights, return_dict=True))
     return [{key: float(value) for key, value in one.items()} for one in logs]
 
 
@@ -100,6 +100,64 @@ def test_what_is_logged_is_the_plain_distortion_rate_and_the_weight_in_effect(ax
         assert measured["rate"] == pytest.approx(rate, rel=1e-4)
     seen = ops.mean(model.methods.likelihood.function(pictures[:BATCH], ops.convert_to_tensor(output, "float32")))
     assert measured["loss"] == pytest.approx(float(seen) + model.beta * measured["rate"], rel=1e-5)
+
+
+@every_method
+def test_equal_weights_of_pictures_scale_the_loss_and_nothing_else(axis, name, pictures):
+    plain, doubled = (build(axis, name) for _ in range(2))
+    for model in (plain, doubled):
+        model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+    expected = steps(plain, pictures, 0, 2)
+    found = steps(doubled, pictures, 0, 2, np.full(BATCH, 2.0))
+    for one, other in zip(expected, found, strict=True):
+        assert other == pytest.approx({**one, "loss": 2.0 * one["loss"]}, rel=1e-4)
+    if plain.weighting_state is not None:
+        np.testing.assert_allclose(doubled.weighting_state, plain.weighting_state, rtol=1e-4, atol=1e-6)
+
+
+# the others add a term about all latents together, whatever the pictures' weights
+@pytest.mark.parametrize(
+    ("axis", "name"), [pair for pair in METHODS if pair[0] != "rate" or pair[1] in ("full", "delta")]
+)
+def test_pictures_without_weight_do_not_count_in_training(axis, name, pictures, monkeypatch):
+    noise = np.random.default_rng(1).standard_normal((BATCH, LATENT)).astype("float32")
+    monkeypatch.setattr(keras.random, "normal", lambda shape, seed=None: ops.convert_to_tensor(noise[: int(shape[0])]))
+    made = [build(axis, name) for _ in range(2)]
+    for model in made:
+        model.compile(keras.optimizers.SGD(1e-3), run_eagerly=True)
+    few, weighted = made
+    for number in range(2):  # half of the pictures with twice the weight
+        batch = pictures[number * BATCH :][:BATCH]
+        expected = few.train_on_batch(batch[:2], return_dict=True)
+        found = weighted.train_on_batch(batch, sample_weight=np.array([2.0, 2.0, 0.0, 0.0]), return_dict=True)
+        assert found == pytest.approx(expected, rel=1e-4)
+    for one, other in zip(few.get_weights(), weighted.get_weights(), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-5)
+
+
+@every_method
+def test_a_batch_in_which_nothing_has_a_weight_moves_nothing(axis, name, pictures):
+    model = small_steps(build(axis, name), run_eagerly=True)
+    steps(model, pictures, 0, 1)
+    before, weight = [np.array(one) for one in model.get_weights()], model.beta
+    (logs,) = steps(model, pictures, 1, 2, np.zeros(BATCH))
+    assert logs["loss"] == 0.0 and model.beta == weight
+    for variable, one, other in zip(model.weights, before, model.get_weights(), strict=True):
+        if "moving" not in variable.path:  # statistics of a batch normalisation know no weights
+            np.testing.assert_array_equal(other, one)
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS)
+def test_a_plain_assignment_to_the_weight_counts_or_is_refused(name, pictures):
+    model = small_steps(build("weighting", name))
+    if WEIGHTINGS[name].MOVES:
+        with pytest.raises(ValueError, match=f"the weighting '{name}' sets `kl_weight` anew in every batch"):
+            model.kl_weight = 5.0
+        return
+    model.kl_weight = 5.0
+    found = model.evaluate(pictures, verbose=0, return_dict=True)
+    assert model.beta == found["kl_weight"] == model.get_config()["kl_weight"] == 5.0
+    assert found["loss"] == pytest.approx(found["distortion"] + 5.0 * found["rate"], rel=1e-5)
 
 
 @every_method
@@ -197,7 +255,7 @@ for path in sorted(folder.glob("*.keras")):
     found[path.stem] = []
     for batch in pictures:
         model.reset_metrics()
-        logs = model.train_on_batch(batch, return_dict=True)
+        logs = model.train_on_batch(batch, sample_weight=np.array([2.0, 1.0, 0.5, 0.0]), return_dict=True)
         found[path.stem].append({name: float(value) for name, value in logs.items()})
 print("FOUND" + json.dumps(found))
 """
@@ -205,7 +263,7 @@ print("FOUND" + json.dumps(found))
 
 @pytest.fixture(scope="module")
 def on_both(python, pictures, tmp_path_factory):
-    """The terms of four batches of every method, trained on TensorFlow and on JAX with the same noise."""
+    """The terms of four batches of every method, trained on TensorFlow and on JAX with the same noise and weights."""
     pytest.importorskip("jax")
     folder = tmp_path_factory.mktemp("methods")
     noise = np.random.default_rng(1).standard_normal((BATCH, LATENT)).astype("float32")
@@ -218,7 +276,7 @@ def on_both(python, pictures, tmp_path_factory):
         for axis, name in METHODS:
             model = small_steps(build(axis, name), run_eagerly=False)
             model.save(folder / f"{axis} {name}.keras")
-            here[f"{axis} {name}"] = steps(model, pictures, 0, 4)
+            here[f"{axis} {name}"] = steps(model, pictures, 0, 4, np.array([2.0, 1.0, 0.5, 0.0]))
     there = python(ON_JAX, folder, KERAS_BACKEND="jax")
     return here, json.loads(there.rpartition("FOUND")[2])
 

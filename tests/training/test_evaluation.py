@@ -41,6 +41,7 @@ def test_the_means_are_over_pictures_whatever_the_batches(images):
     model = made(images)
     evaluation = Evaluation(model)
     whole, single = evaluation(batches(images)), evaluation(batches(images).unbatch().batch(3))
+    assert (whole.distortion, whole.loss) == pytest.approx((single.distortion, single.loss), rel=1e-5)
     assert (whole.rate, whole.psnr) == pytest.approx((single.rate, single.psnr), rel=1e-5)
     mean, log_var = model.encode(images)
     rate = 0.5 * (mean**2 + np.exp(log_var) - 1 - log_var).sum(1).mean()
