@@ -59,7 +59,8 @@ def open_pictures(info: ModelInfo, size: int, progress: Any) -> Any:
     data = info.settings.get("data")
     if not isinstance(data, str) or not data:
         raise ValueError(f"{info.name} does not say which pictures it was trained on.")
-    return open_collection(data, size=size, crop=crop_of(info), seed=0, progress=progress)
+    follow = info.settings.get("follow_links") is True
+    return open_collection(data, size=size, crop=crop_of(info), follow_links=follow, seed=0, progress=progress)
 
 
 def thumbnails_of(images: np.ndarray, most: int = 64) -> np.ndarray:

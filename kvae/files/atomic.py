@@ -13,15 +13,15 @@ TEMPORARY_SUFFIX = ".part"  # what a killed writer leaves behind ends so; see `r
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], *, private: bool = False) -> Iterator[Path]:
     """Yield a temporary name beside `path`; move it to `path` when the block ends without an error.
 
-    If the block raises, the temporary file is removed and `path` is as it was.
+    If the block raises, the temporary file is removed and `path` is as it was. A `private` file is its owner's alone.
     """
     target = Path(path)
     with temporary_file(target.parent, target.name) as temporary:
         yield temporary
-        move_into_place(temporary, target)
+        move_into_place(temporary, target, private=private)
 
 
 @contextlib.contextmanager
@@ -39,21 +39,25 @@ def temporary_file(folder: str | os.PathLike[str], hint: str = "file") -> Iterat
         temporary.unlink(missing_ok=True)
 
 
-def move_into_place(temporary: Path, target: Path) -> None:
+def move_into_place(temporary: Path, target: Path, *, private: bool = False) -> None:
     """Move a finished file to `target`, in the same folder, replacing what is there.
 
     The same folder, because `os.replace` is atomic within one file system only. The file is fsync'd before the move
-    and the folder after it, so that a power cut leaves the old file or the new one and never half of either.
+    and the folder after it, so that a power cut leaves the old file or the new one and never half of either. A
+    `private` file is its owner's alone.
     """
-    _take_usual_mode(temporary)
+    if private:
+        temporary.chmod(0o600)
+    else:
+        _take_usual_mode(temporary)
     _flush_to_disk(temporary)
     os.replace(temporary, target)
     _flush_to_disk(target.parent)
 
 
-def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
+def atomic_write(path: str | os.PathLike[str], data: bytes | str, *, private: bool = False) -> None:
     """Replace the content of `path` with `data` (text is stored as UTF-8), completely or not at all."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, private=private) as temporary:
         temporary.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
 
 

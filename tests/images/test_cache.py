@@ -171,7 +171,7 @@ def test_a_damaged_cache_is_noticed_and_rebuilt(damage, pictures, decoded):
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 1, "files": {"a": 3}, "caches": {}}', b"\xff\xfe"])
 def test_a_damaged_index_is_only_forgotten(content, pictures, own_cache):
     open_collection(pictures, size=16)
-    (index,) = own_cache.glob("*.index.json")
+    (index,) = own_cache.glob("*.index")
     index.write_bytes(content)
     assert open_collection(pictures, size=16).count == 12
 

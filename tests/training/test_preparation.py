@@ -46,7 +46,7 @@ def test_a_second_preparation_reads_what_the_first_measured(collection, monkeypa
 def test_a_damaged_cache_is_measured_anew_and_written_again(collection, monkeypatch, damage):
     indices, _ = collection.split(0.1)
     first = collection_pca(collection, indices, 4, 0, Listener())
-    (path,) = cache_folder().glob("*.pca.npz")
+    (path,) = cache_folder().glob("*.pca")
     content = path.read_bytes()
     if damage == "another archive":
         np.savez(path, other=np.zeros(3))
@@ -63,7 +63,7 @@ def test_a_damaged_cache_is_measured_anew_and_written_again(collection, monkeypa
     assert same(collection_pca(collection, indices, 4, 0, Listener()), first)
     monkeypatch.setattr(preparation, "fit_pca", refuse)
     assert same(collection_pca(collection, indices, 4, 0, Listener()), first)
-    assert [one.name for one in cache_folder().glob("*.pca.npz")] == [path.name]
+    assert [one.name for one in cache_folder().glob("*.pca")] == [path.name]
 
 
 def test_the_plain_pca_is_that_of_the_pictures_and_the_varied_one_of_a_dozen_copies(collection, pictures):
