@@ -45,6 +45,9 @@ SETTINGS: dict[str, Setting] = {
         group="pictures",
         choices=("square", "pad", "stretch"),
     ),
+    "follow_links": Setting(
+        False, "follow links in the folder to pictures and folders outside it, too", bool, "pictures"
+    ),
     "augment": Setting(True, "show flipped, cropped and gently recoloured variants of the pictures", bool, "pictures"),
     "validation": Setting(0.1, "share of the pictures that is held out to measure on", float, "pictures", 0.01, 0.5),
     # model

@@ -71,7 +71,8 @@ def open_pictures(info: ModelInfo, size: int, progress: Any, agreed: tuple[str, 
     place = place_of(data)
     if place and place not in agreed:
         raise NotAgreed(info.name, place)
-    return open_collection(place or data, size=size, crop=crop_of(info), seed=0, progress=progress)
+    follow = info.settings.get("follow_links") is True
+    return open_collection(place or data, size=size, crop=crop_of(info), follow_links=follow, seed=0, progress=progress)
 
 
 def thumbnails_of(images: np.ndarray, most: int = 64) -> np.ndarray:

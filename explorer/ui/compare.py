@@ -30,7 +30,7 @@ from explorer.ui import terms, theme
 from explorer.ui.compare_table import ColumnStrip, CompareTable
 from explorer.ui.keyboard import Ring
 from explorer.ui.notice import Notice
-from explorer.ui.picture import SUFFIXES, dropped_files
+from explorer.ui.picture import FILTER, dropped_files
 from explorer.ui.question import Question
 
 EMPTY = (
@@ -41,6 +41,10 @@ MODEL = ".keras"
 _DELAY = 200  # milliseconds after the last change before the engine is asked
 _MOST = 32  # pictures
 _SCROLL_BAR = 12
+
+
+def _is_model(path: str) -> bool:
+    return path.lower().endswith(MODEL)
 
 
 class _Area(QScrollArea):
@@ -187,19 +191,18 @@ class ComparePage(QWidget):
         self.add_models(paths)
 
     def _choose_pictures(self) -> None:
-        kinds = " ".join(f"*{suffix}" for suffix in SUFFIXES)
-        paths, _ = QFileDialog.getOpenFileNames(self, "Pictures to compare on", "", f"Pictures ({kinds})")
+        paths, _ = QFileDialog.getOpenFileNames(self, "Pictures to compare on", "", FILTER)
         if paths:
             self.set_pictures(paths)
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        if event is not None and dropped_files(event.mimeData(), (*SUFFIXES, MODEL)):
+        if event is not None and (dropped_files(event.mimeData()) or dropped_files(event.mimeData(), _is_model)):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         if event is None:
             return
-        if models := dropped_files(event.mimeData(), (MODEL,)):
+        if models := dropped_files(event.mimeData(), _is_model):
             self.add_models(models)
         if pictures := dropped_files(event.mimeData()):
             self.set_pictures(pictures)

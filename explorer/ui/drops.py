@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PyQt6.QtCore import QMimeData
 
-from explorer.ui.picture import SUFFIXES
+from explorer.ui.picture import may_be_picture
 
 
 def dropped(data: QMimeData | None) -> tuple[str, str] | None:
@@ -18,6 +18,6 @@ def dropped(data: QMimeData | None) -> tuple[str, str] | None:
             return "model", path
         if os.path.isdir(path):
             return "folder", path
-        if Path(path).suffix.lower() in SUFFIXES:
+        if may_be_picture(path):
             return "picture", path
     return None

@@ -18,7 +18,7 @@ from explorer.ui.explore_panel import ExplorePanel, make_actions
 from explorer.ui.explore_stage import Stage
 from explorer.ui.filmstrip import Filmstrips
 from explorer.ui.notice import Notice
-from explorer.ui.picture import SUFFIXES
+from explorer.ui.picture import FILTER
 from explorer.ui.preferences import Preferences
 from explorer.ui.undo import History
 
@@ -158,8 +158,7 @@ class ExplorePage(QWidget):
 
     def choose_picture(self) -> None:
         """Ask for a picture file, and open it."""
-        patterns = " ".join(f"*{suffix}" for suffix in SUFFIXES)
-        path, _ = QFileDialog.getOpenFileName(self, "My picture", "", f"Pictures ({patterns});;All files (*)")
+        path, _ = QFileDialog.getOpenFileName(self, "My picture", "", FILTER)
         if path:
             self.open_picture(path)
 

@@ -1,5 +1,6 @@
 """A widget that shows one picture: as large as fits, never stretched, and smoothed only where asked."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,13 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from explorer.ui import theme
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif")
+# as kvae.images.kinds has them, which the window may not import; what a file really is, the engine tells by its content
+READ = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
+    *(".heic", ".heif", ".hif"),
+)
+NAMED = (".avif", ".jxl", ".jp2", ".psd", ".svg", ".tga")  # not read, but the engine says what to do about them
+FILTER = f"Pictures ({' '.join('*' + suffix for suffix in READ)});;All files (*)"  # of a file dialog
 
 
 def to_qimage(array: np.ndarray) -> QImage:
@@ -37,12 +44,18 @@ def to_qimage(array: np.ndarray) -> QImage:
     return QImage(array.tobytes(), width, height, width * (1 if grey else 3), kind).copy()
 
 
-def dropped_files(data: QMimeData | None, suffixes: tuple[str, ...] = SUFFIXES) -> list[str]:
-    """The local files among what is dragged that end in one of `suffixes`."""
+def may_be_picture(path: str) -> bool:
+    """Whether the engine is worth asking: by the ending, or because a file has none."""
+    suffix = Path(path).suffix.lower()
+    return suffix in READ + NAMED or (not suffix and Path(path).is_file())
+
+
+def dropped_files(data: QMimeData | None, wanted: Callable[[str], bool] = may_be_picture) -> list[str]:
+    """The local files among what is dragged that are `wanted`."""
     if data is None or not data.hasUrls():
         return []
     paths = [url.toLocalFile() for url in data.urls() if url.isLocalFile()]
-    return [path for path in paths if Path(path).suffix.lower() in suffixes]
+    return [path for path in paths if wanted(path)]
 
 
 class PictureView(QWidget):

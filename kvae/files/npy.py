@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from kvae.files.archive import DAMAGED, Archive, open_regular
+from kvae.files.archive import DAMAGED, open_regular
 from kvae.files.refusal import Refused
 
 # NumPy reads the header as Python, so all that Python says of bad Python may come
@@ -41,26 +41,6 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     if len(shape) > 8 or any(type(side) is not int or not 0 <= side < 1 << 40 for side in shape):
         raise Refused("declares sides that cannot be. Copy it again.")
     return shape, dtype
-
-
-def read_npz(path: str | os.PathLike[str], *, most_bytes: int) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file of at most `most_bytes`, packed or not; they may not be written to.
-
-    Raises:
-        Refused: anything but arrays of plain numbers and text.
-        OSError: no such file, or it may not be read.
-    """
-    arrays = {}
-    with open_regular(path) as file:
-        archive = Archive(file, most_bytes=most_bytes)
-        if sum(archive.sizes.values()) > most_bytes:
-            raise Refused("unpacks to more than its kind can hold. Copy it again.")
-        for name, size in archive.sizes.items():
-            with archive.stream(name) as member:
-                arrays[name.removesuffix(".npy")] = _array(member, size)
-                if member.read(1):
-                    raise Refused(DAMAGED)
-    return arrays
 
 
 def read_sequence(path: str | os.PathLike[str], *, most_bytes: int) -> list[np.ndarray]:

@@ -6,6 +6,9 @@
     checks    uint32 (count,), the CRC-32 of each row
     factors/  a column for each known factor of variation; none for pictures from files
 
+Behind the HDF5 file lies a seal: MARK, where `images` begins and how many bytes it has, and the SHA-256 of everything but
+those bytes, of the seal too. So the HDF5 library sees no file that was changed, and `checks` can be trusted with the rest.
+
 A file is named after the hash of its manifest and settings, is written once, and is never changed.
 """
 
@@ -18,13 +21,14 @@ import os
 import re
 import shutil
 import stat
+import struct
 import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
@@ -32,12 +36,16 @@ import numpy as np
 from kvae.files.atomic import move_into_place, remove_leftovers, temporary_file
 from kvae.images.decoding import DECODER_VERSION
 
-FORMAT = 1
+FORMAT = 2
+MARK = b"kvae seal 1\n"
+SEAL = struct.Struct("<12sQQ32s")
 MAX_CACHE_BYTES = 20 << 30  # in the whole cache folder; the least recently opened go first
-CHECKED_BYTES = 64 << 20  # of a cache that are read and compared with their CRC when it is opened
+CHECKED_BYTES = 256 << 20  # of a cache that are compared with their CRC when it is opened; the rest when first read
 _SEEK_LOCK = threading.Lock()  # used only where the platform cannot read at an offset
 # nothing but the cache is written while pictures are opened
 _NO_ROOM = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS") if hasattr(errno, name)}
+_AGAIN = "Start again: it will be made anew."
+REBUILT = "the cache of decoded pictures was damaged and is made anew"
 LEFTOVER_SECONDS = 24 * 3600  # a temporary file older than this has no writer any more
 
 
@@ -62,6 +70,8 @@ class Stored:
     factors: dict[str, np.ndarray]
     manifest_hash: str
     file: int = field(repr=False)  # a descriptor: it outlives the removal of the file by another process
+    checks: np.ndarray = field(repr=False)  # uint32 (count,), the CRC-32 of each row
+    sound: np.ndarray = field(repr=False)  # bool (count,): which rows were compared with it
 
     def __del__(self) -> None:
         with contextlib.suppress(OSError):
@@ -70,8 +80,11 @@ class Stored:
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Rows `indices` (n,), in any order and with repetitions, as uint8 (n, height, width, channels).
 
-        Runs of neighbours are read at once. No state is shared and no page stays mapped, so threads may call it
-        freely and memory does not grow with the cache.
+        Runs of neighbours are read at once. No page stays mapped and all that is shared is which rows are sound, so
+        threads may call it freely and memory does not grow with the cache.
+
+        Raises:
+            OSError: the file was damaged; it is removed.
         """
         out = np.empty((len(indices), *self.shape), np.uint8)
         flat = out.reshape(len(indices), int(np.prod(self.shape)))
@@ -79,6 +92,12 @@ class Stored:
         bounds = [0, *edges.tolist(), len(indices)] if len(indices) else [0]
         for start, stop in itertools.pairwise(bounds):
             self._fill(flat[start:stop], self.offset + int(indices[start]) * flat.shape[1])
+        for place in np.flatnonzero(~self.sound[indices]):
+            if zlib.crc32(flat[place]) != self.checks[indices[place]]:
+                with contextlib.suppress(OSError):
+                    self.path.unlink()
+                raise OSError(f"{self.path} is damaged: its picture {indices[place]} is another. {_AGAIN}")
+        self.sound[indices] = True
         return out
 
     def _fill(self, rows: np.ndarray, offset: int) -> None:
@@ -86,17 +105,23 @@ class Stored:
         while view:
             done = _read_at(self.file, view, offset)
             if not done:
-                raise OSError(f"{self.path} was cut off while in use. Start again: it will be rebuilt.")
+                raise OSError(f"{self.path} was cut off while in use. {_AGAIN}")
             view, offset = view[done:], offset + done
 
 
 def cache_folder() -> Path:
-    """Where caches are kept: $KVAE_CACHE, or kvae/ under $XDG_CACHE_HOME or ~/.cache. Created if missing."""
+    """Where caches are kept: $KVAE_CACHE, or kvae/ under $XDG_CACHE_HOME or ~/.cache.
+
+    Made if missing, for its owner alone, as which pictures a person has is nobody else's business. A folder that
+    KVAE_CACHE names keeps the mode it has.
+    """
     chosen = os.environ.get("KVAE_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(chosen) if chosen else Path(base) / "kvae"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        if not chosen and os.name == "posix" and folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
     except OSError as error:
         raise PermissionError(
             f"The cache folder {folder} cannot be made ({error.strerror}). Set KVAE_CACHE to a folder you may write to."
@@ -164,27 +189,33 @@ def write_cache(blocks: Iterable[Block], *, capacity: int, size: int, crop: str,
                     columns.write(smaller)
             else:
                 columns.write(file)
+        _seal(finished)
         target_path = cache_path(columns.manifest(), size=size, crop=crop)
-        move_into_place(finished, target_path)
+        move_into_place(finished, target_path, private=True)
     _prune(folder, keep=target_path)
     return target_path
 
 
-def open_cache(path: Path) -> Stored | None:
-    """Open and check a cache file; None if it is missing, damaged, torn or of another format: then build it anew."""
-    try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
-    except OSError:
-        return None
+def open_cache(path: Path, remarks: list[str] | None = None) -> Stored | None:
+    """Open and check a cache file; None if it is missing or damaged: then build it anew.
+
+    That it is there and damaged is added to `remarks`.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
     stored = None
     try:
-        if stat.S_ISREG(os.fstat(handle).st_mode):
+        handle = os.open(path, flags)
+        try:
             stored = _checked(path, handle)
+        finally:
+            os.close(handle)
+    except FileNotFoundError:
+        return None
     except Exception:  # a damaged cache raises nearly anything, and is simply made anew
         stored = None
-    finally:
-        os.close(handle)
     if stored is None:
+        if remarks is not None and REBUILT not in remarks:
+            remarks.append(REBUILT)
         return None
     with contextlib.suppress(OSError):
         os.utime(path)  # marks it as recently used
@@ -241,33 +272,59 @@ def _contiguous(file: h5py.File, rows: int, shape: tuple[int, ...]) -> h5py.Data
     return file.create_dataset("images", (rows, *shape), np.uint8)
 
 
+def _seal(path: Path) -> None:
+    """Add the seal to a finished HDF5 file."""
+    with h5py.File(path, "r") as file:
+        images = file["images"]
+        place = images.id.get_offset() or 0, images.size
+    with open(path, "r+b") as file:
+        digest = _digest(file, file.seek(0, os.SEEK_END), *place)
+        file.seek(0, os.SEEK_END)
+        file.write(SEAL.pack(MARK, *place, digest))
+
+
+def _unsealed(handle: int) -> tuple[int, int] | None:
+    """Where `images` begins and how many bytes it has, if all but those are as they were sealed."""
+    about = os.fstat(handle)
+    end = about.st_size - SEAL.size
+    if not stat.S_ISREG(about.st_mode) or end < 0:
+        return None
+    with os.fdopen(os.dup(handle), "rb") as file:
+        file.seek(end)
+        mark, offset, size, digest = SEAL.unpack(file.read(SEAL.size))
+        if mark != MARK or offset + size > end or digest != _digest(file, end, offset, size):
+            return None
+    return offset, size
+
+
+def _digest(file: BinaryIO, end: int, offset: int, size: int) -> bytes:
+    """SHA-256 of `file` up to `end` without its `size` bytes from `offset`, and of these two numbers."""
+    digest = hashlib.sha256(struct.pack("<QQ", offset, size))
+    for start, stop in ((0, offset), (offset + size, end)):
+        file.seek(start)
+        digest.update(file.read(stop - start))
+    return digest.digest()
+
+
 def _checked(path: Path, handle: int) -> Stored | None:
+    place = _unsealed(handle)
+    if place is None:
+        return None
     with h5py.File(path, "r") as file:
         images, digests, checks = file["images"], file["digests"][()], file["checks"][()]
         names = tuple(file["names"].asstr()[()])
-        factors = {name: _column(data) for name, data in file["factors"].items()} if "factors" in file else {}
-        offset, count = images.id.get_offset(), len(images)
-        whole = offset is not None and offset + images.size <= os.fstat(handle).st_size
-        columns = {count, len(digests), len(checks), len(names), *(len(column) for column in factors.values())}
-        if not whole or len(columns) != 1 or images.dtype != np.uint8 or file.attrs["format"] != FORMAT:
-            return None
+        factors = {name: _column(data) for name, data in file["factors"].items()}
         shape, manifest = images.shape[1:], str(file.attrs["manifest"])
-    if manifest != manifest_hash(names, (row.tobytes() for row in digests)):
-        return None
-    stored = Stored(path, offset, shape, names, digests, factors, manifest, os.dup(handle))
-    return stored if _rows_agree(stored, checks) else None
-
-
-def _rows_agree(stored: Stored, checks: np.ndarray) -> bool:
-    """Compare rows with their CRC: all of a small cache, evenly spread ones (with both ends) of a large one."""
-    count = len(checks)
-    some = min(count, max(2, CHECKED_BYTES // int(np.prod(stored.shape))))
-    rows = np.linspace(0, count - 1, some).round().astype(np.int64)
+        if images.id.get_offset() != place[0] or file.attrs["format"] != FORMAT:
+            return None
+    sound = np.zeros(len(names), bool)
+    stored = Stored(path, place[0], shape, names, digests, factors, manifest, os.dup(handle), checks, sound)
+    # all of a small cache, evenly spread rows (with both ends) of a large one
+    some = min(len(names), max(2, CHECKED_BYTES // int(np.prod(shape))))
+    rows = np.linspace(0, len(names) - 1, some).round().astype(np.int64)
     for start in range(0, len(rows), 256):
-        part = rows[start : start + 256]
-        if [zlib.crc32(row) for row in stored.read(part)] != checks[part].tolist():
-            return False
-    return True
+        stored.read(rows[start : start + 256])
+    return stored
 
 
 def _column(data: h5py.Dataset) -> np.ndarray:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kvae.files.atomic import atomic_write
 from kvae.images import arrays, cache
 from kvae.images.cache import Block, Stored
 from kvae.images.decoders import decode_files
 from kvae.images.decoding import CROPS, BadPicture
-from kvae.images.folder import KINDS, Progress, open_folder
+from kvae.images.folder import Progress, open_folder, skipped_in_words
+from kvae.images.kinds import READ
 from kvae.images.painters import paint_all
+from kvae.images.remembered import recall, remember
 from kvae.images.scanning import Skipped
 
 PAINTINGS = "paintings"  # the name of the built-in source
@@ -48,6 +49,8 @@ class Collection:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[Skipped, ...] = ()
     duplicates: tuple[tuple[str, str], ...] = ()
+    others: int = 0  # files in a folder that are no pictures and do not claim to be
+    remarks: tuple[str, ...] = ()  # about the cache: what was damaged and made anew
     report: Path | None = None  # a text file with a line per skipped or noted picture; folders only
     _stored: Stored = field(repr=False, default=None)  # type: ignore[assignment]
 
@@ -59,10 +62,10 @@ class Collection:
         """One line for the command line: how many are usable and where the rest is explained."""
         text = f"{self.count:,} usable"
         if self.skipped or self.duplicates or self.notes:
-            text += f", {len(self.skipped)} skipped"
+            text += f", {skipped_in_words(self.skipped)}"
             text += f", {len(self.duplicates)} left out as duplicates" if self.duplicates else ""
             text += f" (reasons: {self.report})"
-        return text
+        return "; ".join((text, *self.remarks))
 
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """The pictures at `indices`, uint8 (n, height, width, channels). Safe to call from several threads."""
@@ -107,6 +110,7 @@ def open_collection(
     *,
     size: int = 64,
     crop: str = "square",
+    follow_links: bool = False,
     count: int = PAINTING_COUNT,
     seed: int = 0,
     progress: Progress = None,
@@ -117,6 +121,7 @@ def open_collection(
         data: the path or array; None or "paintings" for the built-in paintings. A folder of that name is "./paintings".
         size: height and width of the result, in pixels.
         crop: "square" (the centre), "pad" (all of it, on its mean colour) or "stretch".
+        follow_links: follow links in a folder to what lies outside it, too. `data` itself may be a link.
         count, seed: how many built-in paintings, and which.
         progress: called as progress(done, total, what) while pictures are decoded; not at all when they are cached.
     """
@@ -144,9 +149,9 @@ def open_collection(
     except PermissionError:
         raise PermissionError(f"{path} may not be read (no permission). Change its permissions.") from None
     if folder:
-        return _open_folder(path, int(size), crop, progress)
+        return _open_folder(path, int(size), crop, follow_links, progress)
     if path.suffix.lower() not in arrays.ENDINGS:
-        raise ValueError(f"{path} is of no kind kvae reads: give a folder of {KINDS} files, or an .npy, .npz or .h5.")
+        raise ValueError(f"{path} is of no kind kvae reads: give a folder of {READ} files, or an .npy, .npz or .h5.")
     return _open_file(path, int(size), crop, progress)
 
 
@@ -158,14 +163,16 @@ def load_picture(path: str | os.PathLike[str], *, size: int, crop: str = "square
     return np.frombuffer(outcome.pixels, np.uint8).reshape(size, size, 3)
 
 
-def _open_folder(root: Path, size: int, crop: str, progress: Progress) -> Collection:
-    stored, listing, report = open_folder(root, size=size, crop=crop, progress=progress)
+def _open_folder(root: Path, size: int, crop: str, follow_links: bool, progress: Progress) -> Collection:
+    stored, listing, report = open_folder(root, size=size, crop=crop, follow_links=follow_links, progress=progress)
     return collection_of(
         root.resolve().name or str(root),
         stored,
         skipped=listing.skipped,
         notes=listing.notes,
         duplicates=listing.duplicates,
+        others=listing.others,
+        remarks=listing.remarks,
         report=report,
     )
 
@@ -174,12 +181,13 @@ def _open_file(path: Path, size: int, crop: str, progress: Progress) -> Collecti
     """An array file; its manifest is remembered under path, length and time of change, as a folder's files are."""
     about = path.stat()
     place = [os.fspath(path.resolve()), about.st_size, about.st_mtime_ns]
-    known = _remembered(place)
-    stored = cache.open_cache(cache.cache_path(known, size=size, crop=crop)) if known else None
+    remarks: list[str] = []
+    known = _remembered(place, remarks)
+    stored = cache.open_cache(cache.cache_path(known, size=size, crop=crop), remarks) if known else None
     if stored is None:
         stored = _store(arrays.from_file(path), size, crop, progress)
         _remember(place, stored.manifest_hash)
-    return collection_of(path.stem, stored)
+    return collection_of(path.stem, stored, remarks=tuple(remarks))
 
 
 def _open_array(array: np.ndarray, size: int, crop: str, progress: Progress) -> Collection:
@@ -188,12 +196,13 @@ def _open_array(array: np.ndarray, size: int, crop: str, progress: Progress) -> 
     for block in pictures.blocks():
         content.update(block.tobytes())
     place = ["array", content.hexdigest()]
-    known = _remembered(place)
-    stored = cache.open_cache(cache.cache_path(known, size=size, crop=crop)) if known else None
+    remarks: list[str] = []
+    known = _remembered(place, remarks)
+    stored = cache.open_cache(cache.cache_path(known, size=size, crop=crop), remarks) if known else None
     if stored is None:
         stored = _store(pictures, size, crop, progress)
         _remember(place, stored.manifest_hash)
-    return collection_of("array", stored)
+    return collection_of("array", stored, remarks=tuple(remarks))
 
 
 def _open_paintings(count: int, size: int, seed: int, progress: Progress) -> Collection:
@@ -201,13 +210,14 @@ def _open_paintings(count: int, size: int, seed: int, progress: Progress) -> Col
     if not isinstance(count, int | np.integer) or count < 1:
         raise ValueError(f"open_collection: `count` must be a whole number above 0. Received: {count!r}.")
     place = [PAINTINGS, _painter_hash(), int(count), size, int(seed)]
-    known = _remembered(place)
-    stored = cache.open_cache(cache.cache_path(known, size=size, crop=PAINTINGS)) if known else None
+    remarks: list[str] = []
+    known = _remembered(place, remarks)
+    stored = cache.open_cache(cache.cache_path(known, size=size, crop=PAINTINGS), remarks) if known else None
     if stored is None:
         blocks = _painted(int(count), size, int(seed), progress)
         stored = _written(cache.write_cache(blocks, capacity=int(count), size=size, crop=PAINTINGS, channels=3))
         _remember(place, stored.manifest_hash)
-    return collection_of(PAINTINGS, stored)
+    return collection_of(PAINTINGS, stored, remarks=tuple(remarks))
 
 
 def _painted(count: int, size: int, seed: int, progress: Progress) -> Iterator[Block]:
@@ -270,13 +280,15 @@ def _memory(place: list) -> Path:
     return cache.cache_folder() / f"{hashlib.sha256(json.dumps(place).encode()).hexdigest()[:40]}.manifest"
 
 
-def _remembered(place: list) -> str | None:
+def _remembered(place: list, remarks: list[str]) -> str | None:
     """The manifest hash noted for `place`, if any."""
     try:
-        return _memory(place).read_text("ascii")
+        content = recall(_memory(place), most_bytes=64)
     except (OSError, ValueError):
+        remarks.append(cache.REBUILT)
         return None
+    return content.decode("ascii") if content else None
 
 
 def _remember(place: list, manifest: str) -> None:
-    atomic_write(_memory(place), manifest)
+    remember(_memory(place), manifest.encode("ascii"))

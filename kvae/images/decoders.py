@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -54,16 +55,30 @@ class _Team:
         self._closed = False
 
     def decode(self, paths: Sequence[str]) -> list[Outcome]:
-        worker = self._worker()
-        if worker is None:  # a frozen program, or no more processes to be had: slower and less safe, but it works
-            return [decode_file(path, self._size, self._crop) for path in paths]
-        outcomes = worker.decode(paths)
-        if outcomes is not None or self._closed:
-            return outcomes or []
+        outcomes: list[Outcome] = []
+        while len(outcomes) < len(paths):
+            rest = paths[len(outcomes) :]
+            worker = self._worker()
+            if worker is None:  # a frozen program, or no more processes to be had: slower and less safe, but it works
+                return outcomes + [decode_file(path, self._size, self._crop) for path in rest]
+            outcomes += worker.decode(rest)
+            if self._closed:
+                return outcomes
+            if len(outcomes) < len(paths):
+                outcomes.append(self._guilty(paths[len(outcomes)], worker))
+        return outcomes
+
+    def _guilty(self, path: str, dead: "_Worker") -> Outcome:
+        """The outcome of `path`, on which the process `dead` ended."""
         self._mine.worker = None
-        if len(paths) == 1:
-            return [Outcome(UNREAD, worker.epitaph(), (), b"")]
-        return [outcome for path in paths for outcome in self.decode([path])]  # to learn which of them it was
+        if dead.timed_out():
+            return dead.epitaph()
+        again = self._worker()  # with nothing before it, as an earlier picture may have done the harm
+        outcomes = again.decode([path]) if again else []
+        if outcomes or again is None:
+            return outcomes[0] if outcomes else dead.epitaph()
+        self._mine.worker = None
+        return again.epitaph()
 
     def stop(self) -> None:
         with self._lock:
@@ -95,7 +110,7 @@ class _Worker:
     """One process of `worker.py` and its two pipes."""
 
     def __init__(self, size: int, crop: str) -> None:
-        self._bytes = size * size * 3  # of one picture
+        self._digest = UNREAD  # of the file it is on
         self._process = subprocess.Popen(
             command_of(_PROGRAM.format(size=size, crop=crop)),
             stdin=subprocess.PIPE,
@@ -109,24 +124,28 @@ class _Worker:
             self.release()
             raise OSError("the decoding process did not start")
 
-    def decode(self, paths: Sequence[str]) -> list[Outcome] | None:
-        """Return the outcomes of `paths`, or None if the process died on the way."""
+    def decode(self, paths: Sequence[str]) -> list[Outcome]:
+        """Return the outcomes of `paths`; they end where the process died."""
+        outcomes: list[Outcome] = []
         try:
             self._asks.write(json.dumps(paths).encode("ascii") + b"\n")
             self._asks.flush()
-            text, pixels = HEADER.unpack(self._exactly(HEADER.size))
-            return self._outcomes(json.loads(self._exactly(text)), self._exactly(pixels))
+            for _ in paths:
+                outcomes.append(self._outcome())
         except (OSError, EOFError, ValueError):
             self.kill()
-            return None
+        return outcomes
 
-    def epitaph(self) -> str:
-        """Say what the picture that was being decoded did to the process."""
-        import signal
+    def timed_out(self) -> bool:
+        """Whether it took too long over a picture."""
+        return self._process.wait() == -getattr(signal, "SIGALRM", 0)
 
-        if self._process.wait() == -getattr(signal, "SIGALRM", 0):
-            return f"took more than {MAX_SECONDS} s to decode"
-        return "made its decoder crash"
+    def epitaph(self) -> Outcome:
+        """What the picture that was being decoded did to the process; it stands for as long as its bytes do."""
+        if self.timed_out():
+            return Outcome(self._digest, f"took more than {MAX_SECONDS} s to decode", (), b"")
+        killed = self._process.wait() == -getattr(signal, "SIGKILL", 0)  # by the system, when memory is short
+        return Outcome(UNREAD if killed else self._digest, "made its decoder crash", (), b"")
 
     def kill(self) -> None:
         if self._process.poll() is None:
@@ -138,13 +157,12 @@ class _Worker:
             with contextlib.suppress(OSError):  # unsent bytes of a broken pipe
                 pipe.close()
 
-    def _outcomes(self, said: list, pixels: bytes) -> list[Outcome]:
-        outcomes, start = [], 0
-        for digest, reason, notes in said:
-            stop = start + self._bytes if reason is None else start
-            outcomes.append(Outcome(bytes.fromhex(digest), reason, tuple(notes), pixels[start:stop]))
-            start = stop
-        return outcomes
+    def _outcome(self) -> Outcome:
+        self._digest = UNREAD
+        self._digest = self._exactly(len(UNREAD))
+        text, pixels = HEADER.unpack(self._exactly(HEADER.size))
+        reason, notes, stands = json.loads(self._exactly(text))
+        return Outcome(self._digest if stands else UNREAD, reason, tuple(notes), self._exactly(pixels))
 
     def _exactly(self, count: int) -> bytes:
         data = self._answers.read(count)

@@ -11,8 +11,8 @@ import io
 
 from PIL import Image, ImageFile
 
-FORMATS = ("JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF")
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+from kvae.images.kinds import HEIC, NO_PICTURE, START, kind_of
+
 MAX_PIXELS = 64_000_000  # pixels of one picture; checked against the header, before anything is decoded
 CROPS = ("square", "pad", "stretch")
 WHITE = (255, 255, 255)
@@ -34,18 +34,23 @@ class BadPicture(ValueError):
     """A file that cannot be used as a picture; the message is the reason, in words for its owner."""
 
 
-def decode(data: bytes, *, size: int, crop: str = "square", background: tuple[int, int, int] = WHITE):
+class NoMemory(BadPicture):
+    """A picture that may well be decoded at another time."""
+
+
+def decode(data: bytes, *, size: int, crop: str = "square", background: tuple[int, int, int] = WHITE, name: str = ""):
     """Return (pixels, notes): size*size*3 bytes of sRGB, rows from the top, and what the owner should know.
 
     `crop` is "square" (the centre), "pad" (all of it, on its own mean colour) or "stretch". Transparent parts show
-    `background`. Raises BadPicture with the reason, whatever the decoder raised.
+    `background`. `name` is the file's, whose ending tells a camera's RAW file from a TIFF. Raises BadPicture with the
+    reason, whatever the decoder raised.
     """
     try:
-        return _decode(data, size, crop, background)
+        return _decode(data, size, crop, background, name)
     except BadPicture:
         raise
     except MemoryError:
-        raise BadPicture("needs more memory than is free") from None
+        raise NoMemory("needs more memory than is free") from None
     except Image.DecompressionBombError:
         raise BadPicture(f"has far more pixels than the limit of {MAX_PIXELS // 10**6} megapixels") from None
     except Image.UnidentifiedImageError:
@@ -87,9 +92,9 @@ def flatten(picture: Image.Image, background: tuple[int, int, int] = WHITE) -> I
     return canvas
 
 
-def _decode(data: bytes, size: int, crop: str, background: tuple[int, int, int]):
+def _decode(data: bytes, size: int, crop: str, background: tuple[int, int, int], name: str):
     notes: list[str] = []
-    with _open(data) as picture:
+    with _open(data, name) as picture:
         extent = _read(picture, size, crop, notes)
         profile, turn = picture.info.get("icc_profile"), _turn(picture)
         small = fit(_resizable(picture), size, crop, extent)
@@ -105,37 +110,24 @@ def _decode(data: bytes, size: int, crop: str, background: tuple[int, int, int])
     return letterbox(small, size).tobytes(), tuple(notes)
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
-    """Open by content, whatever the file is called, and refuse by the header."""
+def _open(data: bytes, name: str) -> ImageFile.ImageFile:
+    """Open by content, whatever the file is called, so that Pillow loads one decoder; refuse by the header."""
     if not data:
         raise BadPicture("is empty (0 bytes)")
-    kind = _kind(data)
+    kind = kind_of(data[:START], name)
     if kind is None:
-        raise BadPicture("is not a picture kvae reads (JPEG, PNG, WebP, BMP, GIF or TIFF), whatever its name says")
-    picture = Image.open(io.BytesIO(data), formats=[kind])
+        raise BadPicture(NO_PICTURE)
+    if not kind.read:
+        raise BadPicture(kind.reason)
+    if kind is HEIC:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False)
+    picture = Image.open(io.BytesIO(data), formats=[kind.decoder])
     pixels = picture.width * picture.height
     if pixels > MAX_PIXELS:
         raise BadPicture(f"has {pixels / 1e6:.0f} megapixels; the limit is {MAX_PIXELS // 10**6}")
     return picture
-
-
-def _kind(data: bytes) -> str | None:
-    """Name the format by its first bytes, so that Pillow loads that one decoder and tries no other."""
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "WEBP"
-    for start, kind in (
-        (b"\xff\xd8\xff", "JPEG"),
-        (b"\x89PNG\r\n\x1a\n", "PNG"),
-        (b"BM", "BMP"),
-        (b"GIF8", "GIF"),
-        (b"II*\0", "TIFF"),
-        (b"MM\0*", "TIFF"),
-        (b"II+\0", "TIFF"),
-        (b"MM\0+", "TIFF"),
-    ):
-        if data.startswith(start):
-            return kind
-    return None
 
 
 def _read(picture: ImageFile.ImageFile, size: int, crop: str, notes: list[str]) -> tuple[float, float]:

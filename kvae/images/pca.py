@@ -3,11 +3,15 @@
 Reference: Halko, Martinsson & Tropp, 2011, "Finding structure with randomness", arXiv:0909.4061 (subspace iteration).
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+from kvae.files.arrays import Torn, read_arrays, write_arrays
 
 OVERSAMPLING = 16  # directions beyond those asked for, so that the last ones asked for are right too
 
@@ -25,6 +29,26 @@ class PCA:
     eigenvectors: np.ndarray
     total: float
     pictures: int
+
+    def save(self, path: Path) -> None:
+        """Write it to `path`, readable by this user alone, with a SHA-256."""
+        about = json.dumps({"total": self.total, "pictures": self.pictures}).encode()
+        write_arrays(path, about, [self.mean, self.eigenvalues, self.eigenvectors])
+        path.chmod(0o600)
+
+    @classmethod
+    def load(cls, path: Path) -> "PCA":
+        """What was saved at `path`.
+
+        Raises:
+            Torn: not whole, or something else. OSError: it cannot be opened.
+        """
+        about, arrays = read_arrays(path)
+        try:
+            mean, eigenvalues, eigenvectors = arrays
+            return cls(mean, eigenvalues, eigenvectors, float(about["total"]), int(about["pictures"]))
+        except (ValueError, KeyError, TypeError):
+            raise Torn(f"{path.name} holds no principal components.") from None
 
 
 def fit_pca(

@@ -5,8 +5,9 @@ It is started as a plain interpreter rather than through `multiprocessing`, whic
 script, and with it TensorFlow, into every worker; this way a worker is ready in 50 ms. Its path has no working
 directory: that may be a stranger's folder, whose modules are not to be run.
 
-Asked: one line for some files, a JSON list of paths. Answered: HEADER, then that many bytes of JSON, a list of
-[digest, reason, notes] in the same order, and of pixels, those of the usable pictures one after the other.
+Asked: one line for some files, a JSON list of paths. Answered for each, in the same order: its digest as soon as it was
+read, so that a decoder that ends the process leaves behind on which bytes; then HEADER, that many bytes of JSON,
+[reason, notes, whether the digest stands], and that many of pixels.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ import struct
 import sys
 from typing import BinaryIO, NamedTuple
 
-from kvae.images.decoding import BadPicture, decode
+from kvae.images.decoding import BadPicture, NoMemory, decode
 
 HEADER = struct.Struct("<II")  # bytes of JSON, bytes of pixels
 READY = b"kvae"  # sent once, when the imports have worked
@@ -30,7 +31,7 @@ UNREAD = bytes(32)
 class Outcome(NamedTuple):
     """What became of one file. `reason` is None for a usable picture, `pixels` empty for any other.
 
-    `digest` is the SHA-256 of the bytes, or UNREAD if they could not be read: then the reason may be gone tomorrow.
+    `digest` is the SHA-256 of the bytes, or UNREAD if they could not be read or the reason may be gone tomorrow.
     """
 
     digest: bytes
@@ -59,20 +60,43 @@ def _is_here(folder: str) -> bool:
         return False
 
 
+class Read(NamedTuple):
+    """The bytes of a file and their SHA-256, or why there are none."""
+
+    digest: bytes
+    data: bytes
+    reason: str | None = None
+
+
 def decode_file(path: str, size: int, crop: str) -> Outcome:
     """Read `path` once: hash it and decode it to size*size*3 bytes. Never raises for a bad file."""
-    digest = UNREAD
+    return decode_read(path, read_file(path), size, crop)
+
+
+def read_file(path: str) -> Read:
+    """Read and hash `path`. Never raises for a bad file."""
     try:
         data = _read(path)
-        digest = hashlib.sha256(data).digest()
-        pixels, notes = decode(data, size=size, crop=crop)
-        return Outcome(digest, None, notes, pixels)
+        return Read(hashlib.sha256(data).digest(), data)
     except BadPicture as error:
-        return Outcome(digest, str(error), (), b"")
+        return Read(UNREAD, b"", str(error))
     except MemoryError:
-        return Outcome(UNREAD, "needs more memory than is free", (), b"")
+        return Read(UNREAD, b"", "needs more memory than is free")
     except OSError as error:
-        return Outcome(UNREAD, _why_unread(error), (), b"")
+        return Read(UNREAD, b"", _why_unread(error))
+
+
+def decode_read(path: str, read: Read, size: int, crop: str) -> Outcome:
+    """Decode what was read from `path` to size*size*3 bytes. Never raises for a bad file."""
+    if read.reason is not None:
+        return Outcome(UNREAD, read.reason, (), b"")
+    try:
+        pixels, notes = decode(read.data, size=size, crop=crop, name=path)
+        return Outcome(read.digest, None, notes, pixels)
+    except NoMemory as error:
+        return Outcome(UNREAD, str(error), (), b"")
+    except BadPicture as error:
+        return Outcome(read.digest, str(error), (), b"")
 
 
 def _read(path: str) -> bytes:
@@ -103,17 +127,17 @@ def main(size: int, crop: str) -> None:
     answers.write(READY)
     answers.flush()
     for line in sys.stdin.buffer:
-        outcomes = []
         for path in json.loads(line):
             watch(MAX_SECONDS)
-            outcomes.append(decode_file(path, size, crop))
-        watch(0)
-        said = [[outcome.digest.hex(), outcome.reason, outcome.notes] for outcome in outcomes]
-        text = json.dumps(said).encode("ascii")
-        pixels = b"".join(outcome.pixels for outcome in outcomes)
-        answers.write(HEADER.pack(len(text), len(pixels)) + text)
-        answers.write(pixels)
-        answers.flush()
+            read = read_file(path)
+            answers.write(read.digest)
+            answers.flush()
+            outcome = decode_read(path, read, size, crop)
+            watch(0)
+            text = json.dumps([outcome.reason, outcome.notes, outcome.digest != UNREAD]).encode("ascii")
+            answers.write(HEADER.pack(len(text), len(outcome.pixels)) + text)
+            answers.write(outcome.pixels)
+            answers.flush()
 
 
 def private_stdout() -> BinaryIO:

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 
 from kvae.figures import Limit
-from kvae.files.atomic import atomic_path
-from kvae.files.npy import read_npz
 from kvae.images.cache import cache_folder, writing
 from kvae.images.collection import Collection, open_collection
 from kvae.images.pca import PCA, fit_pca
@@ -26,7 +24,6 @@ from kvae.training.listener import Listener
 VERSION = 1  # of what is kept in the cache; raise it when the same inputs give another PCA
 PCA_PICTURES = 8192  # a PCA looks at no more; a random sample of this size has the same leading components
 MOST_BYTES = 384 << 20  # of varied pictures in memory
-MOST_PCA_BYTES = 16 << 30  # 4096 components of a picture of 512 pixels
 BLOCK = 256  # pictures that a PCA looks at together
 COPIES = 12  # varied copies of each picture in a small collection
 FEWEST = 8  # usable pictures that can be learned from
@@ -88,6 +85,7 @@ def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder:
         data,
         size=settings["size"],
         crop=settings["crop"],
+        follow_links=settings["follow_links"],
         seed=0,
         progress=lambda done, total, what: listener.working(done, total, what),
     )
@@ -144,6 +142,7 @@ def collection_pca(collection: Collection, indices: np.ndarray, count: int, seed
         sample,
         count,
         "plain",
+        listener,
         lambda: _measured(lambda: collection.blocks(sample, BLOCK), len(sample), count, listener),
     )
 
@@ -170,7 +169,7 @@ def augmented_pca(collection: Collection, indices: np.ndarray, count: int, seed:
         blocks = range(0, total, BLOCK)
         return _measured(lambda: (pictures[start : start + BLOCK] for start in blocks), total, count, listener)
 
-    return _cached(collection, indices, count, f"varied {total} {seed} {AUGMENTATION}", measure)
+    return _cached(collection, indices, count, f"varied {total} {seed} {AUGMENTATION}", listener, measure)
 
 
 def _measured(
@@ -186,24 +185,24 @@ def _measured(
     return fit_pca(blocks, count, passes=passes, progress=progress)
 
 
-def _cached(collection: Collection, indices: np.ndarray, count: int, kind: str, measure: Callable[[], PCA]) -> PCA:
+def _cached(
+    collection: Collection,
+    indices: np.ndarray,
+    count: int,
+    kind: str,
+    listener: Listener,
+    measure: Callable[[], PCA],
+) -> PCA:
     chosen = hashlib.sha256(collection.digests[indices].tobytes()).hexdigest()
     key = json.dumps([VERSION, collection.path.stem, collection.shape, chosen, count, kind])
-    path = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.pca.npz"
+    path = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.pca"
     try:
-        stored = read_npz(path, most_bytes=MOST_PCA_BYTES)
-        mean, eigenvalues, eigenvectors = (stored[name] for name in ("mean", "eigenvalues", "eigenvectors"))
-        return PCA(mean, eigenvalues, eigenvectors, float(stored["total"]), int(stored["pictures"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # absent or damaged: measured anew
+        return PCA.load(path)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError):
+        listener.said("the Gaussian limit in the cache was damaged and is measured anew")
     pca = measure()
-    with writing(), atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            mean=pca.mean,
-            eigenvalues=pca.eigenvalues,
-            eigenvectors=pca.eigenvectors,
-            total=pca.total,
-            pictures=pca.pictures,
-        )
+    with writing():
+        pca.save(path)
     return pca

@@ -168,10 +168,97 @@ def test_a_damaged_cache_is_noticed_and_rebuilt(damage, pictures, decoded):
     assert decoded == []
 
 
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _link(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+def _zero_the_middle(data: bytearray) -> bytearray:
+    start = len(data) // 3
+    return data[:start] + bytes(start) + data[2 * start :]
+
+
+def _flip_the_last_bit(data: bytearray) -> bytearray:
+    data[-1] ^= 1
+    return data
+
+
+HARM = {
+    "a pipe": _pipe,
+    "a link": _link,
+    "empty": lambda path: path.write_bytes(b""),
+    "zeros": lambda path: _edit(path, lambda data: bytes(len(data))),
+    "zeros in the middle": lambda path: _edit(path, _zero_the_middle),
+    "cut off": lambda path: _edit(path, lambda data: data[:-9]),
+    "longer": lambda path: _edit(path, lambda data: data + b"{}"),
+    "one bit at the end": lambda path: _edit(path, _flip_the_last_bit),
+}
+SOURCES = {
+    "folder": lambda root: {"data": root},
+    "array file": lambda root: (np.save(root.parent / "a.npy", ARRAY), {"data": root.parent / "a.npy"})[1],
+    "array": lambda root: {"data": ARRAY},
+    "paintings": lambda root: {"count": 5},
+}
+ARRAY = np.random.default_rng(0).integers(0, 256, (5, 16, 16), np.uint8)
+
+
+@pytest.mark.parametrize("harm", HARM)
+@pytest.mark.parametrize("source", SOURCES)
+def test_whatever_is_wrong_in_the_cache_is_made_anew_and_said(source, harm, pictures, own_cache):
+    options = {"size": 16, **SOURCES[source](pictures)}
+    first = open_collection(**options)
+    expected = first.read(range(first.count))
+    assert not first.remarks
+    for name in sorted(path.name for path in own_cache.iterdir()):
+        HARM[harm](own_cache / name)
+        again = open_collection(**options)
+        assert np.array_equal(again.read(range(again.count)), expected)
+        if not name.endswith(".txt"):  # the report is only written again
+            assert len(again.remarks) == 1 and again.summary.endswith("; " + again.remarks[0])
+        assert not open_collection(**options).remarks
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")
+def test_what_is_cached_is_the_users_alone(pictures, own_cache, monkeypatch):
+    monkeypatch.setenv("KVAE_CACHE", str(own_cache / "made"))
+    for make in SOURCES.values():
+        open_collection(size=16, **make(pictures))
+    assert (own_cache / "made").stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (own_cache / "made").iterdir()} == {0o600}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")
+def test_the_usual_cache_folder_is_closed_to_others_and_a_chosen_one_left_as_it_is(monkeypatch, tmp_path):
+    (tmp_path / "kvae").mkdir(mode=0o755)
+    monkeypatch.setenv("KVAE_CACHE", str(tmp_path / "kvae"))
+    assert cache.cache_folder().stat().st_mode & 0o777 == 0o755
+    monkeypatch.delenv("KVAE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.cache_folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_what_is_not_checked_on_opening_is_checked_before_it_is_used(pictures, monkeypatch):
+    monkeypatch.setattr(cache, "CHECKED_BYTES", 0)
+    first = open_collection(pictures, size=20)
+    expected = first.read(range(12))
+    _edit(first.path, _flip_pixel)
+    damaged = open_collection(pictures, size=20)
+    assert np.array_equal(damaged.read(range(4)), expected[:4])
+    with pytest.raises(OSError, match="is damaged: its picture 4 is another. Start again"):
+        damaged.read([9, 4])
+    assert not first.path.exists()
+    assert np.array_equal(open_collection(pictures, size=20).read(range(12)), expected)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 1, "files": {"a": 3}, "caches": {}}', b"\xff\xfe"])
 def test_a_damaged_index_is_only_forgotten(content, pictures, own_cache):
     open_collection(pictures, size=16)
-    (index,) = own_cache.glob("*.index.json")
+    (index,) = own_cache.glob("*.index")
     index.write_bytes(content)
     assert open_collection(pictures, size=16).count == 12
 

@@ -4,11 +4,13 @@ import os
 
 import numpy as np
 import pytest
-from corpus.pictures import BAD, noise, save_jpeg, unreadable
+from corpus.pictures import BAD, USED, noise, save_jpeg, unreadable
+from PIL import Image
 
-from kvae.images import decoders, folder, worker
+from kvae.images import decoders, folder, kinds, scanning, worker
 from kvae.images.collection import load_picture, open_collection
 from kvae.images.decoding import BadPicture
+from kvae.images.kinds import HEIC
 from kvae.images.scanning import scan
 
 
@@ -34,7 +36,8 @@ def test_a_bad_file_is_skipped_with_its_reason(case, all_bad):
 
 def test_the_good_picture_among_bad_ones_is_used(all_bad):
     assert all_bad.names == ("good.png",)
-    assert all_bad.summary == f"1 usable, {len(BAD)} skipped (reasons: {all_bad.report})"
+    assert all_bad.summary.startswith(f"1 usable, {len(BAD)} skipped (")
+    assert all_bad.summary.endswith(f"(reasons: {all_bad.report})")
     lines = all_bad.report.read_text().splitlines()
     assert sum(line.startswith("skipped\t") for line in lines) == len(BAD)
 
@@ -63,15 +66,12 @@ GOOD = {
     "upper-case folder": lambda root: ((root / "SUB.JPG").mkdir(), noise(50).save(root / "SUB.JPG" / "X.TIFF")),
     "line end in the name": lambda root: noise(50).save(root / "a\nb.png"),
     "name that is no UTF-8": lambda root: noise(50).save(os.fsencode(root) + b"/\xff\xfe.png", "PNG"),
-    "link to a picture elsewhere": lambda root: (
-        noise(50).save(root.parent / "elsewhere.png"),
-        (root / "link.png").symlink_to(root.parent / "elsewhere.png"),
+    "link within the folder": lambda root: (
+        (root / ".hidden").mkdir(),
+        noise(50).save(root / ".hidden" / "x.png"),
+        (root / "link").symlink_to(root / ".hidden"),
     ),
-    "link to a folder elsewhere": lambda root: (
-        (root.parent / "other").mkdir(),
-        noise(50).save(root.parent / "other" / "x.png"),
-        (root / "link").symlink_to(root.parent / "other"),
-    ),
+    **{case: lambda root, name=name, make=make: make(root / name) for case, (name, make, _) in USED.items()},
 }
 
 
@@ -88,6 +88,15 @@ IGNORED = {
     "file of a Mac's archive": lambda root: (root / "._x.jpg").write_bytes(b"\0\5\x16\7"),
     "hidden folder": lambda root: ((root / ".thumbnails").mkdir(), save_jpeg(root / ".thumbnails" / "x.jpg")),
     "text with another ending": lambda root: (root / "notes.txt").write_text("x"),
+    "text that begins like BMP": lambda root: (root / "prices").write_text("BMW " * 100),
+    "empty file without an ending": lambda root: (root / "empty").write_bytes(b""),
+    "pipe without an ending": lambda root: os.mkfifo(root / "pipe"),
+    "program": lambda root: (root / "a.py").write_text("import os"),
+    "film": lambda root: (root / "a.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(99)),
+    "link to a text elsewhere": lambda root: (
+        (root.parent / "notes.txt").write_text("x"),
+        (root / "notes.txt").symlink_to(root.parent / "notes.txt"),
+    ),
     "link back to the top": lambda root: (root / "below" / "loop").symlink_to(root),
     "link to the folder beside": lambda root: (root / "again").symlink_to(root / "below"),
     "link to itself": lambda root: (root / "self").symlink_to(root / "self"),
@@ -105,9 +114,98 @@ def test_what_is_no_picture_of_its_own_is_ignored_and_no_loop_hangs(case, pictur
     assert not collection.skipped and not collection.duplicates
 
 
+def _elsewhere(pictures):
+    """Two pictures outside the folder, and in it a link to one, and one to the folder of the other."""
+    other = pictures.parent / "other"
+    other.mkdir()
+    noise(50).save(pictures.parent / "elsewhere.png")
+    noise(51).save(other / "x.png")
+    (pictures / "link.png").symlink_to(pictures.parent / "elsewhere.png")
+    (pictures / "folder").symlink_to(other)
+
+
+def test_links_out_of_the_folder_are_followed_only_where_that_is_asked(pictures):
+    _elsewhere(pictures)
+    kept = open_collection(pictures, size=16)
+    assert kept.count == 12
+    assert [one.path for one in kept.skipped] == ["folder", "link.png"]
+    assert "2 skipped (2 links out of the folder: --follow-links follows them)" in kept.summary
+    followed = open_collection(pictures, size=16, follow_links=True)
+    assert followed.count == 14 and not followed.skipped
+
+
+def test_the_switch_for_links_has_a_memory_of_its_own(pictures, monkeypatch):
+    _elsewhere(pictures)
+    counts = [open_collection(pictures, size=16, follow_links=follow).count for follow in (False, True)]
+    monkeypatch.setattr(folder, "decode_files", lambda paths, **options: pytest.fail(f"decoded again: {paths}"))
+    assert [open_collection(pictures, size=16, follow_links=follow).count for follow in (False, True)] == counts
+
+
+def test_a_link_to_system_files_brings_no_pictures(pictures):
+    (pictures / "processes").symlink_to("/proc/self")
+    assert scan(pictures).skipped == [("processes", scanning.OUTSIDE)]
+    assert len(scan(pictures).found) == 12
+
+
+def test_the_folder_itself_may_be_a_link(pictures):
+    (pictures.parent / "album").symlink_to(pictures)
+    collection = open_collection(pictures.parent / "album", size=16)
+    assert collection.count == 12 and not collection.skipped
+
+
+def test_kinds_that_are_not_read_are_counted_with_what_to_do(pictures):
+    for number in range(12):
+        (pictures / f"{number}.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(500))
+    noise(5).save(pictures / "a.jp2")
+    (pictures / "b.svg").write_text("<svg/>")
+    (pictures / "notes.txt").write_text("x")
+    collection = open_collection(pictures, size=16)
+    assert collection.count == 12 and len(collection.skipped) == 14 and collection.others == 1
+    if not HEIC.read:
+        assert "12 HEIC pictures: export them as JPEG, or install the package pillow-heif" in collection.summary
+    assert "1 JPEG 2000 picture: export it as JPEG; 1 SVG picture: export it as PNG" in collection.summary
+    assert "skipped\ta.jp2\tis JPEG 2000, which kvae does not read" in collection.report.read_text()
+    assert "1 other files" in collection.report.read_text().splitlines()[0]
+
+
+def test_a_folder_of_kinds_that_are_not_read_says_what_to_do(tmp_path):
+    (tmp_path / "a.psd").write_bytes(b"8BPS" + bytes(50))
+    with pytest.raises(ValueError, match="No usable pictures .*1 PSD picture: export it as JPEG"):
+        open_collection(tmp_path)
+
+
+def test_heic_is_skipped_until_its_decoder_is_installed(pictures, monkeypatch):
+    (pictures / "a.jpg").write_bytes(b"\0\0\0\x18ftypheic" + bytes(500))
+    monkeypatch.setattr(kinds, "has_heif", lambda: False)
+    program = "from kvae.images import kinds; kinds.has_heif = lambda: False; "
+    monkeypatch.setattr(decoders, "_PROGRAM", decoders._PROGRAM.replace("from kvae", program + "from kvae", 1))
+    assert "HEIC" in open_collection(pictures, size=16).skipped[0].reason
+    asked = []
+    monkeypatch.setattr(kinds, "has_heif", lambda: True)
+    monkeypatch.setattr(folder, "decode_files", lambda paths, **options: asked.extend(paths) or iter([]))
+    with pytest.raises((StopIteration, RuntimeError)):
+        open_collection(pictures, size=16)
+    assert asked == [str(pictures / "a.jpg")]
+
+
+def test_heic_is_used_where_its_decoder_is_installed(pictures):
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    picture = Image.new("RGB", (64, 64), (200, 30, 30))
+    picture.paste((30, 30, 200), (0, 0, 64, 32))  # blue above
+    picture.save(pictures / "a.heic", "HEIF", quality=95)
+    (pictures / "b.heic").write_bytes((pictures / "a.heic").read_bytes()[:-300])
+    collection = open_collection(pictures, size=16)
+    assert collection.count == 13
+    assert [one.path for one in collection.skipped] == ["b.heic"]
+    (row,) = np.flatnonzero(np.array(collection.names) == "a.heic")
+    pixels = collection.read([row])[0].astype(int)
+    assert pixels[2, 8, 2] > 150 > 90 > pixels[2, 8, 0] and pixels[14, 8, 0] > 150
+
+
 def test_a_picture_goes_by_its_own_name_rather_than_by_a_link(pictures):
     (pictures / "000-link").symlink_to(pictures / "below")
-    assert [one.name for one in scan(pictures)[0]][-3:] == ["below/09.png", "below/10.png", "below/11.png"]
+    assert [one.name for one in scan(pictures).found][-3:] == ["below/09.png", "below/10.png", "below/11.png"]
 
 
 def test_rows_are_sorted_by_name_and_know_their_folder(pictures):
@@ -140,8 +238,8 @@ def test_an_animated_webp_ends_nothing(pictures):
 
 
 def test_a_file_that_vanishes_between_scan_and_read_is_skipped(pictures, monkeypatch):
-    def scan_then_lose(root):
-        found = scan(root)
+    def scan_then_lose(root, **options):
+        found = scan(root, **options)
         (pictures / "03.png").unlink()
         return found
 
@@ -152,23 +250,64 @@ def test_a_file_that_vanishes_between_scan_and_read_is_skipped(pictures, monkeyp
     assert "gone" in collection.skipped[0].reason
 
 
+def _patch(monkeypatch, lines: str) -> None:
+    """Run `lines` in each decoding process before it begins."""
+    program = decoders._PROGRAM.replace("from kvae", f"from kvae.images import worker; {lines}; from kvae", 1)
+    monkeypatch.setattr(decoders, "_PROGRAM", program)
+
+
+CRASH = (
+    "import os; real = worker.decode_read; worker.decode_read = "
+    "lambda path, *rest: os._exit(11) if path.endswith(('02.png', '07.png')) else real(path, *rest)"
+)
+STUCK = (
+    "import time; worker.MAX_SECONDS = 0.3; real = worker.decode_read; "
+    "worker.decode_read = lambda path, *rest: time.sleep(60) if '02' in path else real(path, *rest)"
+)
+
+
 def test_a_decoder_that_kills_its_process_costs_only_its_picture(pictures, monkeypatch):
-    crash = "import os; from kvae.images import worker; real = worker.decode_file; worker.decode_file = "
-    crash += "lambda path, *rest: os._exit(11) if path.endswith(('02.png', '07.png')) else real(path, *rest); "
-    monkeypatch.setattr(decoders, "_PROGRAM", decoders._PROGRAM.replace("from kvae", crash + "from kvae", 1))
+    _patch(monkeypatch, CRASH)
     collection = open_collection(pictures, size=16)
     assert [one.path for one in collection.skipped] == ["02.png", "07.png"]
     assert "crash" in collection.skipped[0].reason
     assert collection.count == 10
 
 
-def test_a_decoder_that_never_returns_is_ended(pictures, monkeypatch):
-    stuck = "import time; from kvae.images import worker; worker.MAX_SECONDS = 0.3; real = worker.decode_file; "
-    stuck += "worker.decode_file = lambda path, *rest: time.sleep(60) if '02' in path else real(path, *rest); "
-    monkeypatch.setattr(decoders, "_PROGRAM", decoders._PROGRAM.replace("from kvae", stuck + "from kvae", 1))
+def test_a_decoder_that_never_returns_is_ended_once(pictures, monkeypatch):
+    ended = []
+    real = decoders._Worker.timed_out
+    monkeypatch.setattr(decoders._Worker, "timed_out", lambda worker: ended.append(worker) or real(worker))
+    _patch(monkeypatch, STUCK)
     collection = open_collection(pictures, size=16)
     assert [one.path for one in collection.skipped] == ["02.png"]
     assert "took more than" in collection.skipped[0].reason
+    assert len(set(map(id, ended))) == 1
+
+
+@pytest.mark.parametrize("fault", [CRASH, STUCK], ids=["crash", "stuck"])
+def test_what_ended_its_decoder_is_remembered_until_the_file_changes(fault, pictures, monkeypatch):
+    program = decoders._PROGRAM
+    _patch(monkeypatch, fault)
+    skipped = open_collection(pictures, size=16).skipped
+    monkeypatch.setattr(decoders, "_PROGRAM", program)
+    asked = []
+    real = decoders.decode_files
+    monkeypatch.setattr(folder, "decode_files", lambda paths, **options: asked.extend(paths) or real(paths, **options))
+    assert open_collection(pictures, size=16).skipped == skipped and not asked
+    assert open_collection(pictures, size=20).skipped == skipped
+    assert str(pictures / "02.png") not in asked and len(asked) == 12 - len(skipped)
+    noise(77).save(pictures / "02.png")
+    os.utime(pictures / "02.png", ns=(1, 1))
+    assert [one.path for one in open_collection(pictures, size=16).skipped] == [one.path for one in skipped[1:]]
+
+
+def test_what_the_system_killed_is_tried_again(pictures, monkeypatch):
+    program = decoders._PROGRAM
+    _patch(monkeypatch, CRASH.replace("os._exit(11)", "os.kill(os.getpid(), 9)"))
+    assert open_collection(pictures, size=16).count == 10
+    monkeypatch.setattr(decoders, "_PROGRAM", program)
+    assert open_collection(pictures, size=16).count == 12
 
 
 def test_without_processes_the_pictures_are_decoded_here(pictures, monkeypatch):

@@ -23,7 +23,7 @@ import numpy as np
 
 import kvae
 from explorer.engine.cards import glimpse
-from kvae.files.npy import read_npz, read_sequence
+from kvae.files.npy import read_sequence
 from kvae.images.arrays import decoded, from_file
 from kvae.saving import load
 
@@ -92,7 +92,6 @@ def pictures(path: str) -> Any:
 READERS: dict[str, Callable[[str], Any]] = {
     "model": model,
     "pictures": pictures,
-    "measured": lambda path: len(read_npz(path, most_bytes=1 << 20)),
     "weights": lambda path: len(read_sequence(path, most_bytes=1 << 20)),
 }
 

@@ -1,5 +1,7 @@
 """The PCA that a run starts from: measured once for the same pictures, and anew when its cache is damaged."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,16 @@ def collection(own_cache, pictures):
     return open_collection(pictures, size=16)
 
 
+class Hearing(Listener):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def said(self, text):
+        self.lines.append(text)
+
+
 def refuse(*arguments, **options):
     raise AssertionError("the PCA was measured again")
 
@@ -53,28 +65,43 @@ def test_a_second_preparation_reads_what_the_first_measured(collection, monkeypa
             measure(collection, *other, 0, Listener())
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "text", "wrong bytes", "another archive"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "empty", "text", "zeros", "wrong bytes", "a bit", "another archive", "pipe", "link"]
+)
 def test_a_damaged_cache_is_measured_anew_and_written_again(collection, monkeypatch, damage):
     indices, _ = collection.split(0.1)
     first = collection_pca(collection, indices, 4, 0, Listener())
-    (path,) = cache_folder().glob("*.pca.npz")
+    (path,) = cache_folder().glob("*.pca")
     content = path.read_bytes()
+    middle = len(content) // 2
     if damage == "another archive":
-        np.savez(path, other=np.zeros(3))
+        with open(path, "wb") as file:
+            np.savez(file, mean=np.zeros(3))
+    elif damage == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif damage == "link":
+        path.rename(path.with_name("elsewhere"))
+        path.symlink_to("elsewhere")
     else:
-        middle = len(content) // 2
         path.write_bytes(
             {
                 "cut": content[:middle],
                 "empty": b"",
                 "text": b"no archive at all",
+                "zeros": content[:200] + bytes(len(content) - 200),
                 "wrong bytes": content[:middle] + bytes(40) + content[middle + 40 :],
+                "a bit": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
             }[damage]
         )
+    heard = Hearing()
+    assert same(collection_pca(collection, indices, 4, 0, heard), first)
+    assert heard.lines == ["the Gaussian limit in the cache was damaged and is measured anew"]
+    assert path.stat().st_mode & 0o777 == 0o600
     assert same(collection_pca(collection, indices, 4, 0, Listener()), first)
     monkeypatch.setattr(preparation, "fit_pca", refuse)
     assert same(collection_pca(collection, indices, 4, 0, Listener()), first)
-    assert [one.name for one in cache_folder().glob("*.pca.npz")] == [path.name]
+    assert [one.name for one in cache_folder().glob("*.pca")] == [path.name]
 
 
 def test_the_plain_pca_is_that_of_the_pictures_and_the_varied_one_of_a_dozen_copies(collection, pictures):

@@ -128,14 +128,6 @@ IMAGES_LOAD = {"good.npy", "good.npz", "deflated.npz", "good.h5"}
 
 CARD = _npy(np.array("{}"))
 RUNS: dict[str, tuple[str, bytes]] = {
-    "good measures": ("measured", _npz(Member("0", _npy(np.zeros((3, 3), "f4"))), Member("card", CARD))),
-    "measures of a pickle": ("measured", _npz(Member("0", _npy(np.full(3, None), allow_pickle=True)))),
-    "measures of a 64 GB shape": ("measured", _npz(Member("0", _said("(17179869184,)", bytes(64), "<f4")))),
-    "measures of 10 GB of zeros": ("measured", _npz(Member("0", b"", 8, many(b"\0", HUGE), HUGE, 1))),
-    "measures with a name above": ("measured", _npz(Member("../0", _npy(np.zeros(3))))),
-    "measures of 60,000 members": ("measured", _npz(*(Member(f"{number}", b"") for number in range(60_000)))),
-    "cut measures": ("measured", _npz(Member("0", _npy(np.zeros(300))))[:700]),
-    "text for measures": ("measured", b"text"),
     "good weights": ("weights", CARD + _npy(np.zeros((3, 3), "f4"))),
     "weights of a pickle": ("weights", CARD + _npy(np.full(3, None), allow_pickle=True)),
     "weights of a 64 GB shape": ("weights", CARD + _said("(17179869184,)", bytes(64), "<f4")),
@@ -146,7 +138,7 @@ RUNS: dict[str, tuple[str, bytes]] = {
     "text for weights": ("weights", b"text"),
     "2 MB of weights": ("weights", CARD + _npy(np.zeros(1 << 18))),
 }
-RUNS_LOAD = {"good measures", "good weights"}
+RUNS_LOAD = {"good weights"}
 
 
 def special(folder: Path, ending: str, kind: str) -> Path:

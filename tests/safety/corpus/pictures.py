@@ -45,7 +45,7 @@ BAD = {
     "truncated WebP": ("a.webp", truncated("WEBP"), "header|cut off"),
     "truncated TIFF": ("a.tif", truncated("TIFF"), "header|cut off"),
     "text": ("a.jpg", lambda path: path.write_text("not a picture at all"), "not a picture"),
-    "another format": ("a.jpg", lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n"), "not a picture"),
+    "another format": ("a.jpg", lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n"), "is EPS"),
     "900 megapixels of 1 bit": ("a.png", lambda path: path.write_bytes(png_header(30000, 30000, 1, 0)), "megapixels"),
     "2^31 pixels": ("a.png", lambda path: path.write_bytes(png_header(2**31 - 1, 1, 8, 2)), "megapixels"),
     "88 megapixels": (
@@ -56,7 +56,19 @@ BAD = {
     "dangling link": ("a.jpg", lambda path: path.symlink_to("nowhere.jpg"), "link that leads nowhere"),
     "link to itself": ("a.jpg", lambda path: path.symlink_to(path), "nowhere|could not be read"),
     "named pipe": ("a.jpg", lambda path: os.mkfifo(path), "pipe"),
-    "link to a device": ("a.jpg", lambda path: path.symlink_to("/dev/zero"), "device"),
+    "link to a device": ("a.jpg", lambda path: path.symlink_to("/dev/zero"), "device|link out of"),
+    "HEIC under another name": (
+        "a.jpg",
+        lambda path: path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(500)),
+        "HEIC|header",
+    ),
+    "AVIF under another name": (
+        "a.jpg",
+        lambda path: path.write_bytes(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif" + bytes(9)),
+        "AVIF",
+    ),
+    "camera's RAW file": ("a.nef", lambda path: noise(99).save(path, "TIFF"), "RAW"),
+    "TGA, which has no mark": ("a.tga", lambda path: noise(99).save(path), "TGA"),
 }
 
 
@@ -72,6 +84,16 @@ def moving(path: Path) -> None:
 
 # a name, what makes the file, and what is said of it, if anything is
 USED = {
+    "no ending": ("x", lambda path: noise(50).save(path, "PNG"), ""),
+    "JPEG named .jfif": ("x.jfif", lambda path: noise(50).save(path, "JPEG"), ""),
+    "JPEG named .jpe": ("x.jpe", lambda path: noise(50).save(path, "JPEG"), ""),
+    "JPEG named .txt": ("x.txt", lambda path: noise(50).save(path, "JPEG"), ""),
+    "PNG named .heic": ("x.heic", lambda path: noise(50).save(path, "PNG"), ""),
+    "MPO of a telephone": (
+        "x.mpo",
+        lambda path: noise(50).save(path, "MPO", save_all=True, append_images=[noise(51)]),
+        "",
+    ),
     "PNG named .jpg": ("x.jpg", lambda path: noise(50).save(path, "PNG"), ""),
     "Unicode name": ("Käthe Kollwitz – 母親 🎨.png", lambda path: noise(50).save(path), ""),
     "upper-case ending": ("X.JPEG", lambda path: noise(50).save(path, "JPEG"), ""),
