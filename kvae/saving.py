@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kvae.blueprint import NEEDS_TRUST, WEIGHTS, Blueprint, Optimizer, opened
+from kvae.blueprint import MOST_STEPS, NEEDS_TRUST, WEIGHTS, Blueprint, Optimizer, opened
 from kvae.files.archive import Archive
 from kvae.files.atomic import TEMPORARY_SUFFIX, move_into_place
 from kvae.files.hdf5 import Tensors
@@ -124,14 +124,14 @@ def laid_out(settings: dict[str, Any], size: int, optimizer: Optimizer | None = 
         Refused: settings that make no model, a model of more bytes, or one too large to be used.
     """
     try:
-        if 4 * _fewest(settings) > size:
+        if 2 * _fewest(settings) > size:  # float16
             raise Refused(UNEQUAL)
         plan, kept = planned(lambda: VAE(**settings), _maker(optimizer))
     except Refused:
         raise
     except (ValueError, TypeError, OverflowError):
         raise Refused("has settings that do not go together. Open a file that kvae saved.") from None
-    if sum(one.size for one in kept.values()) > size:
+    if sum(one.least for one in kept.values()) > size:
         raise Refused(UNEQUAL)
     if _values(plan) > MOST_VALUES:
         raise Refused("needs over half a gigabyte to show one picture. Open a smaller model.")
@@ -160,6 +160,8 @@ def _values_of(kept: dict[str, Kept], content: bytes, settings: dict[str, Any]) 
     values = {path: stored.read(path, one.dtype) for path, one in kept.items()}
     for path, one in kept.items():
         low = SETTINGS[one.name].low if one.name in settings and one.name in SETTINGS else None
+        if one.name == "iteration" and values[path] > MOST_STEPS:
+            raise Refused("counts more steps of its optimizer than any run has. Open a file that kvae saved.")
         if low is not None and values[path].min() < low:
             raise Refused(f"holds a value of {one.name} below its bound, {low:g}. Open a file that kvae saved.")
     return values

@@ -2,20 +2,24 @@
 
 import contextlib
 import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kvae.blueprint import read_settings
+from kvae.blueprint import Optimizer, read_settings
+from kvae.card import held
+from kvae.files.arrays import ArrayKind
 from kvae.files.refusal import Refused, sentence
 from kvae.model import VAE
 from kvae.saving import laid_out, load
-from kvae.settings import check
-from kvae.training.checkpoint import FORMAT, Interrupted, restore
+from kvae.training.checkpoint import ABOUT, ANEW, FORMAT, Interrupted, check_numbers, restore
 from kvae.training.folder import RunFolder
 from kvae.training.optimizer import FusedAdam
+
+BESIDE = 64 << 10  # bytes of a checkpoint beside the weights of its model and optimizer: the running means
 
 
 def opened(path: str | Path, said: Callable[[str], None]) -> VAE | Interrupted:
@@ -25,7 +29,14 @@ def opened(path: str | Path, said: Callable[[str], None]) -> VAE | Interrupted:
         FileNotFoundError, ValueError: nothing of both, one that is damaged, or a run that goes on; one sentence.
     """
     folder = run_of(path)
-    return load(path) if folder is None else interrupted(folder, said)
+    if folder is not None:
+        return interrupted(folder, said)
+    model = load(path)
+    try:
+        model.card = held(model.card)
+    except Refused as error:
+        raise ValueError(sentence(path, error, "resume:")) from None
+    return model
 
 
 def run_of(path: str | Path) -> RunFolder | None:
@@ -83,38 +94,46 @@ def interrupted(folder: RunFolder, said: Callable[[str], None]) -> Interrupted:
     if not folder.take():
         raise ValueError(f"resume: {folder.owner()} is training {folder.model}. Wait until it ends, or end it first.")
     try:
-        found = folder.newest(said)
+        found = folder.newest(said, _look)
         if found is None:
-            raise ValueError(f"resume: no checkpoint in {folder.path} is whole. Remove the folder and train anew.")
-        step, about, arrays = found
-        try:
-            run = _taken_over(folder, step, about, arrays)
-        except (KeyError, TypeError, IndexError, AttributeError, OverflowError):
-            raise ValueError(
-                f"resume: the checkpoint in {folder.path} is not one this kvae reads. Train anew."
-            ) from None
+            raise Refused("holds no checkpoint that is whole. Remove that folder and train anew.")
+        run = _taken_over(folder, *found)
+    except Refused as error:
+        folder.release()
+        raise ValueError(sentence(folder.path, error, "resume:")) from None
     except BaseException:
         folder.release()
         raise
-    said(f"going on from step {step} of the run that was interrupted")
+    said(f"going on from step {run.step} of the run that was interrupted")
     return run
 
 
+def _look(about: dict[str, Any], kinds: list[ArrayKind]) -> None:
+    """Refuse a checkpoint that no run of this kvae wrote, from what it says, before its arrays are read.
+
+    A run folder may come from a stranger, as a model may.
+    """
+    newer = about.get("format")
+    if type(newer) is int and newer > FORMAT:
+        raise Refused("was begun by a newer kvae. Update kvae to go on with it.")
+    if about.get("model") is None:
+        raise Refused(f"has networks of its owner's own, which its folder does not hold. {ANEW}")
+    ABOUT.hold(about, "its state")
+    settings = read_settings(about["model"])
+    stored = sum(dtype.itemsize * math.prod(shape) for dtype, shape in kinds)
+    kept = laid_out(settings, stored, Optimizer({"learning_rate": about["settings"]["learning_rate"]}))
+    if stored > sum(one.size for one in kept.values()) + BESIDE:
+        raise Refused(f"holds more weights than its model has. {ANEW}")
+
+
 def _taken_over(folder: RunFolder, step: int, about: dict[str, Any], arrays: list[np.ndarray]) -> Interrupted:
-    if about["format"] != FORMAT:
-        raise ValueError("resume: this run was begun by a newer kvae. Update kvae to go on with it.")
-    config = about["model"]
-    if config is None:
-        raise ValueError("resume: this run has networks of your own, which its folder does not hold. Train anew.")
-    # a run folder may come from a stranger, as a model may
+    model = VAE(**read_settings(about["model"]))
+    model.compile(FusedAdam(about["settings"]["learning_rate"]))
     try:
-        settings = read_settings(config)
-        laid_out(settings, sum(array.nbytes for array in arrays))
-    except Refused as error:
-        raise ValueError(f"resume: {sentence(folder.path, error)}") from None
-    model = VAE(**settings)
-    model.compile(FusedAdam(check("learning_rate", about["settings"]["learning_rate"], "resume")))
-    restore(model, arrays)
+        restore(model, arrays)
+    except ValueError:
+        raise Refused(f"holds the weights of another model than its settings say. {ANEW}") from None
+    check_numbers(model, step, arrays)
     model.card = {
         "settings": about["settings"],
         "collection": {"manifest_hash": about["pictures"]},
