@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from kvae.files.refusal import Refused
 
 CURE = "Open a file that kvae saved."
-MOST_OF_A_FIELD = 30  # characters of a field's name that a refusal shows
+MOST_OF_A_FIELD = 20  # characters of a field's name that a refusal shows
 _FIELD = re.compile(r"[A-Za-z0-9_ .-]{1,100}")
 
 
@@ -25,7 +25,7 @@ class Kind(Protocol):
 def refuse(name: str, rule: str) -> Refused:
     """The refusal of what the field `name` holds: it must be `rule`."""
     shown = name if len(name) <= MOST_OF_A_FIELD else f"{name[: MOST_OF_A_FIELD - 1]}…"
-    return Refused(f"gives {shown} a value that cannot be: it must be {rule}. {CURE}")
+    return Refused(f"has a wrong {shown}: it must be {rule}. {CURE}")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Number:
             return value
         kinds = (int,) if self.whole else (int, float)
         if type(value) not in kinds or not self.low <= value <= self.high:
-            raise refuse(name, f"a {'whole ' * self.whole}number from {self.low:g} to {self.high:g}")
+            low, high = (f"{int(one)}" if self.whole else f"{one:g}" for one in (self.low, self.high))
+            raise refuse(name, f"a {'whole ' * self.whole}number, {low} to {high}")
         return value
 
     def holds_all(self, values: list[Any]) -> bool:
@@ -106,7 +107,7 @@ class Table:
         for field, one in value.items():
             kind = self.fields.get(field, self.others)
             if kind is None or not _FIELD.fullmatch(field):
-                raise refuse(name, "a table of fields that this kvae knows")
+                raise refuse(name, "a table of known fields")
             kind.hold(one, field)
         return value
 

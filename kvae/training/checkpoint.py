@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kvae.blueprint import MOST_BYTES
+from kvae.blueprint import MOST_BYTES, MOST_STEPS
 from kvae.card import BALANCE, COUNT, GRADIENTS, HASH, HISTORY, MEASURED, SECONDS, SETTINGS_TABLE, STEPS
 from kvae.files.arrays import DTYPES, MOST_HEADER, MOST_NODES
 from kvae.files.refusal import Refused
@@ -34,7 +34,7 @@ _SUM = Number(-1e60, 1e60)  # of terms of many pictures
 _LOOP: dict[str, Kind] = {
     "seconds": SECONDS,
     "minutes": SECONDS,
-    "every": Number(1, COUNT.high, whole=True),
+    "every": Number(1, MOST_STEPS, whole=True),
     "origin": COUNT,
     "skipped": COUNT,
     "count": COUNT,

@@ -8,7 +8,7 @@ import pytest
 from corpus import checkpoints, fields
 from corpus.forge import CARD, Member, archive
 
-from kvae.blueprint import CARD_NODES
+from kvae.blueprint import CARD_NODES, read_settings
 from kvae.card import held, shown
 from kvae.files.refusal import Refused
 from kvae.files.strict_json import parse
@@ -30,8 +30,13 @@ def refusal(reader, content):
 
 def looked_at(card):
     if not isinstance(card, dict):
-        raise Refused("holds a card that is no table.")  # as `blueprint` does before the card is looked at
+        raise Refused("holds a card that is no table. Open another file.")  # as `blueprint` does before the card is looked at
     held(card)
+
+
+def stated(about):
+    ABOUT.hold(about, "its state")
+    read_settings(about["model"])
 
 
 def in_one_sentence(said):
@@ -73,7 +78,7 @@ def test_every_change_of_every_field_of_a_checkpoint_is_refused_in_a_sentence_or
     kinds = [(one.dtype, one.shape) for one in arrays]
     said = {}
     for name, content in fields.cases(about):
-        said[name] = refusal(lambda found: _look(found, kinds), content)
+        said[name] = refusal(stated, content)
     in_one_sentence(said)
     assert sum(line is not None for line in said.values()) > 0.8 * len(said) > 800
     assert refusal(lambda found: _look(found, kinds), json.dumps(about).encode()) is None
@@ -139,7 +144,7 @@ def test_everything_that_is_not_refused_trains_on(kind, run, server, tmp_path):
 def trained_on(kind, run, server, folder, each):
     """Whatever a card or checkpoint says that holds, the run goes on to its end or is refused in a sentence."""
     about = json.loads(run[0].members[CARD]) if kind == "card" else run[1][0]
-    reader = looked_at if kind == "card" else lambda found: ABOUT.hold(found, "its state")
+    reader = looked_at if kind == "card" else stated
     accepted = (case for case in fields.cases(about) if refusal(reader, case[1]) is None)
     asked = 0
     for number, (name, content) in enumerate(itertools.islice(accepted, 0, None, each)):
