@@ -30,7 +30,9 @@ def refusal(reader, content):
 
 def looked_at(card):
     if not isinstance(card, dict):
-        raise Refused("holds a card that is no table. Open another file.")  # as `blueprint` does before the card is looked at
+        raise Refused(
+            "holds a card that is no table. Open another file."
+        )  # as `blueprint` does before the card is looked at
     held(card)
 
 
