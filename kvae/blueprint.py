@@ -10,16 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from kvae.files.archive import Archive, as_path, open_regular
+from kvae.files.archive import MOST_BYTES, Archive, as_path, open_regular
 from kvae.files.refusal import Refused
 from kvae.files.strict_json import parse
 from kvae.settings import SETTINGS, check
 
 FORMAT = 1  # of the settings in a file, said by those above 1 as "format"; for what an older kvae would misread
 CONFIG, METADATA, WEIGHTS, CARD = "config.json", "metadata.json", "model.weights.h5", "assets/card.json"
-MOST_BYTES = 64 << 30  # of a file
-MOST_CONFIG, MOST_CARD = 4 << 20, 16 << 20
-CONFIG_NODES, CARD_NODES = 100_000, 1_000_000
+MOST_CONFIG, MOST_CARD = 4 << 20, 12 << 20
+CONFIG_NODES, CARD_NODES = 100_000, 800_000
+MOST_TIMES, SLACK = 4, 1 << 20  # that deflated weights unpack to, of the size of their file
+MOST_STEPS = 2**31 - 1  # of a run: years of the fastest
 MOST_SIDE = 4096  # pixels
 MOST_LEVELS = 12  # 4096 halved to one pixel
 REGISTERED = "kvae>VAE"
@@ -151,6 +152,10 @@ def _read(file: BinaryIO, trust: bool) -> tuple[Blueprint, Archive]:
     if card is not None and not isinstance(card, dict):
         raise Refused(f"holds a card that is no table. {CURE}")
     size = archive.sizes.get(WEIGHTS, 0)
+    if size > MOST_TIMES * os.fstat(file.fileno()).st_size + SLACK:
+        raise Refused(
+            f"holds weights that unpack to over {MOST_TIMES} times its size. Save it again without compression."
+        )
     given = config.get("config")
     if isinstance(given, dict) and (owner != REGISTERED or any(part in given for part in FOREIGN)):
         _check_format(given)
@@ -197,7 +202,7 @@ def read_settings(given: Any) -> dict[str, Any]:
     missing = sorted(({"image_shape"} | _REQUIRED) - set(given))
     if missing:
         raise Refused(f"lacks the setting {missing[0]}. {CURE}")
-    settings = {name: _setting(name, value) for name, value in given.items() if name in known}
+    settings = {name: hold_setting(name, value) for name, value in given.items() if name in known}
     settings["image_shape"] = _image_shape(given["image_shape"])
     settings["name"] = _name(given.get("name", "vae"))
     settings["dtype"] = given.get("dtype", "float32")
@@ -225,7 +230,12 @@ def _check_format(given: Mapping[str, Any]) -> None:
         raise Refused(f"has format {min(number, 10**6)} and needs a newer kvae. Update kvae and open it again.")
 
 
-def _setting(name: str, value: Any) -> Any:
+def hold_setting(name: str, value: Any) -> Any:
+    """The value that a file gives the setting `name`, within its bounds.
+
+    Raises:
+        Refused: it is not.
+    """
     many = isinstance(value, list)
     if many and (not SETTINGS[name].many or not 0 < len(value) <= MOST_LEVELS):
         raise Refused(f"gives no value that can be for the setting {name}. {CURE}")

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kvae.blueprint import WEIGHTS, Blueprint
+from kvae.blueprint import MOST_STEPS, WEIGHTS, Blueprint
 from kvae.compiling import optimizer_maker
 from kvae.files.archive import Archive
 from kvae.files.hdf5 import Tensors
@@ -41,6 +41,11 @@ class Kept:
     def size(self) -> int:
         """Its bytes."""
         return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+
+    @property
+    def least(self) -> int:
+        """The fewest bytes that a file keeps it in: real numbers may be float16."""
+        return self.size * 2 // self.dtype.itemsize if self.dtype.kind == "f" else self.size
 
 
 def variables(model: keras.Model) -> dict[str, keras.Variable]:
@@ -145,14 +150,14 @@ def laid_out(build: Callable[..., Any], blueprint: Blueprint) -> tuple[Any, dict
     """
     settings, size = blueprint.config, blueprint.weights_size
     try:
-        if 4 * _fewest(settings) > size:
+        if 2 * _fewest(settings) > size:  # float16
             raise Refused(UNEQUAL)
         plan, kept = planned(lambda: build(**settings), optimizer_maker(blueprint.optimizer))
     except Refused:
         raise
     except (ValueError, TypeError, OverflowError):
         raise Refused("has settings that do not go together. Open a file that kvae saved.") from None
-    if sum(one.size for one in kept.values()) > size:
+    if sum(one.least for one in kept.values()) > size:
         raise Refused(UNEQUAL)
     if _values(plan) > MOST_VALUES:
         raise Refused("needs over half a gigabyte to show one picture. Open a smaller model.")
@@ -174,6 +179,8 @@ def stored(kept: dict[str, Kept], blueprint: Blueprint, archive: Archive) -> Ite
         values = tensors.read(path, one.dtype)
         bounded = one.name in blueprint.config and one.name in SETTINGS
         low = SETTINGS[one.name].low if bounded else None
+        if one.name == "iteration" and values > MOST_STEPS:
+            raise Refused("counts more steps of its optimizer than any run has. Open a file that kvae saved.")
         if low is not None and values.min() < low:
             raise Refused(f"holds a value of {one.name} below its bound, {low:g}. Open a file that kvae saved.")
         yield path, values

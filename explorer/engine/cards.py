@@ -37,7 +37,9 @@ def model_info(path: str, config: Mapping[str, Any], card: Mapping[str, Any] | N
     Where nothing is known of the posteriors, `rates` are NaN, `means` 0 and `spreads` 1, those of the prior. An
     autoencoder's `rates` are NaN.
     """
-    card = card if isinstance(card, Mapping) else {}
+    from kvae.card import shown
+
+    card = shown(card)
     height, width, channels = (int(side) for side in config["image_shape"])
     latent = int(config["latent_dim"])
     autoencoder = bool(config.get("autoencoder", False))

@@ -1,7 +1,8 @@
 """Zip files from strangers: looked at before anything is unpacked, and unpacked into memory only, never further than said.
 
-Python's `zipfile` reads whatever directory a file declares. Here the directory's own size is checked before, and what it
-says of each member before that member is touched.
+Python's `zipfile` reads whatever directory a file declares, and of two directories the one that a zip64 record before
+the end names. Here there is one directory: that of the classic end record, walked in bounds before `zipfile` sees it. What
+it says of each member is compared with the member before that is touched, and the members lie one after the other.
 """
 
 import contextlib
@@ -10,17 +11,22 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from kvae.files.refusal import Refused
 
 DAMAGED = "is damaged or cut off. Copy it again, or open another file."
+MOST_BYTES = (1 << 32) - 2  # of a zip file without zip64 records, and of each member
 MOST_DIRECTORY = 1 << 20  # bytes of a central directory
 RATIO, SLACK = 20, 64 << 10  # unpacked to packed bytes; text and fresh weights below the slack may do better
-_START, _END, _LOCATOR, _END64 = b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
+_START, _ENTRY, _END, _LOCATOR = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x07"
+_LARGE = "is a zip file for over 4 GB (zip64), which kvae does not read. Save it again, or split it."
+_ZIP64 = 1  # of the fields that may follow a name; those below say when and by whom, the rest could give another name
+_HARMLESS = {0x5455, 0x7875, 0x000A}
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
+_LATER = 0x8  # sizes and checksum follow the member
 _PATCHED = 0x20
 
 
@@ -71,11 +77,11 @@ class Archive:
             if allowed is not None and info.filename not in allowed:
                 raise Refused("holds members that kvae does not write. Open a file that kvae saved.")
             _check_member(info, ratio)
-            _check_local(file, info)
             most = most_bytes if allowed is None else allowed[info.filename]
             if info.file_size > most:
                 raise Refused("holds a member that is too large for what it is. Open a file that kvae saved.")
             self.sizes[info.filename] = info.file_size
+        _check_places(file, self._zip.infolist(), self._zip.start_dir)
 
     def read(self, name: str) -> bytes:
         """All bytes of a member, compared with its checksum.
@@ -106,30 +112,59 @@ class Archive:
 
 
 def _check_frame(file: BinaryIO, most_bytes: int, most_members: int) -> None:
-    """A zip file from its first byte to its last: nothing in front, nothing behind, a directory of the size it says."""
+    """A zip file from its first byte to its last: nothing in front, nothing behind, and one directory, as large as it says."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    if size > most_bytes:
-        raise Refused(f"is larger than {most_bytes >> 30} GB, the most that kvae reads. Open a smaller one.")
+    if size > min(most_bytes, MOST_BYTES):
+        most = min(most_bytes, MOST_BYTES) + 2
+        raise Refused(f"is larger than {most >> 30} GB, the most that kvae reads of this kind. Open a smaller one.")
     if file.read(4) != _START:
         raise Refused("is damaged or not of this kind. Copy it again, or open another file.")
-    file.seek(max(0, size - 22 - 20 - 56))
+    file.seek(max(0, size - 22 - 20))
     tail = file.read()
-    file.seek(0)
     if len(tail) < 22 or tail[-22:-18] != _END:
         raise Refused(DAMAGED)
     disk, first, here, members, length, start, comment = struct.unpack("<4H2LH", tail[-18:])
-    end = size - 22
-    if 0xFFFF in (here, members) or 0xFFFFFFFF in (length, start):  # the large numbers are in the record before
-        end -= 76
-        record = tail[-98:-22]
-        if len(record) != 76 or record[:4] != _END64 or record[56:60] != _LOCATOR:
-            raise Refused(DAMAGED)
-        disk, first, here, members, length, start = struct.unpack("<2L4Q", record[16:56])
-    if disk or first or comment or here != members or start + length != end:
+    if tail[:4] == _LOCATOR or 0xFFFF in (here, members) or 0xFFFFFFFF in (length, start):
+        raise Refused(_LARGE)
+    if disk or first or comment or here != members or start + length != size - 22:
         raise Refused(DAMAGED)
     if members > most_members or length > MOST_DIRECTORY:
         raise Refused("holds far more members than such a file has. Open a file that kvae saved.")
+    file.seek(start)
+    _check_directory(file.read(length), members)
+    file.seek(0)
+
+
+def _check_directory(directory: bytes, members: int) -> None:
+    """As many entries as the end says, up to the last byte, all of this file and none for zip64."""
+    place = 0
+    for _ in range(members):
+        head = directory[place : place + 46]
+        if len(head) != 46 or head[:4] != _ENTRY:
+            raise Refused(DAMAGED)
+        packed, size, name, extra, comment, disk = struct.unpack("<2L4H", head[20:36])
+        if comment or disk:
+            raise Refused(DAMAGED)
+        place += 46 + name + extra
+        offset = struct.unpack("<L", head[42:])[0]
+        if 0xFFFFFFFF in (packed, size, offset) or _ZIP64 in _fields(directory[place - extra : place]):
+            raise Refused(_LARGE)
+    if place != len(directory):
+        raise Refused(DAMAGED)
+
+
+def _fields(extra: bytes) -> dict[int, bytes]:
+    """What follows a name in the directory or before a member, by number."""
+    found: dict[int, bytes] = {}
+    while extra:
+        if len(extra) < 4:
+            raise Refused(DAMAGED)
+        number, length = struct.unpack("<2H", extra[:4])
+        if number in found or len(extra) < 4 + length or number not in {_ZIP64, *_HARMLESS}:
+            raise Refused("says more of its members than kvae reads. Save it again with the program that made it.")
+        found[number], extra = extra[4 : 4 + length], extra[4 + length :]
+    return found
 
 
 def _check_member(info: zipfile.ZipInfo, ratio: int | None) -> None:
@@ -150,19 +185,43 @@ def _check_member(info: zipfile.ZipInfo, ratio: int | None) -> None:
         raise Refused(f"unpacks to over {ratio} times its size. Save it again without compression.")
 
 
-def _check_local(file: BinaryIO, info: zipfile.ZipInfo) -> None:
-    """What stands before a member, compared with the directory: two programs must not see two different files."""
+def _check_places(file: BinaryIO, members: Iterable[zipfile.ZipInfo], end: int) -> None:
+    """One member after the other, from the first byte to `end`, where the directory begins."""
+    place, later = 0, False
+    for info in sorted(members, key=lambda info: info.header_offset):
+        if not _follows(info.header_offset - place, later):
+            raise Refused(DAMAGED)
+        place = info.header_offset + _check_local(file, info) + info.compress_size
+        later = bool(info.flag_bits & _LATER)
+    if not _follows(end - place, later):
+        raise Refused(DAMAGED)
+
+
+def _follows(gap: int, later: bool) -> bool:
+    # sizes and checksum that follow a member, with a signature or without
+    return gap in (12, 16) if later else gap == 0
+
+
+def _check_local(file: BinaryIO, info: zipfile.ZipInfo) -> int:
+    """Bytes of what stands before a member, which says the same as the directory: two programs see one file."""
     file.seek(info.header_offset)
     head = file.read(30)
     if len(head) != 30 or head[:4] != _START:
         raise Refused(DAMAGED)
-    flags, method, crc, packed, size, name_length, extra = struct.unpack("<HH4xLLLHH", head[6:])
-    later = flags & 0x8  # sizes and checksum follow the member
-    said = [(crc, info.CRC), (packed, info.compress_size), (size, info.file_size)]
-    # numbers that are too large stand in the extra field, which only a liar would fill with others
-    agree = later or all(one == its or (one == 0xFFFFFFFF and extra) for one, its in said)
-    if not agree or method != info.compress_type or flags != info.flag_bits or name_length > 1000:
+    flags, method, crc, packed, size, name, extra = struct.unpack("<HH4xLLLHH", head[6:])
+    if method != info.compress_type or flags != info.flag_bits or name > 1000:
         raise Refused(DAMAGED)
+    fields = _fields(file.read(name + extra)[name:])
+    said, known = (crc, packed, size), (info.CRC, info.compress_size, info.file_size)
+    if _ZIP64 in fields:  # which NumPy writes before arrays of any size
+        if not info.filename.endswith(".npy"):
+            raise Refused(_LARGE)
+        if fields[_ZIP64] != struct.pack("<2Q", info.file_size, info.compress_size):
+            raise Refused(DAMAGED)
+        said = (crc, *(its if one == 0xFFFFFFFF else one for one, its in zip(said[1:], known[1:], strict=True)))
+    if said != known and not (flags & _LATER and said == (0, 0, 0)):
+        raise Refused(DAMAGED)
+    return 30 + name + extra
 
 
 @contextlib.contextmanager

@@ -133,7 +133,11 @@ class _Structure:
         if _LAYOUT in kinds and path:
             yield path, self._place(messages)
         elif kinds & {_SYMBOLS, _LINK_INFO, _LINK} and _LAYOUT not in kinds:
+            names: set[str] = set()
             for name, child in self._links(messages):
+                if name in names:  # programs differ in which of the two they take
+                    raise Refused(f"holds two weights of one name. {_CURE}")
+                names.add(name)
                 yield from self._walk(child, f"{path}/{name}" if path else name, level + 1)
         else:
             raise Refused(f"holds something else than weights. {_CURE}")

@@ -37,7 +37,7 @@ def shown(path: str | os.PathLike[str]) -> str:
     return plain if len(plain) <= MOST_OF_NAME else f"{plain[:18]}…{plain[-20:]}"
 
 
-def sentence(path: str | os.PathLike[str], reason: object) -> str:
-    """`reason` said of the file at `path`, on one line."""
-    line = " ".join(f"{shown(path)} {reason}".split())
+def sentence(path: str | os.PathLike[str], reason: object, owner: str = "") -> str:
+    """`reason` said of the file at `path`, on one line, which begins with the `owner` of the complaint."""
+    line = " ".join(f"{owner} {shown(path)} {reason}".split())
     return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 1]}…"

@@ -20,17 +20,18 @@ def parse(content: bytes, *, most_nodes: int, most_depth: int = MOST_DEPTH) -> A
     """The value that `content`, UTF-8, says.
 
     Raises:
-        Refused: other text, deeper than `most_depth`, more than `most_nodes` values, a name twice in one table, a number
+        Refused: other text, deeper than `most_depth`, more than `most_nodes` names and values, a name twice in one table, a number
             that is not finite or has over 40 digits.
     """
     bare = _STRING.sub(b"", content)
     brackets = bare.translate(None, _NOT_BRACKETS)
-    if bare.count(b",") + len(brackets) + 1 > most_nodes:
+    if bare.count(b",") + bare.count(b":") + len(brackets) + 1 > most_nodes:
         raise Refused(f"holds text of over {most_nodes} values. {_CURE}")
     if _depth(brackets) > most_depth:
         raise Refused(f"holds text that nests deeper than {most_depth} levels. {_CURE}")
     if _LONG.search(bare):
         raise Refused(f"holds a number of over {MOST_DIGITS} digits. {_CURE}")
+    del bare  # as long as the content
     try:
         return json.loads(
             content.decode("utf-8"), object_pairs_hook=_table, parse_float=_number, parse_constant=_constant

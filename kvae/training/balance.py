@@ -11,14 +11,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from kvae.card import GRADIENT, GRADIENTS
 from kvae.model import VAE
 from kvae.objectives.likelihoods import squared_error
 
 BUDGET = 0.03  # of the time of training
 PROBE_PICTURES = 16
 FIRST = 0.2  # seconds that the first measurement is expected to take
-PREFIX = "gradient_"  # of what a history calls the balance
-BALANCE = tuple(PREFIX + part for part in ("distortion", "rate", "cosine", "share", "decoder"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Balance:
 
     def record(self) -> dict[str, float]:
         """Its numbers by their names in a history."""
-        return {name: getattr(self, name.removeprefix(PREFIX)) for name in BALANCE}
+        return {name: getattr(self, name.removeprefix(GRADIENT)) for name in GRADIENTS}
 
 
 class BalanceProbe:

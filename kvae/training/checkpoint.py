@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kvae.files.arrays import DTYPES
+from kvae.blueprint import MOST_BYTES, MOST_STEPS
+from kvae.card import BALANCE, COUNT, GRADIENTS, HASH, HISTORY, MEASURED, SECONDS, SETTINGS_TABLE, STEPS
+from kvae.files.arrays import DTYPES, MOST_HEADER, MOST_NODES
 from kvae.files.failure import unwritable
+from kvae.files.refusal import Refused
+from kvae.files.schema import Anything, Kind, Number, Row, Table
+from kvae.files.strict_json import parse
 from kvae.model import VAE
+from kvae.settings import SETTINGS
 from kvae.training.finite import finite
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
@@ -24,6 +30,32 @@ FORMAT = 1
 BUDGET = 0.02  # of the time of training
 SPACING = 5.0  # seconds between two checkpoints, at least: small models need none more often
 FIRST = 0.2  # seconds that the first is expected to take
+ANEW = "Train anew."
+_SUM = Number(-1e60, 1e60)  # of terms of many pictures
+_LOOP: dict[str, Kind] = {
+    "seconds": SECONDS,
+    "minutes": SECONDS,
+    "every": Number(1, MOST_STEPS, whole=True),
+    "origin": COUNT,
+    "skipped": COUNT,
+    "count": COUNT,
+    "sums": Row(_SUM, 3, 3),
+    "logs": Table({}, others=MEASURED),
+    "weight_sum": _SUM,
+    "batches": COUNT,
+    "balance": Table(dict.fromkeys(GRADIENTS, MEASURED)),
+}
+_ABOUT: dict[str, Kind] = {
+    "format": COUNT,
+    "model": Anything(),  # which `read_settings` reads
+    "settings": Table(SETTINGS_TABLE.fields, needed=("learning_rate",)),
+    "pictures": HASH,
+    "loop": Table(_LOOP, needed=tuple(_LOOP)),
+    "history": HISTORY,
+    "steps": STEPS,
+    "balance": BALANCE,
+}
+ABOUT = Table(_ABOUT, needed=tuple(_ABOUT))  # what a checkpoint says of itself beside its arrays
 
 
 @dataclass(frozen=True)
@@ -92,6 +124,12 @@ class Keeper:
     def __init__(
         self, model: VAE, folder: RunFolder, listener: Listener, settings: Mapping[str, Any], pictures: str
     ) -> None:
+        size = sum(_array_size(one) for one in _variables(model))
+        if size > MOST_BYTES - 2 * MOST_HEADER:  # before hours of training
+            raise ValueError(
+                f"train: a model's file holds at most {(MOST_BYTES >> 30) + 1} GB, and with its optimizer this one needs "
+                f"{size / (1 << 30):.1f}. Choose fewer --widths, a smaller --size or fewer --latent-dim."
+            )
         self.folder, self._model, self._listener = folder, model, listener
         self._settings, self._pictures = dict(settings), pictures
         self._pending: State | None = None
@@ -172,9 +210,10 @@ class Keeper:
 
     def _write(self, state: State) -> None:
         try:
+            ABOUT.hold(parse(state.about, most_nodes=MOST_NODES), "its state")  # else it could not be read again
             self.folder.write(state.step, state.about, state.arrays)
             self._kept, self._complained = state.step, False
-        except OSError as error:
+        except (OSError, ValueError) as error:
             if not self._complained:
                 kept = "There is none yet" if self._kept is None else f"That of step {self._kept} is still there"
                 self._listener.said(f"{unwritable(self.folder.file(state.step), error)} {kept}, and the run goes on.")
@@ -188,7 +227,7 @@ def restore(model: VAE, arrays: list[np.ndarray]) -> None:
         ValueError: they are of another model.
     """
     variables = _variables(model)
-    if [tuple(one.shape) for one in variables] != [one.shape for one in arrays]:
+    if [(tuple(one.shape), _dtype(one)) for one in variables] != [(one.shape, one.dtype) for one in arrays]:
         raise ValueError("resume: the checkpoint is not of this model. Train anew.")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
@@ -198,6 +237,32 @@ def _variables(model: VAE) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables, *model.metrics_variables]
 
 
+def check_numbers(model: VAE, step: int, arrays: list[np.ndarray]) -> None:
+    """Hold what `restore` gave `model` to what its variables can be after `step` steps.
+
+    Raises:
+        Refused: numbers that are not finite, a weight below its bound, an optimizer that counted more steps than there were.
+    """
+    for variable, array in zip(_variables(model), arrays, strict=True):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise Refused(f"holds weights that are NaN or infinite. {ANEW}")
+        setting = SETTINGS.get(variable.name)
+        if setting is not None and setting.low is not None and array.size and array.min() < setting.low:
+            raise Refused(f"holds a value of {variable.name} below its bound, {setting.low:g}. {ANEW}")
+    if not 0 <= int(model.optimizer.iterations) <= step:
+        raise Refused(f"counts other steps of its optimizer than the {step} it was written after. {ANEW}")
+
+
 def _array(variable: keras.Variable) -> np.ndarray:
     array = np.asarray(keras.ops.convert_to_numpy(variable))
-    return array if array.dtype.name in DTYPES else array.astype("float32")  # bfloat16, exactly
+    return array.astype(_dtype(variable), copy=False)
+
+
+def _dtype(variable: keras.Variable) -> np.dtype:
+    """The type in which a checkpoint keeps `variable`: its own, or float32, which holds all of bfloat16."""
+    name = keras.backend.standardize_dtype(variable.dtype)
+    return np.dtype(name if name in DTYPES else "float32")
+
+
+def _array_size(variable: keras.Variable) -> int:
+    return int(np.prod(variable.shape, dtype=object)) * _dtype(variable).itemsize

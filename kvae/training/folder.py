@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from kvae.files.arrays import Torn, read_arrays, write_arrays
+from kvae.blueprint import MOST_STEPS
+from kvae.files.arrays import Look, Torn, read_arrays, write_arrays
 from kvae.files.atomic import atomic_write, remove_leftovers
 from kvae.files.private import NotOurs, make_private, open_folder, open_private, read_private, remove
 
@@ -149,11 +150,16 @@ class RunFolder:
         write_arrays(self.file(step), about, arrays, private=True)
         self._unlink(self.file(old).name for old in self.steps()[KEPT:])
 
-    def newest(self, said: Callable[[str], None]) -> tuple[int, dict[str, Any], list[np.ndarray]] | None:
-        """The newest checkpoint that is whole: its step, what is known about it, and its arrays; others are named."""
+    def newest(
+        self, said: Callable[[str], None], look: Look | None = None
+    ) -> tuple[int, dict[str, Any], list[np.ndarray]] | None:
+        """The newest checkpoint that is whole: its step, what is known about it, and its arrays; others are named.
+
+        `look` may refuse what is known before the arrays are read, as in `read_arrays`.
+        """
         for step in self.steps():
             try:
-                return step, *read_arrays(self.file(step))
+                return step, *read_arrays(self.file(step), look)
             except Torn as error:
                 said(f"{self.path / self.file(step).name} is left out: {error}")
         return None
@@ -208,7 +214,8 @@ class RunFolder:
 
 
 def _is_checkpoint(name: str) -> bool:
-    return name.startswith(PREFIX) and name[len(PREFIX) :].isascii() and name[len(PREFIX) :].isdigit()
+    number = name.removeprefix(PREFIX)
+    return number != name and number.isascii() and number.isdigit() and len(number) <= 10 and int(number) <= MOST_STEPS
 
 
 def _lock(handle: int, *, shared: bool = False) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,21 +11,34 @@ from typing import Any
 
 import numpy as np
 
-from kvae.blueprint import Blueprint, read_settings
+from kvae.blueprint import Blueprint, Optimizer, read_settings
 from kvae.blueprint import opened as blueprint_of
+from kvae.card import held
+from kvae.files.arrays import ArrayKind
 from kvae.files.private import NotOurs
 from kvae.files.refusal import Refused, sentence
 from kvae.files.strict_json import parse
 from kvae.layout import laid_out
 from kvae.model import VAE
 from kvae.saving import SUFFIX, load
-from kvae.settings import check, checked
-from kvae.training.checkpoint import FORMAT, Interrupted, Left, Unbegun, Undelivered, restore
+from kvae.settings import checked
+from kvae.training.checkpoint import (
+    ABOUT,
+    ANEW,
+    FORMAT,
+    Interrupted,
+    Left,
+    Unbegun,
+    Undelivered,
+    check_numbers,
+    restore,
+)
 from kvae.training.folder import DELIVERY, SETTINGS, RunFolder
 from kvae.training.optimizer import FusedAdam
 
 _KNOWN_BY = ("created", "step")  # in its card, a model that a run wrote
 MOST_PATH = 4096  # characters
+BESIDE = 64 << 10  # bytes of a checkpoint beside the weights of its model and optimizer: the running means
 
 
 def opened(path: str | Path, said: Callable[[str], None]) -> VAE | Left:
@@ -35,10 +49,20 @@ def opened(path: str | Path, said: Callable[[str], None]) -> VAE | Left:
     """
     folder = run_of(path)
     if folder is None:
-        return load(path)
+        return _loaded(Path(path))
     if (written := delivered(folder)) or folder.empty:
         return _undelivered(folder, written or folder.model, said)
     return interrupted(folder, said) if folder.steps() else _unbegun(folder, said)
+
+
+def _loaded(path: Path) -> VAE:
+    """The model at `path`, whose card holds to its bounds: what a run reads of it may come from a stranger."""
+    model = load(path)
+    try:
+        model.card = held(model.card)
+    except Refused as error:
+        raise ValueError(sentence(path, error, "resume:")) from None
+    return model
 
 
 def run_of(path: str | Path) -> RunFolder | None:
@@ -153,7 +177,7 @@ def _noted(folder: RunFolder, name: str) -> dict[str, Any]:
 def _undelivered(folder: RunFolder, path: Path, said: Callable[[str], None]) -> Undelivered:
     _take(folder)
     try:
-        model = load(path)
+        model = _loaded(path)
     except BaseException:
         folder.release()
         raise
@@ -202,38 +226,47 @@ def interrupted(folder: RunFolder, said: Callable[[str], None]) -> Interrupted:
     """
     _take(folder)
     try:
-        found = folder.newest(said)
+        found = folder.newest(said, _look)
         if found is None:
-            raise ValueError(f"resume: no checkpoint in {folder.path} is whole. Remove the folder and train anew.")
-        step, about, arrays = found
-        try:
-            run = _taken_over(folder, step, about, arrays)
-        except (KeyError, TypeError, IndexError, AttributeError, OverflowError):
-            raise ValueError(
-                f"resume: the checkpoint in {folder.path} is not one this kvae reads. Train anew."
-            ) from None
+            raise Refused("holds no checkpoint that is whole. Remove that folder and train anew.")
+        run = _taken_over(folder, *found)
+    except Refused as error:
+        folder.release()
+        raise ValueError(sentence(folder.path, error, "resume:")) from None
     except BaseException:
         folder.release()
         raise
-    said(f"going on from step {step} of the run that was interrupted")
+    said(f"going on from step {run.step} of the run that was interrupted")
     return run
 
 
+def _look(about: dict[str, Any], kinds: list[ArrayKind]) -> None:
+    """Refuse a checkpoint that no run of this kvae wrote, from what it says, before its arrays are read.
+
+    A run folder may come from a stranger, as a model may.
+    """
+    newer = about.get("format")
+    if type(newer) is int and newer > FORMAT:
+        raise Refused("was begun by a newer kvae. Update kvae to go on with it.")
+    if about.get("model") is None:
+        raise Refused(f"has networks of its owner's own, which its folder does not hold. {ANEW}")
+    ABOUT.hold(about, "its state")
+    settings = read_settings(about["model"])
+    stored = sum(dtype.itemsize * math.prod(shape) for dtype, shape in kinds)
+    optimizer = Optimizer({"learning_rate": about["settings"]["learning_rate"]})
+    _, kept = laid_out(VAE, Blueprint(settings, optimizer=optimizer, weights_size=stored))
+    if stored > sum(one.size for one in kept.values()) + BESIDE:
+        raise Refused(f"holds more weights than its model has. {ANEW}")
+
+
 def _taken_over(folder: RunFolder, step: int, about: dict[str, Any], arrays: list[np.ndarray]) -> Interrupted:
-    if about["format"] != FORMAT:
-        raise ValueError("resume: this run was begun by a newer kvae. Update kvae to go on with it.")
-    config = about["model"]
-    if config is None:
-        raise ValueError("resume: this run has networks of your own, which its folder does not hold. Train anew.")
-    # a run folder may come from a stranger, as a model may
+    model = VAE(**read_settings(about["model"]))
+    model.compile(FusedAdam(about["settings"]["learning_rate"]))
     try:
-        settings = read_settings(config)
-        laid_out(VAE, Blueprint(settings, weights_size=sum(array.nbytes for array in arrays)))
-    except Refused as error:
-        raise ValueError(f"resume: {sentence(folder.path, error)}") from None
-    model = VAE(**settings)
-    model.compile(FusedAdam(check("learning_rate", about["settings"]["learning_rate"], "resume")))
-    restore(model, arrays)
+        restore(model, arrays)
+    except ValueError:
+        raise Refused(f"holds the weights of another model than its settings say. {ANEW}") from None
+    check_numbers(model, step, arrays)
     model.card = {
         "settings": about["settings"],
         "collection": {"manifest_hash": about["pictures"]},

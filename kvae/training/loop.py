@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.card import CURVES, GRADIENTS
 from kvae.images.pipeline import steps_per_epoch
 from kvae.model import VAE
-from kvae.training.balance import BALANCE, Balance, BalanceProbe
+from kvae.training.balance import Balance, BalanceProbe
 from kvae.training.checkpoint import Interrupted, Keeper
 from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener, Step
@@ -20,7 +21,7 @@ from kvae.weighting.constant import Constant
 WARM_UP_STEPS = 100
 WARM_UP_SHARE = 0.05  # of a short run
 PATIENCE = 20  # steps in a row whose update may be left out
-KEPT_STEPS = 2000  # points of the curves that are kept
+KEPT_STEPS, KEPT_EPOCHS = 2000, 10_000  # points of the curves that are kept
 HISTORY = (
     "epoch",
     "step",
@@ -32,7 +33,7 @@ HISTORY = (
     "val_rate",
     "val_loss",
     "val_psnr",
-    *BALANCE,
+    *GRADIENTS,
     "learning_rate",
     "images_per_second",
     "seconds",
@@ -95,9 +96,9 @@ class Loop(keras.callbacks.Callback):
         super().__init__()
         epochs = len(history["epoch"]) if history else 0  # of a run that knew fewer columns, too
         self.history: dict[str, list] = {key: (history or {}).get(key, [None] * epochs) for key in HISTORY}
-        self.balance: dict[str, list] = balance or {key: [] for key in ("step", *BALANCE)}
-        self._probe, self._balance = probe, dict[str, float | None].fromkeys(BALANCE)
-        self.steps: dict[str, list] = steps or {key: [] for key in ("step", "distortion", "rate", "kl_weight", "loss")}
+        self.balance: dict[str, list] = balance or {key: [] for key in ("step", *GRADIENTS)}
+        self._probe, self._balance = probe, dict[str, float | None].fromkeys(GRADIENTS)
+        self.steps: dict[str, list] = steps or {key: [] for key in ("step", *CURVES)}
         self.step = first_step
         self.stopped = False
         self._vae, self._validation, self._listener = model, validation, listener
@@ -106,7 +107,7 @@ class Loop(keras.callbacks.Callback):
         self.total_steps, self.first_step = total_steps, first_step
         self._peak, self._minutes = learning_rate, minutes
         self._every = 1
-        self._earlier = float(self.history["seconds"][-1]) if self.history["seconds"] else 0.0
+        self._earlier = float(self.history["seconds"][-1] or 0.0) if self.history["seconds"] else 0.0
         self._terms = BatchTerms()
         self._weight, self._weighting = model.beta, weighting or Constant()
         self._weight_sum, self._batches = 0.0, 0  # of this epoch
@@ -227,6 +228,7 @@ class Loop(keras.callbacks.Callback):
         }
         for key, value in record.items():
             self.history[key].append(value)
+        self.history = thinned(self.history, KEPT_EPOCHS)
         self._listener.epoch_ended(record)
         if self._keeper is not None and not self.ended:
             self._keeper.offered(self, time.perf_counter() - self._started)
@@ -268,7 +270,10 @@ class Loop(keras.callbacks.Callback):
         if not interrupted.within or self.step % self.steps_per_epoch == 0:
             return
         self._terms.count, self._terms.sums = int(state["count"]), np.array(state["sums"], float)
-        self._logs, self._batches = dict(state["logs"]), int(state["batches"])
+        self._logs, self._batches = (
+            {key: one for key, one in state["logs"].items() if one is not None},
+            int(state["batches"]),
+        )
         self._weight_sum = float(state["weight_sum"])
         for variable, value in zip(self._vae.metrics_variables, interrupted.metrics, strict=True):
             variable.assign(value)
@@ -342,6 +347,7 @@ class Loop(keras.callbacks.Callback):
         self._balance.update(balance.record())
         for key, value in {"step": balance.step, **self._balance}.items():
             self.balance[key].append(value)
+        self.balance = thinned(self.balance, KEPT_STEPS)
         self._listener.balanced(balance)
 
     def _keep(self, step: Step) -> None:
@@ -353,3 +359,9 @@ class Loop(keras.callbacks.Callback):
         if len(self.steps["step"]) > KEPT_STEPS:
             self.steps = {key: values[1::2] for key, values in self.steps.items()}
             self._every *= 2
+
+
+def thinned(table: dict[str, list], most: int) -> dict[str, list]:
+    """`table` of columns, with every other row where it has more than `most`; its last row stays."""
+    rows = len(table["step"])
+    return table if rows <= most else {key: values[(rows - 1) % 2 :: 2] for key, values in table.items()}

@@ -76,6 +76,37 @@ def good(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """A whole run: its model, and the checkpoint that it wrote after its fourth step."""
+    import shutil
+    from unittest import mock
+
+    from corpus import checkpoints, forge
+    from server import PICTURES
+
+    from kvae.training.listener import Listener
+    from kvae.training.run import train
+
+    folder = tmp_path_factory.mktemp("run")
+    kept = folder / checkpoints.NAME
+
+    class Copies(Listener):
+        def stepped(self, step):
+            written = folder / ".art.run" / checkpoints.NAME
+            if written.exists():
+                shutil.copy(written, kept)
+
+    settings = {"network": "conv", "widths": (8,), "latent_dim": 3, "batch_size": 3, "size": 16, "balance_every": 2}
+    with (
+        mock.patch("kvae.training.delivery.draw_run"),
+        mock.patch("kvae.training.checkpoint.SPACING", 0.0),
+        mock.patch("kvae.training.checkpoint.BUDGET", 1e9),
+    ):
+        done = train(PICTURES, output=folder / "art.keras", listener=Copies(), epochs=2, **settings)
+    return forge.read(done.path), checkpoints.read(kept)
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory, good):
     """Asked twice for the good model, so that what is imported and traced once is there."""
     made = Server(tmp_path_factory.mktemp("server"))

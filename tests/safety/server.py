@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,10 @@ from explorer.engine.cards import glimpse
 from kvae.files.npy import read_sequence
 from kvae.images.arrays import decoded, from_file
 from kvae.saving import load
+from kvae.settings import checked
+from kvae.training.checkpoint import Interrupted
+from kvae.training.going_on import opened
+from kvae.training.run import resumed, train
 
 WRITES = ("os.mkdir", "os.rename", "os.remove", "os.link", "os.symlink", "os.truncate", "tempfile.", "shutil.")
 RUNS = (
@@ -39,6 +44,7 @@ RUNS = (
 )
 READER = "kvae.images.hdf5_reader"  # the program of a process which may die of what it reads
 OURS = (sys.prefix, sys.base_prefix, str(Path(kvae.__file__).parents[1]), "/proc")  # imports, and the measuring
+PICTURES = np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), np.uint8)
 seen: list[str] = []
 path_now = ""
 
@@ -89,8 +95,26 @@ def pictures(path: str) -> Any:
     return sum(len(block.pixels) for block in decoded(from_file(Path(path)), size=16, crop="square"))
 
 
+def resume(path: str, *, train_on: bool = False) -> Any:
+    """As `kvae-train --resume` does: what it reads, and with `train_on` all that follows, but for the figure."""
+    earlier = opened(path, lambda sentence: None)
+    try:
+        settings = resumed(earlier, {"epochs": 3})
+        if train_on:
+            settings.pop("data", None)
+            with tempfile.TemporaryDirectory() as folder, mock.patch("kvae.training.delivery.draw_run"):
+                output = Path(folder, "art.keras")
+                return load(train(PICTURES, output=output, resume=earlier, **settings).path).card["step"]
+        return len(checked(settings))
+    finally:
+        if isinstance(earlier, Interrupted):
+            earlier.folder.release()
+
+
 READERS: dict[str, Callable[[str], Any]] = {
     "model": model,
+    "resume": resume,
+    "train on": lambda path: resume(path, train_on=True),
     "pictures": pictures,
     "weights": lambda path: len(read_sequence(path, most_bytes=1 << 20)),
 }

@@ -1,10 +1,16 @@
 """Every bad file is refused in one line, quickly, in little memory, and leaves nothing; every good one opens."""
 
+import io
 import shutil
 import sys
 
+import h5py
+import numpy as np
 import pytest
-from corpus import archives, configs, data, weights
+from corpus import archives, configs, data, forge, weights
+
+from kvae.model import VAE
+from kvae.saving import save
 
 MODELS = {
     f"{group}: {name}": (make, name in cases.LOADS, getattr(cases, "SAYS", {}).get(name, ""))
@@ -81,3 +87,32 @@ def test_a_file_of_a_run_is_refused_or_read_as_promised(case, server, folder):
     path = folder / "art-1.weights"
     path.write_bytes(content)
     check(server, folder, kind, path, case in data.RUNS_LOAD)
+
+
+def halves(old, new):
+    """Copy all arrays of an HDF5 file, real numbers as float16."""
+
+    def copy(path, one):
+        if isinstance(one, h5py.Dataset):
+            new[path] = one[()].astype("float16") if one.dtype.kind == "f" else one[()]
+
+    old.visititems(copy)
+
+
+@needs_linux
+@pytest.mark.parametrize("kind", ["stored", "float16", "deflated", "zeros"])
+def test_a_large_model_takes_at_most_ten_times_its_file(kind, server, folder):
+    """However its weights are stored; what unpacks to more than four times the file is refused."""
+    model = VAE(image_shape=(64, 64, 3), latent_dim=128, network="conv", widths=(16, 32, 64, 256), seed=1)
+    if kind == "zeros":
+        model.set_weights([np.zeros_like(one) for one in model.get_weights()])
+    good = forge.read(save(model, folder / "large.keras"))
+    content = good.members[forge.WEIGHTS]
+    if kind == "float16":
+        with h5py.File(io.BytesIO(content)) as old:
+            content = forge.hdf5(b"", lambda new: halves(old, new))
+    method = 8 if kind in ("deflated", "zeros") else 0
+    members = {**good.members, forge.WEIGHTS: content}
+    path = good.file(folder, forge.archive([forge.Member(*one, method=method) for one in members.items()]))
+    answer = check(server, folder, "model", path, kind != "zeros")
+    assert answer["growth"] < 10 * path.stat().st_size + MOST_GROWTH

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kvae.card import GRADIENTS
 from kvae.model import VAE
-from kvae.training.balance import BALANCE, BUDGET, BalanceProbe, decoder_weights, encoder_weights
+from kvae.training.balance import BUDGET, BalanceProbe, decoder_weights, encoder_weights
 from kvae.training.listener import Listener
 
 
@@ -94,7 +95,7 @@ def test_a_run_keeps_its_balance_and_tells_it(small, undrawn, tmp_path):
     assert [balance.step for balance in heard] == [3, 6]
     assert run.model.card["balance"] == {
         "step": [3, 6],
-        **{name: [balance.record()[name] for balance in heard] for name in BALANCE},
+        **{name: [balance.record()[name] for balance in heard] for name in GRADIENTS},
     }
     assert run.history["gradient_share"] == [balance.share for balance in heard]
     assert all(0.0 < balance.share < 1.0 and -1.0 <= balance.cosine <= 1.0 for balance in heard)

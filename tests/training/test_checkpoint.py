@@ -32,15 +32,17 @@ def model() -> VAE:
 
 
 def loop_at(step: int) -> SimpleNamespace:
+    state = {"seconds": 1.0, "minutes": 1.0, "every": 1, "origin": 0, "skipped": 0, "count": 9, "sums": [1.0, 2.0, 3.0]}
+    state |= {"logs": {"loss": 3.0}, "weight_sum": 0.1, "batches": 1, "balance": {}}
     records = {"history": {}, "steps": {}, "balance": {}}
-    return SimpleNamespace(step=step, skipping=False, state=lambda: {"batches": step}, **records)
+    return SimpleNamespace(step=step, skipping=False, state=lambda: state, **records)
 
 
 @pytest.fixture
 def keeper(model, tmp_path):
     folder = RunFolder(tmp_path / ".art.run")
     assert folder.take()
-    keeper = Keeper(model, folder, Listener(), {}, "hash")
+    keeper = Keeper(model, folder, Listener(), {"learning_rate": 1e-3}, "hash")
     keeper.began(loop_at(0))
     yield keeper
     folder.release()

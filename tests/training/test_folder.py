@@ -8,10 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-import kvae
 from kvae.files.arrays import DTYPES, Torn, read_arrays, write_arrays
-from kvae.training import going_on
-from kvae.training.checkpoint import FORMAT
 from kvae.training.folder import RunFolder
 
 ARRAYS = [np.arange(12, dtype="float32").reshape(3, 4), np.array(7, "int64"), np.empty((0, 3), "uint8")]
@@ -239,22 +236,3 @@ def test_a_run_that_leaves_nothing_takes_the_folders_away_that_it_made(tmp_path)
     assert folder.take()
     folder.remove()
     assert not folder.path.exists()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"latent_dim": 4096, "widths": [2048, 2048]},
-        {"latent_dim": -1},
-        {"module": "os"},
-        {"kl_weight": "nan"},
-        {"encoder": {"class_name": "Lambda", "config": {}}},
-    ],
-)
-def test_a_run_folder_whose_settings_ask_for_more_than_it_holds_is_refused_in_one_line(tmp_path, change):
-    model = kvae.VAE(image_shape=(16, 16, 3), network="conv", latent_dim=2, widths=(4, 8))
-    about = {"format": FORMAT, "model": {**model.get_config(), **change}, "settings": {"learning_rate": 1e-3}}
-    folder = RunFolder(tmp_path / "art-1")
-    with pytest.raises(ValueError, match="^resume: ") as refused:
-        going_on._taken_over(folder, 3, about, [weight.numpy() for weight in model.weights])
-    assert "\n" not in str(refused.value)

@@ -1,5 +1,6 @@
 """Model files whose container is at fault. Each case makes its file in a folder of its own."""
 
+import io
 import json
 import lzma
 import os
@@ -86,7 +87,92 @@ def _assets(good: Good, folder: Path) -> Path:
     return _with(good, folder, *names)
 
 
+def _ended(content: bytes, before: bytes = b"", **fields: int) -> bytes:
+    """A zip file with `before` between its directory and its end record, and fields of that record exchanged."""
+    names = ("disk", "first", "here", "members", "length", "start", "comment")
+    said = dict(zip(names, struct.unpack("<4H2LH", content[-18:]), strict=True)) | fields
+    return content[:-22] + before + b"PK\x05\x06" + struct.pack("<4H2LH", *said.values())
+
+
+def _two_directories(good: Good, folder: Path, count: int, modest: bool) -> Path:
+    """Before the end record, which tells of the good members or of the record itself, a zip64 record of `count` others."""
+    content = good.path.read_bytes()
+    entry = b"PK\x01\x02" + bytes(24) + b"\1" + bytes(17) + b"a"
+    body, end = content[:-22], content[-22:]
+    place = len(body) + len(entry) * count
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, len(entry) * count, len(body))
+    record += struct.pack("<4sLQL", b"PK\6\7", 0, place, 1)
+    start, length = (place, len(record)) if modest else struct.unpack("<LL", end[12:20])[::-1]
+    return good.file(folder, _ended(body + entry * count + record + end, start=start, length=length))
+
+
+def _extra(good: Good, folder: Path, extra: bytes, *, local: bool) -> Path:
+    """The good file with this field after the name of one member, in the directory or before the member."""
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as target:
+        for name, data in good.members.items():
+            info = zipfile.ZipInfo(name)
+            info.extra = extra if name == CARD else b""
+            target.writestr(info, data)
+    return good.file(folder, memory.getvalue() if local else _without_local(memory.getvalue(), extra))
+
+
+def _without_local(content: bytes, extra: bytes) -> bytes:
+    at = content.index(CARD.encode()) + len(CARD)
+    changed = bytearray(content[:at] + content[at + len(extra) :])
+    changed[at - len(CARD) - 2 : at - len(CARD)] = bytes(2)
+    start, moved = len(content) - 22 - struct.unpack("<L", content[-10:-6])[0] - len(extra), bytes(changed)
+    return _moved(_ended(moved, start=start), start, at, -len(extra))
+
+
+def _moved(content: bytes, directory: int, behind: int, by: int) -> bytes:
+    """The places of members behind a byte, in a directory that begins at `directory`, moved."""
+    changed, at = bytearray(content), directory
+    while changed[at : at + 4] == b"PK\x01\x02":
+        (place,) = struct.unpack_from("<L", changed, at + 42)
+        struct.pack_into("<L", changed, at + 42, place + by * (place > behind))
+        at += 46 + sum(struct.unpack_from("<3H", changed, at + 28))
+    return bytes(changed)
+
+
+def _gap(good: Good, folder: Path) -> Path:
+    """Bytes between the last member and the directory, which no entry tells of."""
+    content = good.path.read_bytes()
+    (start,) = struct.unpack("<L", content[-6:-2])
+    return good.file(folder, _ended(content[:start] + b"more" + content[start:], start=start + 4))
+
+
+def _overlapping(good: Good, folder: Path) -> Path:
+    """Two names for one member, which then has no name of its own before it."""
+    whole = bytearray(archive([*(Member(name, data) for name, data in good.members.items() if name != METADATA)]))
+    (start,) = struct.unpack("<L", whole[-6:-2])
+    at = whole.index(b"PK\x01\x02", start + 1)
+    whole[at + 42 : at + 46] = whole[start + 42 : start + 46]
+    return good.file(folder, bytes(whole))
+
+
+_SIZES = struct.pack("<HHQQ", 1, 16, 5, 5)
 CASES = {
+    "two directories": lambda good, folder: _two_directories(good, folder, 4, True),
+    "two directories, one of 200,000 members": lambda good, folder: _two_directories(good, folder, 200_000, True),
+    "two directories, one of 2 million members": lambda good, folder: _two_directories(good, folder, 2_000_000, True),
+    "a zip64 record behind the directory": lambda good, folder: _two_directories(good, folder, 0, False),
+    "a zip64 field in the directory": lambda good, folder: _extra(good, folder, _SIZES, local=False),
+    "a zip64 field before a member": lambda good, folder: _extra(good, folder, _SIZES, local=True),
+    "another name in a field": lambda good, folder: _extra(
+        good, folder, struct.pack("<HHBL", 0x7075, 8, 1, 0) + b"a/b", local=True
+    ),
+    "two disks": lambda good, folder: good.file(folder, _ended(good.path.read_bytes(), disk=1)),
+    "a directory on another disk": lambda good, folder: good.file(folder, _ended(good.path.read_bytes(), first=1)),
+    "a count of one less": lambda good, folder: good.file(folder, _ended(good.path.read_bytes(), here=3, members=3)),
+    "a count of one more": lambda good, folder: good.file(folder, _ended(good.path.read_bytes(), here=5, members=5)),
+    "two counts": lambda good, folder: good.file(folder, _ended(good.path.read_bytes(), here=3)),
+    "a count of 65,535": lambda good, folder: good.file(folder, _ended(good.path.read_bytes(), here=65535, members=65535)),
+    "a directory that begins in another place": lambda good, folder: good.file(
+        folder, _ended(good.path.read_bytes(), start=30)
+    ),
+    "bytes that no entry tells of": _gap,
+    "two entries for one place": _overlapping,
     "zero bytes": lambda good, folder: good.file(folder, b""),
     "text": lambda good, folder: good.file(folder, b"a letter to my aunt\n" * 100),
     "only a directory's end": lambda good, folder: good.file(folder, archive([])),

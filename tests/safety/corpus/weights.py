@@ -119,6 +119,33 @@ def _latest(good: Good, folder: Path) -> Path:
     return good.zipped(folder, weights=memory.getvalue())
 
 
+def _half(file: h5py.File) -> None:
+    """All real numbers as float16."""
+    for path in _arrays(file):
+        values = file[path][()]
+        if values.dtype.kind == "f":
+            del file[path]
+            file[path] = values.astype(np.float16)
+
+
+def _arrays(file: h5py.File) -> list[str]:
+    found: list[str] = []
+    file.visititems(lambda path, one: found.append(path) if isinstance(one, h5py.Dataset) else None)
+    return found
+
+
+def _doubled(good: Good, folder: Path) -> Path:
+    """Two arrays of one name in one group: the second's name is written over by the first's."""
+
+    def change(file: h5py.File) -> None:
+        file["vars/firstname"] = np.float32(1)
+        file["vars/other_name"] = np.float32(1)
+
+    content = hdf5(good.members[WEIGHTS], change)
+    assert content.count(b"other_name") == 1
+    return good.zipped(folder, weights=content.replace(b"other_name\0", b"firstname\0\0"))
+
+
 CHANGES: dict[str, Callable[[h5py.File], None]] = {
     "a wrong shape": _instead(KERNEL, np.zeros((4, 4, 8, 3), np.float32)),
     "a flat shape": _instead(KERNEL, np.zeros(384, np.float32)),
@@ -154,6 +181,8 @@ CHANGES: dict[str, Callable[[h5py.File], None]] = {
     "an unknown filter": _unknown_filter,
     "an attribute": _attribute,
     "float16": _instead(KERNEL, np.zeros((4, 4, 3, 8), np.float16)),
+    "all float16": _half,
+    "steps of years": _filled(STEPS, 2**31),
 }
 CASES = {
     **{name: lambda good, folder, change=change: good.weights(folder, change) for name, change in CHANGES.items()},
@@ -176,5 +205,6 @@ CASES = {
     "external storage": _elsewhere("raw"),
     "a virtual dataset": _elsewhere("virtual"),
     "the newest layout": _latest,
+    "two of one name": _doubled,
 }
-LOADS = {"an attribute", "float16", "the newest layout"}
+LOADS = {"an attribute", "float16", "all float16", "the newest layout"}
