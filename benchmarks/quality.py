@@ -23,7 +23,7 @@ class Epochs(Listener):
     def __init__(self, limit: float) -> None:
         self._limit = limit
 
-    def epoch_ended(self, record: dict) -> None:
+    def on_epoch_end(self, record: dict) -> None:
         if record["epoch"] % 10 == 0:
             ratio = record["val_loss"] / self._limit
             print(

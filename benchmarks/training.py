@@ -30,10 +30,10 @@ def measure_kvae(pictures: str) -> float:
         def __init__(self):
             self.times = []
 
-        def stepped(self, step):
+        def on_step(self, step):
             self.times.append(time.perf_counter())
 
-        def wants_stop(self):
+        def should_stop(self):
             return len(self.times) >= WARM_UP + STEPS
 
     clock = Clock()

@@ -328,8 +328,8 @@ def map_panning(model: str) -> None:
     """Frames per second of the map with 10,000 thumbnails while it is panned and zoomed."""
     from PyQt6.QtWidgets import QApplication
 
-    from explorer.ui import theme
-    from explorer.ui.scatter import ScatterView
+    from explorer.map.scatter import ScatterView
+    from explorer.widgets import theme
 
     app = QApplication.instance() or QApplication([])
     theme.apply(app)

@@ -35,7 +35,7 @@ def measure_cost(rounds: int, clock: Callable[[], float]) -> None:
     import keras
 
     from kvae.images.paintings import paint_many
-    from kvae.model import VAE
+    from kvae.model.vae import VAE
     from kvae.objectives.registry import RATES
     from kvae.weighting.registry import WEIGHTINGS
 

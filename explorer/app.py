@@ -96,9 +96,9 @@ def assemble() -> tuple[Any, Any, Any]:
 
     from explorer.bridge import Bridge
     from explorer.desktop import ICON
-    from explorer.ui import theme
-    from explorer.ui.preferences import Preferences
-    from explorer.ui.window import MainWindow
+    from explorer.widgets import theme
+    from explorer.widgets.preferences import Preferences
+    from explorer.window.window import MainWindow
 
     gc.disable()
     app: Any = QApplication.instance() or QApplication(sys.argv[:1])

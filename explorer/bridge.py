@@ -14,7 +14,6 @@ from typing import Any
 
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
 
-from explorer.child import Child, Deaths
 from explorer.engine.exporting import remove_left_by
 from explorer.messages import (
     Cancel,
@@ -37,7 +36,8 @@ from explorer.messages import (
     Start,
     Stop,
 )
-from explorer.workspaces import Workspaces
+from explorer.run_folders import RunFolders
+from explorer.worker_process import RestartLimit, WorkerProcess
 
 ENGINE = ("explorer.engine.process", "engine_main")
 TRAINER = ("explorer.engine.training", "trainer_main")
@@ -63,7 +63,7 @@ class _Pending:
 class _Run:
     """A run whose trainer lives."""
 
-    child: Child
+    child: WorkerProcess
     ended: bool = False  # it said Delivered or RunFailed
 
 
@@ -76,16 +76,16 @@ class Bridge(QObject):
     model_changed = pyqtSignal(object, bool)
     open_failed = pyqtSignal(str)  # a sentence; the model on screen stays
     run_message = pyqtSignal(object)
-    _arrived = pyqtSignal(object, object)  # Child, message or None: from the reading threads
+    _arrived = pyqtSignal(object, object)  # WorkerProcess, message or None: from the reading threads
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.model: ModelInfo | None = None
         self.settings: tuple[SettingInfo, ...] = ()
-        self._engine: Child | None = None
-        self._spare: Child | None = None
+        self._engine: WorkerProcess | None = None
+        self._spare: WorkerProcess | None = None
         self._runs: dict[int, _Run] = {}
-        self._workspaces = Workspaces()
+        self._run_folders = RunFolders()
         self._run_numbers = itertools.count(1)
         self._tickets = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
@@ -97,7 +97,7 @@ class Bridge(QObject):
         self._aside = ""  # the path that is being opened while the engine goes on with the model on screen
         self._loaded: ModelInfo | None = None  # what the engine holds, where that is certain
         self._refreshed = ""
-        self._deaths = Deaths()  # of the engine
+        self._deaths = RestartLimit()  # of the engine
         self._closed = False
         self._arrived.connect(self._take, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
 
@@ -106,7 +106,7 @@ class Bridge(QObject):
     def start(self) -> None:
         """Start the engine's process."""
         if self._engine is None and not self._closed:
-            self._engine = Child(ENGINE, "kvae-engine", self._from_thread)
+            self._engine = WorkerProcess(ENGINE, "kvae-engine", self._from_thread)
             self.engine_changed.emit("starting", "")
 
     def ask(
@@ -202,7 +202,7 @@ class Bridge(QObject):
             self._reopen()
         self._release(drop=False)
         # a snapshot of a run that ended meanwhile is no loss: its model is delivered
-        if not self._workspaces.holds(path, self._ended()):
+        if not self._run_folders.holds(path, self._ended()):
             self.open_failed.emit(sentence)
 
     def _show(self, model: ModelInfo | None, same: bool) -> None:
@@ -234,11 +234,11 @@ class Bridge(QObject):
 
     # ------------------------------------------------------------------ what arrives
 
-    def _from_thread(self, child: Child, message: Any) -> None:
+    def _from_thread(self, child: WorkerProcess, message: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the window is gone already
             self._arrived.emit(child, message)
 
-    def _take(self, child: Child | None, message: Any) -> None:
+    def _take(self, child: WorkerProcess | None, message: Any) -> None:
         if self._closed:
             return
         if child is self._engine or child is None:
@@ -325,9 +325,9 @@ class Bridge(QObject):
         run = next(self._run_numbers)
         child, self._spare = self._spare, None
         if child is None or not child.process.is_alive():
-            child = Child(TRAINER, "kvae-trainer", self._from_thread)
+            child = WorkerProcess(TRAINER, "kvae-trainer", self._from_thread)
         try:
-            workspace = self._workspaces.make(run)
+            workspace = self._run_folders.make(run)
         except OSError as error:  # told once the caller knows the number
             self._spare = child
             self._arrived.emit(None, RunFailed(run, str(error)))
@@ -352,7 +352,7 @@ class Bridge(QObject):
     def warm_trainer(self) -> None:
         """Have a process ready that has imported TensorFlow, for the next run."""
         if self._spare is None and not self._closed:
-            self._spare = Child(TRAINER, "kvae-trainer", self._from_thread)
+            self._spare = WorkerProcess(TRAINER, "kvae-trainer", self._from_thread)
 
     def running(self) -> tuple[int, ...]:
         """The numbers of the runs that have not ended."""
@@ -372,13 +372,13 @@ class Bridge(QObject):
         self._sweep()
 
     def _ended(self) -> list[int]:
-        return [run for run in self._workspaces.folders if run not in self.running()]
+        return [run for run in self._run_folders.folders if run not in self.running()]
 
     def _sweep(self) -> None:
         """Remove what ended runs left, but for the folder of a model that is on screen or about to be."""
         shown = [one.path for one in (self.model, self._before) if one is not None]
         shown += [one.content.path for one in self._pending.values() if isinstance(one.content, Open)]
-        self._workspaces.remove(self._ended(), shown)
+        self._run_folders.remove(self._ended(), shown)
 
     # ------------------------------------------------------------------ the end
 
@@ -399,4 +399,4 @@ class Bridge(QObject):
             one.child.process.join(max(0.0, until - time.monotonic()))
             one.child.end()
         self._runs.clear()
-        self._workspaces.remove(self._workspaces.folders)
+        self._run_folders.remove(self._run_folders.folders)

@@ -8,11 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kvae.exporting import export
     from kvae.images.collection import Collection, open_collection
     from kvae.measures.gaussian_limit import water_filling
-    from kvae.model import VAE
-    from kvae.saving import load, save
+    from kvae.model.exporting import export
+    from kvae.model.vae import VAE
+    from kvae.saving.reader import load, save
     from kvae.training.run import train
     from kvae.training.sweep import sweep
     from kvae.weighting.conversions import calibrated_weight, decoder_noise, kl_weight_from
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "VAE": "model",
+    "VAE": "model.vae",
     "Collection": "images.collection",
     "calibrated_weight": "weighting.conversions",
     "decoder_noise": "weighting.conversions",
-    "export": "exporting",
+    "export": "model.exporting",
     "kl_weight_from": "weighting.conversions",
-    "load": "saving",
+    "load": "saving.reader",
     "open_collection": "images.collection",
-    "save": "saving",
+    "save": "saving.reader",
     "sweep": "training.sweep",
     "train": "training.run",
     "water_filling": "measures.gaussian_limit",
@@ -81,13 +81,13 @@ class _RegisterWithKeras:
                 # a part of kvae that is itself being imported asks for keras: what needs that part cannot come first
                 parts = [part for name, part in sys.modules.items() if name.startswith(f"{__name__}.")]
                 if not any(getattr(part.__spec__, "_initializing", False) for part in parts):
-                    import_module("kvae.model")
+                    import_module("kvae.model.vae")
 
             spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
         return spec
 
 
 if "keras" in sys.modules:
-    import_module("kvae.model")
+    import_module("kvae.model.vae")
 else:
     sys.meta_path.insert(0, _RegisterWithKeras())

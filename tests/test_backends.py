@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from kvae.model import VAE
+from kvae.model.vae import VAE
 
 KINDS = ("hybrid", "conv", "linear", "plain")
 OTHERS = ("jax", "torch")  # backends beside the one that the tests run on

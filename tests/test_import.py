@@ -1,9 +1,13 @@
 """`import kvae` costs nothing, and every public name is there when it is asked for."""
 
+import ast
 import json
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import pytest
 
+import explorer
 import kvae
 
 HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "h5py", "PIL", "matplotlib", "PyQt6"}
@@ -47,8 +51,8 @@ def test_a_name_that_is_not_public_is_an_attribute_error():
 
 LEAN = """
 import sys
-from kvae.lean import lean_imports
-with lean_imports():
+from kvae.quiet_imports import quiet_imports
+with quiet_imports():
     import keras
     import tensorflow
     inside = {"jax", "matplotlib.pyplot"} & {name for name, module in sys.modules.items() if module}
@@ -59,3 +63,29 @@ print(sorted(inside), "jax" in sys.modules, sys.modules["matplotlib.pyplot"] is 
 
 def test_lean_imports_leave_out_what_keras_imports_in_passing_and_only_then(python):
     assert python(LEAN).strip() == "[] False True"
+
+
+def imports_of(path: Path, modules: dict[str, Path]) -> set[str]:
+    """The modules of this project that the file at `path` imports anywhere: in functions and for types alone, too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            parts = {f"{node.module}.{alias.name}" for alias in node.names} & modules.keys()
+            found |= parts or {node.module}
+    return found & modules.keys()
+
+
+@pytest.mark.parametrize("package", [kvae, explorer])
+def test_no_modules_import_each_other_in_a_circle(package):
+    home = Path(package.__file__).parent
+    root = home.parent
+    paths = [path for path in home.rglob("*.py") if path.name != "__init__.py"]
+    modules = {".".join(path.relative_to(root).with_suffix("").parts): path for path in paths}
+    arrows = {name: imports_of(path, modules) for name, path in modules.items()}
+    assert sum(map(len, arrows.values())) > 100
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))

@@ -21,12 +21,12 @@ MOST_DIRECTIONS = 32
 
 def glimpse(path: str) -> ModelInfo | None:
     """What the file at `path` says of its model, in some milliseconds; None where only `kvae.load` can tell what is wrong."""
-    from kvae.blueprint import opened
     from kvae.files.refusal import Refused
+    from kvae.saving.card import opened
 
     try:
-        with opened(path) as (blueprint, _):
-            return None if blueprint.foreign else model_info(path, blueprint.config, blueprint.card)
+        with opened(path) as (description, _):
+            return None if description.custom else model_info(path, description.config, description.card)
     except (Refused, OSError, ValueError, MemoryError):
         return None
 
@@ -37,13 +37,13 @@ def model_info(path: str, config: Mapping[str, Any], card: Mapping[str, Any] | N
     Where nothing is known of the posteriors, `rates` are NaN, `means` 0 and `spreads` 1, those of the prior. An
     autoencoder's `rates` are NaN.
     """
-    from kvae.card import shown
+    from kvae.saving.card_fields import shown
 
     card = shown(card)
     height, width, channels = (int(side) for side in config["image_shape"])
     latent = int(config["latent_dim"])
     autoencoder = bool(config.get("autoencoder", False))
-    network = str(config.get("network", "brought"))
+    network = str(config.get("network", "custom"))
     posterior = _table(card, "posterior")
     latents, thumbnails = _samples(card, latent, (height, width, channels))
     directions, spreads = _directions(card, latents, latent)

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from explorer.engine.films import write_gif, write_mp4
-from explorer.foreign import cell
 from explorer.messages import Exported, ExportLatents, ExportMorph, ExportPicture
+from explorer.safe_text import cell
 
 DecodeFunction = Callable[[np.ndarray, float | None], np.ndarray]  # (n, latent), β → uint8 (n, h, w, c)
 ProgressFunction = Callable[[int, int, str], bool]  # done, total, what → whether to go on

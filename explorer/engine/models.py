@@ -127,10 +127,10 @@ class Loaded:
 
     def _read_weights(self, path: str) -> tuple[list[np.ndarray], dict[str, Any]]:
         """A value for each weight, known to fit, and the part of a card beside them."""
-        from kvae.blueprint import CARD_NODES, MOST_CARD
         from kvae.files.npy import read_sequence
         from kvae.files.refusal import Refused, sentence
         from kvae.files.strict_json import parse
+        from kvae.saving.card import CARD_NODES, MOST_CARD
 
         weights = self.model.weights
         room = sum(int(np.prod(weight.shape)) for weight in weights) * 4 + 4 * MOST_CARD + (1 << 20)
@@ -156,7 +156,7 @@ class Loaded:
             "latent_dim": model.latent_dim,
             "autoencoder": model.autoencoder,
             "kl_weight": model.beta,
-            "network": "brought" if model.foreign else model.network,
+            "network": "custom" if model.custom else model.network,
         }
         # Keras wraps the tables of its models in its own kind of dict, which cannot be sent
         return model_info(self.path, config, json.loads(json.dumps(card)))
@@ -193,7 +193,7 @@ class Models:
             if found is not None and key is not None:
                 self._kept[key] = found
                 return found
-        from kvae.saving import load
+        from kvae.saving.reader import load
 
         loaded = Loaded(path, load(path))
         with self._lock:

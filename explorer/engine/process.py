@@ -146,7 +146,7 @@ class Engine:
     # ------------------------------------------------------------------ the questions
 
     def _find_interrupted(self, job: Job) -> None:
-        from kvae.training.going_on import interrupted_runs
+        from kvae.training.resume import interrupted_runs
 
         found = interrupted_runs(job.content.folder)
         job.reply(InterruptedRuns(tuple(str(path) for path, _ in found), tuple(step for _, step in found)), last=True)
@@ -250,11 +250,11 @@ def _leave() -> NoReturn:
 
 
 def _import_tensorflow() -> None:
-    from kvae.lean import hushed, lean_imports
+    from kvae.quiet_imports import quiet_imports, silence_stderr
 
-    with hushed(), lean_imports():
+    with silence_stderr(), quiet_imports():
         import tensorflow as tf
 
-        import kvae.saving  # noqa: F401
+        import kvae.saving.reader  # noqa: F401
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from kvae.files.atomic import remove_leftovers, temporary_file
-from kvae.model import VAE
-from kvae.saving import SUFFIX, save
+from kvae.model.vae import VAE
+from kvae.saving.reader import save
+from kvae.saving.writer import SUFFIX
 
 WEIGHTS = ".weights"  # the ending of files of weights
 _TRIES = 100

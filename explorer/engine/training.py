@@ -39,7 +39,7 @@ class Orders:
         self.gone = False  # the window: the thread that noticed it ends the process
         self.ended = threading.Event()
         self.cleanup: Callable[[], None] | None = None  # leaves nothing of the run behind
-        self.let_go: Callable[[], None] | None = None  # leaves of the run what can be gone on from
+        self.release: Callable[[], None] | None = None  # leaves of the run what can be gone on from
         self._start: Start | None = None
         self._weight: float | None = None
         self._lock = threading.Lock()
@@ -94,8 +94,8 @@ class Orders:
         elif self._start is not None:  # it was told to begin, and has written nothing yet
             with contextlib.suppress(OSError):
                 os.rmdir(self._start.workspace)
-        if self.let_go is not None:
-            self.let_go()
+        if self.release is not None:
+            self.release()
         os._exit(0)
 
 
@@ -143,28 +143,28 @@ def _read(connection: Connection, orders: Orders) -> None:
 
 
 def _import() -> None:
-    from kvae.lean import hushed, lean_imports
+    from kvae.quiet_imports import quiet_imports, silence_stderr
 
-    with hushed(), lean_imports():
-        import explorer.engine.telling  # noqa: F401
+    with silence_stderr(), quiet_imports():
+        import explorer.engine.run_reporter  # noqa: F401
 
 
 def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Delivered:
+    from explorer.engine.run_reporter import RunReporter
     from explorer.engine.snapshots import Snapshots
-    from explorer.engine.telling import Teller
     from kvae.training.device import choose_device
-    from kvae.training.going_on import opened
+    from kvae.training.resume import opened
     from kvae.training.run import resumed, train
 
     snapshots = Snapshots(start.workspace, start.output)
     orders.cleanup = snapshots.remove
     snapshots.make_scratch()
     settings = dict(start.settings)
-    teller = Teller(start.run, send, orders, snapshots)
+    reporter = RunReporter(start.run, send, orders, snapshots)
     earlier = None
     if start.resume:
         choose_device(settings.get("device", "auto"))  # before anything is computed
-        earlier = opened(start.resume, teller.said)
+        earlier = opened(start.resume, reporter.on_message)
         settings = resumed(earlier, settings)
         place = place_of(settings.get("data"))
         if place and place not in start.agreed:
@@ -173,14 +173,14 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
         plain = {key: list(value) if isinstance(value, list) else value for key, value in settings.items()}
         send(Resumed(start.run, plain))
     else:
-        settings = given(settings, teller.said)
+        settings = given(settings, reporter.on_message)
     data = settings.pop("data", "paintings")
-    run = train(data, output=start.output, listener=teller, resume=earlier, **settings)
-    teller.flush()
+    run = train(data, output=start.output, listener=reporter, resume=earlier, **settings)
+    reporter.flush()
     return Delivered(start.run, str(run.path), str(run.figure), run.stopped, vars(run.evaluated))
 
 
-def given(settings: dict[str, Any], said: Callable[[str], None]) -> dict[str, Any]:
+def given(settings: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:
     """What somebody chose: a form holds every setting, also those at their defaults and those that others put out of use."""
     from kvae.settings import SETTINGS, checked
     from kvae.training.effect import without_effect
@@ -188,7 +188,7 @@ def given(settings: dict[str, Any], said: Callable[[str], None]) -> dict[str, An
     every = checked(settings, "train")
     chosen = {name: value for name, value in settings.items() if every[name] != SETTINGS[name].default}
     for name, sentence in list(without_effect(chosen, every)):
-        said(sentence)
+        tell(sentence)
         del chosen[name]
     return chosen
 

@@ -2,7 +2,7 @@
 
 import re
 
-FORM = {  # as `explorer.ui.terms.LABELS` names them
+FORM = {  # as `explorer.widgets.terms.LABELS` names them
     "size": "Picture size",
     "crop": "How to make pictures square",
     "validation": "Share of pictures kept for measuring",

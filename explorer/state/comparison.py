@@ -8,8 +8,8 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from explorer.foreign import cell
 from explorer.messages import Compare, Compared, Originals, Unread
+from explorer.safe_text import cell
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def weight_words(row: Compared) -> str:
 
 
 def measures(row: Compared, originals: np.ndarray | None = None) -> tuple[tuple[str, str], ...]:
-    """The numbers under a row, each with the term that explains it (`explorer.ui.terms.TERMS`).
+    """The numbers under a row, each with the term that explains it (`explorer.widgets.terms.TERMS`).
 
     A model that sees the pictures at another size than the `originals` says so: D is a sum over pixel values.
     """

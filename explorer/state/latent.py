@@ -76,7 +76,7 @@ class LatentState:
         return self.moved(dimension, centre)
 
     def rolled(self, seed: int, temperature: float, centre: np.ndarray, unit: np.ndarray) -> LatentState:
-        """Drawn from N(centre, (temperature · unit)²), both of shape (latent,); the same for the same seed.
+        """BatchSample from N(centre, (temperature · unit)²), both of shape (latent,); the same for the same seed.
 
         A lock keeps its dimension and changes nothing in the others: every dimension is drawn and the locked are put back.
         """
@@ -109,7 +109,7 @@ class LatentState:
             return self
         return replace(self, values=self.other, other=self.values, showing="B" if self.showing == "A" else "A")
 
-    def let_go(self) -> LatentState:
+    def release(self) -> LatentState:
         """Without the other point."""
         return replace(self, other=None, showing="A")
 

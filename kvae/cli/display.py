@@ -28,13 +28,13 @@ class Silent(Listener):
     exit_code = 130  # of a run that was ended by a signal, as shells count: 128 and its number
     _stop_was_said = False
 
-    def stepped(self, step: Step) -> None:
+    def on_step(self, step: Step) -> None:
         self.running = True
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         if self.stop and not self._stop_was_said:
             self._stop_was_said = True
-            self.said("stopping after this batch; the model is saved. Press Ctrl-C again to stop at once.")
+            self.on_message("stopping after this batch; the model is saved. Press Ctrl-C again to stop at once.")
         return self.stop
 
     def close(self) -> None:
@@ -52,11 +52,11 @@ class Json(Silent):
     def __init__(self, *, quiet: bool = False, **constants: Any) -> None:
         self._quiet, self._constants = quiet, constants
 
-    def said(self, sentence: str) -> None:
+    def on_message(self, sentence: str) -> None:
         if not self._quiet:
             print(line(sentence), file=sys.stderr, flush=True)
 
-    def epoch_ended(self, record: dict[str, Any]) -> None:
+    def on_epoch_end(self, record: dict[str, Any]) -> None:
         told = {key: record[key] for key in self.KEYS}
         balance = {key: value for key, value in record.items() if key.startswith("gradient_")}
         print(json.dumps({**self._constants, **told, **balance}), flush=True)
@@ -65,10 +65,10 @@ class Json(Silent):
 class Plain(Silent):
     """A line per epoch, for files and pipes."""
 
-    def said(self, sentence: str) -> None:
+    def on_message(self, sentence: str) -> None:
         print(line(sentence), flush=True)
 
-    def epoch_ended(self, record: dict[str, Any]) -> None:
+    def on_epoch_end(self, record: dict[str, Any]) -> None:
         print(epoch_line(record), flush=True)
 
 
@@ -100,19 +100,19 @@ class Live(Silent):
         self._tasks: dict[str, Any] = {}
         self._arrows = ""
 
-    def balanced(self, balance: "Balance") -> None:
+    def on_balance(self, balance: "Balance") -> None:
         self._arrows = "  " + arrows(balance.share, balance.cosine)
 
-    def said(self, sentence: str) -> None:
+    def on_message(self, sentence: str) -> None:
         self._progress.console.print(line(sentence), markup=False)
 
-    def working(self, done: int, total: int, what: str) -> None:
+    def on_progress(self, done: int, total: int, what: str) -> None:
         self._show(what, done, total, "")
         if done >= total:
             self._progress.remove_task(self._tasks.pop(what))
 
-    def stepped(self, step: Step) -> None:
-        super().stepped(step)
+    def on_step(self, step: Step) -> None:
+        super().on_step(step)
         for what in set(self._tasks) - {"training"}:
             self._progress.remove_task(self._tasks.pop(what))
         left = step.seconds * (1.0 - step.progress) / max(step.progress, 1e-9)
@@ -124,8 +124,8 @@ class Live(Silent):
             self._tasks[what] = self._progress.add_task(what, total=total, left="")
         self._progress.update(self._tasks[what], completed=done, total=total, left=left)
 
-    def epoch_ended(self, record: dict[str, Any]) -> None:
-        self.said(epoch_line(record))
+    def on_epoch_end(self, record: dict[str, Any]) -> None:
+        self.on_message(epoch_line(record))
 
     def close(self) -> None:
         self._progress.stop()
@@ -194,7 +194,7 @@ def soft_stop(listener: Silent) -> Iterator[None]:
         if listener.stop or not listener.running:
             raise KeyboardInterrupt
         listener.stop = (
-            True  # said by `wants_stop`: a signal may come in the middle of printing, which is not to be entered twice
+            True  # said by `should_stop`: a signal may come in the middle of printing, which is not to be entered twice
         )
 
     earlier = {number: signal.getsignal(number) for name in SIGNALS if (number := getattr(signal, name, None))}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from kvae.cli.output import laid_out
 
 if TYPE_CHECKING:
-    from kvae.methods import Described
+    from kvae.model.methods import Described
 
 TITLES = {
     "weighting": "--weighting: how the KL weight is set over time",

@@ -45,12 +45,12 @@ def _main(arguments: Sequence[str] | None) -> int:
     from kvae.cli.display import display, interrupted, soft_stop
     from kvae.files.failure import in_words
     from kvae.files.refusal import line
-    from kvae.lean import hushed, lean_imports
+    from kvae.quiet_imports import quiet_imports, silence_stderr
 
     listener = display(as_json=as_json, quiet=quiet)
     try:
         with soft_stop(listener), without_warnings(quiet):
-            with hushed(), lean_imports():
+            with silence_stderr(), quiet_imports():
                 from kvae.training.device import choose_device
                 from kvae.training.sweep import sweep
 

@@ -49,20 +49,20 @@ def _main(arguments: Sequence[str] | None) -> int:
     from kvae.cli.display import display, interrupted, soft_stop
     from kvae.files.failure import in_words
     from kvae.files.refusal import line
-    from kvae.lean import hushed, lean_imports
+    from kvae.quiet_imports import quiet_imports, silence_stderr
 
     listener = display(as_json=options["json"], quiet=options["quiet"])
     try:
         with soft_stop(listener), without_warnings(options["quiet"]):
-            with hushed(), lean_imports():
+            with silence_stderr(), quiet_imports():
                 from kvae.training.device import choose_device
-                from kvae.training.going_on import opened
+                from kvae.training.resume import opened
                 from kvae.training.run import resumed, train
 
                 choose_device(flags.get("device", "auto"))
             earlier = None
             if options["resume"]:
-                earlier = opened(options["resume"], listener.said)
+                earlier = opened(options["resume"], listener.on_message)
                 flags = resumed(earlier, flags)
             # an interrupted run leaves its model where it was to, unless another place is named
             output = getattr(earlier, "output", OUTPUT) if options["output"] == OUTPUT else options["output"]
@@ -79,10 +79,10 @@ def _main(arguments: Sequence[str] | None) -> int:
 
 def _list_methods() -> int:
     from kvae.cli.methods import print_methods
-    from kvae.lean import hushed
+    from kvae.quiet_imports import silence_stderr
 
-    with hushed():
-        from kvae.methods import described
+    with silence_stderr():
+        from kvae.model.methods import described
     print_methods(described())
     return 0
 

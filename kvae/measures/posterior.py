@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kvae.model import VAE
+from kvae.model.vae import VAE
 
 ACTIVE_VARIANCE = 0.01  # Var over images of the posterior mean; Burda et al., 2016, arXiv:1509.00519
 MOST_DIRECTIONS = 32

@@ -32,7 +32,7 @@ class Posterior:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class BatchSample:
     """What a batch drew: its posterior, one latent of each, as many from the prior, and R in nats, a batch mean.
 
     `latents` and `prior` are (batch, latent); `prior` is None unless the method needs it.
@@ -51,7 +51,7 @@ class Rate:
     R itself is logged, whatever is added. A subclass is a frozen dataclass whose fields are settings.
     """
 
-    HOLDS: ClassVar[str]  # what the method holds constant
+    KEEPS_CONSTANT: ClassVar[str]  # what the method holds constant
     REFERENCE: ClassVar[str]
     NEEDS_PRIOR: ClassVar[bool] = False
 
@@ -76,6 +76,6 @@ class Rate:
         """KL against N(0, 1) in nats, (batch, latent); its sum over the dimensions is R."""
         return diagonal_kl(posterior.mean, posterior.log_var)
 
-    def extra(self, drawn: Drawn) -> Tensor:
+    def extra_penalty(self, sample: BatchSample) -> Tensor:
         """What is added to R in training, a scalar in nats."""
         return ops.zeros((), "float32")

@@ -20,7 +20,7 @@ class BatchNormalised(Rate):
 
     bn_scale: float = default("bn_scale")
 
-    HOLDS: ClassVar[str] = "the spread of the posterior means, and so a least rate"
+    KEEPS_CONSTANT: ClassVar[str] = "the spread of the posterior means, and so a least rate"
     REFERENCE: ClassVar[str] = "Zhu et al. 2020, BN-VAE, arXiv:2004.12585"
 
     def layers(self, latent_dim: int, features: int, seed: int = 0) -> list[keras.layers.Layer]:

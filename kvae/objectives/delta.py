@@ -29,7 +29,7 @@ class CommittedRate(Rate):
 
     committed_rate: float = default("committed_rate")
 
-    HOLDS: ClassVar[str] = "a least rate, of every picture"
+    KEEPS_CONSTANT: ClassVar[str] = "a least rate, of every picture"
     REFERENCE: ClassVar[str] = "Razavi et al. 2019, delta-VAE, arXiv:1901.03416"
 
     def posterior(

@@ -10,5 +10,5 @@ from kvae.objectives.base import Rate
 class Diagonal(Rate):
     """R = ½Σ(μ² + σ² - 1 - log σ²) in nats."""
 
-    HOLDS: ClassVar[str] = "the evidence bound, with independent latents"
+    KEEPS_CONSTANT: ClassVar[str] = "the evidence bound, with independent latents"
     REFERENCE: ClassVar[str] = "Kingma & Welling 2014, arXiv:1312.6114"

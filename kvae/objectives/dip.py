@@ -1,11 +1,11 @@
-"""DIP-VAE: the covariance of the latents over all pictures is drawn towards the identity."""
+"""DIP-VAE: the covariance of the latents over all pictures is sample towards the identity."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from keras import ops
 
-from kvae.objectives.base import Drawn, Rate, Tensor
+from kvae.objectives.base import BatchSample, Rate, Tensor
 from kvae.settings import default
 
 
@@ -31,12 +31,12 @@ class DipOne(Rate):
 
     dip_weight: float = default("dip_weight")
 
-    HOLDS: ClassVar[str] = "the weight, and the covariance of the posterior means near the identity"
+    KEEPS_CONSTANT: ClassVar[str] = "the weight, and the covariance of the posterior means near the identity"
     REFERENCE: ClassVar[str] = "Kumar et al. 2018, DIP-VAE, arXiv:1711.00848"
 
-    def extra(self, drawn: Drawn) -> Tensor:
+    def extra_penalty(self, sample: BatchSample) -> Tensor:
         """The distance of Cov[μ] from the identity."""
-        return from_identity(covariance(drawn.posterior.mean), self.dip_weight, 10.0 * self.dip_weight)
+        return from_identity(covariance(sample.posterior.mean), self.dip_weight, 10.0 * self.dip_weight)
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class DipTwo(Rate):
 
     dip_weight: float = default("dip_weight")
 
-    HOLDS: ClassVar[str] = "the weight, and the covariance of the latents near the identity"
+    KEEPS_CONSTANT: ClassVar[str] = "the weight, and the covariance of the latents near the identity"
     REFERENCE: ClassVar[str] = "Kumar et al. 2018, DIP-VAE, arXiv:1711.00848"
 
-    def extra(self, drawn: Drawn) -> Tensor:
+    def extra_penalty(self, sample: BatchSample) -> Tensor:
         """The distance of Cov[z] from the identity."""
-        noise = ops.diag(ops.mean(ops.exp(drawn.posterior.log_var), axis=0))
-        return from_identity(covariance(drawn.posterior.mean) + noise, self.dip_weight, self.dip_weight)
+        noise = ops.diag(ops.mean(ops.exp(sample.posterior.log_var), axis=0))
+        return from_identity(covariance(sample.posterior.mean) + noise, self.dip_weight, self.dip_weight)

@@ -20,7 +20,7 @@ class FullCovariance(Rate):
     One more head gives the k(k - 1)/2 entries below T's diagonal, which start at zero: there R is the diagonal one.
     """
 
-    HOLDS: ClassVar[str] = "the evidence bound, tighter where the true posterior is correlated"
+    KEEPS_CONSTANT: ClassVar[str] = "the evidence bound, tighter where the true posterior is correlated"
     REFERENCE: ClassVar[str] = "Kingma & Welling 2019, arXiv:1906.02691, section 2.5.1"
 
     def layers(self, latent_dim: int, features: int, seed: int = 0) -> list[keras.layers.Layer]:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from keras import ops
 
-from kvae.objectives.base import Drawn, Rate, Tensor
+from kvae.objectives.base import BatchSample, Rate, Tensor
 from kvae.settings import default
 
 
@@ -42,11 +42,11 @@ class InfoVae(Rate):
     information: float = default("information")
     mmd_weight: float = default("mmd_weight")
 
-    HOLDS: ClassVar[str] = "the weight, and the latents of all pictures together near the prior"
+    KEEPS_CONSTANT: ClassVar[str] = "the weight, and the latents of all pictures together near the prior"
     REFERENCE: ClassVar[str] = "Zhao et al. 2019, InfoVAE, arXiv:1706.02262"
     NEEDS_PRIOR: ClassVar[bool] = True
 
-    def extra(self, drawn: Drawn) -> Tensor:
+    def extra_penalty(self, sample: BatchSample) -> Tensor:
         """-α·R + (α + λ - 1)·MMD."""
         weight = self.information + self.mmd_weight - 1.0
-        return weight * mmd(drawn.latents, drawn.prior) - self.information * drawn.rate
+        return weight * mmd(sample.latents, sample.prior) - self.information * sample.rate

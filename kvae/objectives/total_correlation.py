@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 
 from keras import ops
 
-from kvae.objectives.base import Drawn, Rate, Tensor
+from kvae.objectives.base import BatchSample, Rate, Tensor
 from kvae.settings import default
 
 
@@ -50,11 +50,11 @@ class TotalCorrelation(Rate):
 
     tc_weight: float = default("tc_weight")
 
-    HOLDS: ClassVar[str] = "the weight, and a heavier one on how the latents depend on each other"
+    KEEPS_CONSTANT: ClassVar[str] = "the weight, and a heavier one on how the latents depend on each other"
     REFERENCE: ClassVar[str] = "Chen et al. 2018, beta-TCVAE, arXiv:1802.04942"
 
-    def extra(self, drawn: Drawn) -> Tensor:
+    def extra_penalty(self, sample: BatchSample) -> Tensor:
         """(w - 1)·TC."""
-        posterior = drawn.posterior
-        parts = decompose(drawn.latents, posterior.mean, posterior.log_var)
+        posterior = sample.posterior
+        parts = decompose(sample.latents, posterior.mean, posterior.log_var)
         return (self.tc_weight - 1.0) * parts.total_correlation

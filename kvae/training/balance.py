@@ -11,9 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from kvae.card import GRADIENT, GRADIENTS
-from kvae.model import VAE
+from kvae.model.vae import VAE
 from kvae.objectives.likelihoods import squared_error
+from kvae.saving.card_fields import GRADIENT, GRADIENTS
 
 BUDGET = 0.03  # of the time of training
 PROBE_PICTURES = 16

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kvae.blueprint import MOST_BYTES, MOST_STEPS
-from kvae.card import BALANCE, COUNT, GRADIENTS, HASH, HISTORY, MEASURED, SECONDS, SETTINGS_TABLE, STEPS
 from kvae.files.arrays import DTYPES, MOST_HEADER, MOST_NODES
 from kvae.files.failure import unwritable
 from kvae.files.refusal import Refused
 from kvae.files.schema import Anything, Kind, Number, Row, Table
 from kvae.files.strict_json import parse
-from kvae.model import VAE
+from kvae.model.vae import VAE
+from kvae.saving.card import MOST_BYTES, MOST_STEPS
+from kvae.saving.card_fields import BALANCE, COUNT, GRADIENTS, HASH, HISTORY, MEASURED, SECONDS, SETTINGS_TABLE, STEPS
 from kvae.settings import SETTINGS
 from kvae.training.finite import finite
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 
 if TYPE_CHECKING:
-    from kvae.training.loop import Loop
+    from kvae.training.loop import RunCallback
 
 FORMAT = 1
 BUDGET = 0.02  # of the time of training
@@ -114,7 +114,7 @@ class Undelivered:
 Left = Interrupted | Unbegun | Undelivered  # what a run leaves in its folder when it is cut off
 
 
-class Keeper:
+class CheckpointWriter:
     """Keeps the last good state of a run: in memory, and in `folder` whenever that fits into BUDGET.
 
     A state is good once the batch after it had finite terms and gradients: its weights, too, were sound. So it is taken
@@ -144,11 +144,11 @@ class Keeper:
         """The step of the newest checkpoint in the folder."""
         return self._kept
 
-    def began(self, loop: "Loop") -> None:
+    def begin(self, loop: "RunCallback") -> None:
         """The state that training sets out from is good."""
         self._good = self._taken(loop)
 
-    def stepped(self, loop: "Loop", seconds: float, *, take: bool = True) -> None:
+    def after_step(self, loop: "RunCallback", seconds: float, *, take: bool = True) -> None:
         """A good batch ended, `seconds` after training began; `take` is False where its epoch is yet to be recorded."""
         before = time.perf_counter()
         if self._pending is not None:
@@ -159,9 +159,9 @@ class Keeper:
             self._spent += time.perf_counter() - before
             self._cost, self._last = self._spent - self._before, seconds
         if take:
-            self.offered(loop, seconds)
+            self.offer(loop, seconds)
 
-    def offered(self, loop: "Loop", seconds: float) -> None:
+    def offer(self, loop: "RunCallback", seconds: float) -> None:
         """Take the state as it is now, if it is time."""
         if seconds - self._last < SPACING or self._spent + self._cost > BUDGET * seconds:
             return
@@ -170,11 +170,11 @@ class Keeper:
         self._pending = self._taken(loop)
         self._spent += time.perf_counter() - before
 
-    def doubted(self) -> None:
+    def drop_pending(self) -> None:
         """A batch went wrong: the state before it may be why."""
         self._pending = None
 
-    def hold(self, loop: "Loop") -> None:
+    def write_now(self, loop: "RunCallback") -> None:
         """Write the state as it is, whatever it costs: the run ends before its model could be delivered."""
         if loop.skipping or self._kept == loop.step:
             return
@@ -182,21 +182,21 @@ class Keeper:
         if state.finite:
             self._write(state)
 
-    def delivered(self) -> None:
+    def finish(self) -> None:
         """The model is the place to go on from now."""
         self.folder.remove()
 
-    def go_back(self, loop: "Loop") -> None:
+    def go_back(self, loop: "RunCallback") -> None:
         """Give the model the last good state, and the loop its records."""
         assert self._good is not None
         restore(self._model, self._good.arrays)
         loop.go_back(self._good.step, json.loads(self._good.about))
 
-    def _taken(self, loop: "Loop") -> State:
+    def _taken(self, loop: "RunCallback") -> State:
         model = self._model
         about = {
             "format": FORMAT,
-            "model": None if model.foreign else model.get_config(),
+            "model": None if model.custom else model.get_config(),
             "settings": self._settings,
             "pictures": self._pictures,
             "loop": loop.state(),
@@ -216,7 +216,9 @@ class Keeper:
         except (OSError, ValueError) as error:
             if not self._complained:
                 kept = "There is none yet" if self._kept is None else f"That of step {self._kept} is still there"
-                self._listener.said(f"{unwritable(self.folder.file(state.step), error)} {kept}, and the run goes on.")
+                self._listener.on_message(
+                    f"{unwritable(self.folder.file(state.step), error)} {kept}, and the run goes on."
+                )
             self._complained = True
 
 

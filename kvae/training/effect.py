@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from kvae.images.collection import PAINTINGS
-from kvae.methods import AXES, METHOD_SETTINGS, SHARED, belongs_elsewhere
+from kvae.model.methods import AXES, METHOD_SETTINGS, SHARED, belongs_elsewhere
 from kvae.networks import CLOSED_FORM, HEEDED
 from kvae.settings import SETTINGS
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from kvae.blueprint import MOST_STEPS
 from kvae.files.arrays import Look, Torn, read_arrays, write_arrays
 from kvae.files.atomic import atomic_write, remove_leftovers
 from kvae.files.private import NotOurs, make_private, open_folder, open_private, read_private, remove
+from kvae.saving.card import MOST_STEPS
 
 try:
     import fcntl
@@ -151,7 +151,7 @@ class RunFolder:
         self._unlink(self.file(old).name for old in self.steps()[KEPT:])
 
     def newest(
-        self, said: Callable[[str], None], look: Look | None = None
+        self, tell: Callable[[str], None], look: Look | None = None
     ) -> tuple[int, dict[str, Any], list[np.ndarray]] | None:
         """The newest checkpoint that is whole: its step, what is known about it, and its arrays; others are named.
 
@@ -161,7 +161,7 @@ class RunFolder:
             try:
                 return step, *read_arrays(self.file(step), look)
             except Torn as error:
-                said(f"{self.path / self.file(step).name} is left out: {error}")
+                tell(f"{self.path / self.file(step).name} is left out: {error}")
         return None
 
     def release(self) -> None:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a display is chosen before TensorFlow is imported
-    from kvae.model import VAE
+    from kvae.model.vae import VAE
     from kvae.training.balance import Balance
-    from kvae.training.loop import Loop
+    from kvae.training.loop import RunCallback
     from kvae.training.preparation import Prepared
 
 
@@ -27,34 +27,34 @@ class Step:
 class Listener:
     """Hears of a run's events; override what matters. Called in the thread that trains, so be quick."""
 
-    def said(self, sentence: str) -> None:
+    def on_message(self, sentence: str) -> None:
         """Something worth reading once: the pictures found, the device, the Gaussian limit."""
 
-    def working(self, done: int, total: int, what: str) -> None:
+    def on_progress(self, done: int, total: int, what: str) -> None:
         """Preparation, and after training delivery: `done` of `total` parts of `what`."""
 
-    def prepared(self, prepared: "Prepared") -> None:
+    def on_prepared(self, prepared: "Prepared") -> None:
         """The pictures are ready and their Gaussian limit is known."""
 
-    def began(self, model: "VAE", loop: "Loop") -> None:
+    def on_begin(self, model: "VAE", loop: "RunCallback") -> None:
         """Training sets out with `model`; assign to its `kl_weight` at any time and the next batch uses it.
 
         Where it has a linear part, it is the linear VAE in closed form, which is worth showing already. `loop` tells the
         steps to go and records what was; it is to be read only.
         """
 
-    def before_batch(self) -> None:
+    def on_batch_begin(self) -> None:
         """The next batch comes once this returns. Whoever pauses a run waits in here: no clock counts that time."""
 
-    def stepped(self, step: Step) -> None:
+    def on_step(self, step: Step) -> None:
         """A batch was trained."""
 
-    def balanced(self, balance: "Balance") -> None:
+    def on_balance(self, balance: "Balance") -> None:
         """The gradient balance was measured after a batch."""
 
-    def epoch_ended(self, record: dict[str, Any]) -> None:
+    def on_epoch_end(self, record: dict[str, Any]) -> None:
         """An epoch was measured; `record` has the keys of the history."""
 
-    def wants_stop(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether to end the run after this batch; a model is delivered all the same."""
         return False

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.card import CURVES, GRADIENTS
 from kvae.images.pipeline import steps_per_epoch
-from kvae.model import VAE
+from kvae.model.vae import VAE
+from kvae.saving.card_fields import CURVES, GRADIENTS
 from kvae.training.balance import Balance, BalanceProbe
-from kvae.training.checkpoint import Interrupted, Keeper
+from kvae.training.checkpoint import CheckpointWriter, Interrupted
 from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener, Step
 from kvae.weighting.base import Weighting
@@ -67,7 +67,7 @@ class BatchTerms:
         self.count, self.sums = 0, np.zeros(3)
 
 
-class Loop(keras.callbacks.Callback):
+class RunCallback(keras.callbacks.Callback):
     """Schedules the step size, records every batch and epoch, and stops when told or when time is up.
 
     `history` has an entry per epoch and `steps` one per recorded batch; `first_step` and both continue an earlier run.
@@ -90,7 +90,7 @@ class Loop(keras.callbacks.Callback):
         probe: BalanceProbe | None = None,
         balance: dict[str, list] | None = None,
         weighting: Weighting | None = None,
-        keeper: Keeper | None = None,
+        checkpoints: CheckpointWriter | None = None,
         interrupted: Interrupted | None = None,
     ) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class Loop(keras.callbacks.Callback):
         self._weight_sum, self._batches = 0.0, 0  # of this epoch
         self._started = self._epoch_started = time.perf_counter()
         self._epoch_step, self._begun = first_step, False
-        self._keeper, self._restored = keeper, interrupted
+        self._checkpoints, self._restored = checkpoints, interrupted
         self._logs: dict[str, float] = {}  # the running means of this epoch
         self._wrong_since: tuple[int, str] | None = None
         self._optimizer_skipped = self._skipped()
@@ -162,8 +162,8 @@ class Loop(keras.callbacks.Callback):
         if self._begun:  # a run that goes on within an epoch calls `fit` twice
             return
         self._begun, self._started = True, time.perf_counter()
-        if self._keeper is not None:
-            self._keeper.began(self)
+        if self._checkpoints is not None:
+            self._checkpoints.begin(self)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._terms.reset()
@@ -175,7 +175,7 @@ class Loop(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         before = time.perf_counter()
-        self._listener.before_batch()
+        self._listener.on_batch_begin()
         waited = time.perf_counter() - before
         self._started, self._epoch_started = self._started + waited, self._epoch_started + waited
         self._vae.optimizer.learning_rate = self.scheduled_rate()
@@ -195,7 +195,7 @@ class Loop(keras.callbacks.Callback):
             self._went_well(last=position == per_epoch - 1)
         else:
             self._went_wrong(wrong)
-        if self._listener.wants_stop():
+        if self._listener.should_stop():
             self.stopped = True
         if self.ended:
             self._vae.stop_training = True
@@ -229,9 +229,9 @@ class Loop(keras.callbacks.Callback):
         for key, value in record.items():
             self.history[key].append(value)
         self.history = thinned(self.history, KEPT_EPOCHS)
-        self._listener.epoch_ended(record)
-        if self._keeper is not None and not self.ended:
-            self._keeper.offered(self, time.perf_counter() - self._started)
+        self._listener.on_epoch_end(record)
+        if self._checkpoints is not None and not self.ended:
+            self._checkpoints.offer(self, time.perf_counter() - self._started)
 
     def state(self) -> dict[str, Any]:
         """What another loop needs to go on in the middle of an epoch, as JSON."""
@@ -249,10 +249,10 @@ class Loop(keras.callbacks.Callback):
             "balance": self._balance,
         }
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """The process ends here: the folder of the run stays if there is a checkpoint to go on from, and else goes."""
-        if self._keeper is not None:
-            self._keeper.folder.release()
+        if self._checkpoints is not None:
+            self._checkpoints.folder.release()
 
     def go_back(self, step: int, about: dict[str, Any]) -> None:
         """The run is to end as it was after `step`."""
@@ -288,7 +288,7 @@ class Loop(keras.callbacks.Callback):
         told = None if self._vae.autoencoder else rate
         step = Step(self.step, distortion, told, self._weight, loss, self.progress, speed, self.seconds)
         self._keep(step)
-        self._listener.stepped(step)
+        self._listener.on_step(step)
 
     def _wrong(self, distortion: float, rate: float, loss: float) -> str | None:
         """The term that is no finite number in this batch, if there is one."""
@@ -306,8 +306,8 @@ class Loop(keras.callbacks.Callback):
     def _went_well(self, *, last: bool) -> None:
         self._wrong_since = None
         seconds = time.perf_counter() - self._started
-        if self._keeper is not None:
-            self._keeper.stepped(self, seconds, take=not last)
+        if self._checkpoints is not None:
+            self._checkpoints.after_step(self, seconds, take=not last)
         if self._probe is not None and self._probe.due(self.step, seconds):
             self._keep_balance(self._probe(self.step, self._weight))
 
@@ -316,11 +316,13 @@ class Loop(keras.callbacks.Callback):
         self.skipped += 1
         if term != "gradient":
             self._rewind()
-        if self._keeper is not None:
-            self._keeper.doubted()
+        if self._checkpoints is not None:
+            self._checkpoints.drop_pending()
         if self._wrong_since is None:
             self._wrong_since = self.step, term
-            self._listener.said(f"the {term} was no finite number at step {self.step}; such a step changes nothing")
+            self._listener.on_message(
+                f"the {term} was no finite number at step {self.step}; such a step changes nothing"
+            )
         first, term = self._wrong_since
         if self.step - first + 1 >= PATIENCE:
             raise Diverged(
@@ -348,7 +350,7 @@ class Loop(keras.callbacks.Callback):
         for key, value in {"step": balance.step, **self._balance}.items():
             self.balance[key].append(value)
         self.balance = thinned(self.balance, KEPT_STEPS)
-        self._listener.balanced(balance)
+        self._listener.on_balance(balance)
 
     def _keep(self, step: Step) -> None:
         """Record every batch, and thin the record out by two whenever it grows too long."""

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kvae.model import VAE
+from kvae.model.vae import VAE
 
 
 class FusedAdam(keras.optimizers.Adam):

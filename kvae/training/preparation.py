@@ -87,9 +87,9 @@ def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder:
         crop=settings["crop"],
         follow_links=settings["follow_links"],
         seed=0,
-        progress=lambda done, total, what: listener.working(done, total, what),
+        progress=lambda done, total, what: listener.on_progress(done, total, what),
     )
-    listener.said(f"{collection.name}: {collection.summary}")
+    listener.on_message(f"{collection.name}: {collection.summary}")
     training, validation = _split(collection, settings["validation"], listener)
     settings["batch_size"] = fitting_batch(settings["batch_size"], len(training), listener)
     pca = collection_pca(collection, training, settings["latent_dim"], settings["seed"], listener)
@@ -112,7 +112,7 @@ def _split(collection: Collection, share: float, listener: Listener) -> tuple[np
             "Hold out a smaller share, such as --validation 0.01."
         )
     if count < FEW:
-        listener.said(
+        listener.on_message(
             f"only {count} pictures: expect a model that remembers these rather than one that invents new ones; "
             f"with some {FEW} or more it finds what they have in common"
         )
@@ -128,7 +128,7 @@ def fitting_batch(wanted: int | None, pictures: int, listener: Listener) -> int:
         fitting = max(2, 2 ** int(math.log2(max(pictures, STEPS) / STEPS)))
         return min(LARGEST_BATCH, fitting, pictures)
     if wanted > pictures:
-        listener.said(f"there are {pictures} training pictures, so a batch has {pictures} instead of {wanted}")
+        listener.on_message(f"there are {pictures} training pictures, so a batch has {pictures} instead of {wanted}")
     return min(wanted, pictures)
 
 
@@ -165,7 +165,7 @@ def augmented_pca(collection: Collection, indices: np.ndarray, count: int, seed:
             varied = next(batches)[: total - filled]
             pictures[filled : filled + len(varied)] = np.rint(varied * 255.0)
             filled += len(varied)
-            listener.working(filled, total, "varying")
+            listener.on_progress(filled, total, "varying")
         blocks = range(0, total, BLOCK)
         return _measured(lambda: (pictures[start : start + BLOCK] for start in blocks), total, count, listener)
 
@@ -180,7 +180,7 @@ def _measured(
     steps = -(-pictures // BLOCK) * (passes + 2)  # beside them one pass for the mean, and one that measures
 
     def progress() -> None:
-        listener.working(next(seen), steps, "measuring the Gaussian limit")
+        listener.on_progress(next(seen), steps, "measuring the Gaussian limit")
 
     return fit_pca(blocks, count, passes=passes, progress=progress)
 
@@ -201,7 +201,7 @@ def _cached(
     except FileNotFoundError:
         pass
     except (OSError, ValueError):
-        listener.said("the Gaussian limit in the cache was damaged and is measured anew")
+        listener.on_message("the Gaussian limit in the cache was damaged and is measured anew")
     pca = measure()
     with writing():
         pca.save(path)

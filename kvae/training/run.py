@@ -16,19 +16,19 @@ from kvae.files.failure import unwritable
 from kvae.images.collection import PAINTINGS
 from kvae.images.pipeline import steps_per_epoch, training_batches
 from kvae.images.pixels import unchecked
-from kvae.methods import METHOD_SETTINGS, choose
-from kvae.model import VAE
+from kvae.model.methods import METHOD_SETTINGS, choose
+from kvae.model.vae import VAE
 from kvae.settings import SETTINGS, check, checked
+from kvae.training.artifacts import Run, complete, cut_off, deliver, undrawn, writable_path
 from kvae.training.balance import PROBE_PICTURES, BalanceProbe
-from kvae.training.checkpoint import Interrupted, Keeper, Left, Unbegun, Undelivered
-from kvae.training.delivery import Run, complete, cut_off, deliver, undrawn, writable_path
+from kvae.training.checkpoint import CheckpointWriter, Interrupted, Left, Unbegun, Undelivered
 from kvae.training.effect import refuse_without_effect
 from kvae.training.folder import RunFolder
-from kvae.training.going_on import free_run, noted_settings
 from kvae.training.listener import Listener
-from kvae.training.loop import Diverged, Loop
+from kvae.training.loop import Diverged, RunCallback
 from kvae.training.optimizer import FusedAdam, carry_on_fused
 from kvae.training.preparation import Prepared, augmented_pca, prepare
+from kvae.training.resume import free_run, noted_settings
 from kvae.weighting.registry import WEIGHTINGS
 
 MODEL_GROUPS = ("model", "weighting", "objective")  # of settings that a model keeps
@@ -80,7 +80,7 @@ def train(
             chosen["kl_weight"] = 0.0
         target = writable_path(output)
         if folder is None:
-            target, folder = free_run(target, listener.said)
+            target, folder = free_run(target, listener.on_message)
         _begin(folder, chosen, custom=custom)
         return _trained(data, target, folder, listener, encoder, decoder, resume, prepared, chosen)
     finally:
@@ -104,8 +104,8 @@ def _trained(
     if prepared is None:
         prepared = _pictures(data, chosen, listener, encoder, again=resume is not None)
     if earlier is not None and not _same_pictures(earlier, prepared):
-        listener.said("the pictures are not those that this model was trained on before")
-    listener.prepared(prepared)
+        listener.on_message("the pictures are not those that this model was trained on before")
+    listener.on_prepared(prepared)
     chosen["size"] = prepared.settings["size"]
     chosen["precision"] = prepared.settings["precision"]
     chosen["batch_size"] = prepared.settings["batch_size"]
@@ -115,17 +115,17 @@ def _trained(
     else:
         model = build(chosen, prepared, listener, encoder, decoder)
     _check_shape(model, prepared)
-    listener.said(
+    listener.on_message(
         f"device: {prepared.device}, {model.precision}; network {_network_name(model)}, {model.count_params():,} parameters"
     )
     limit = prepared.limit(model.beta)
-    listener.said(_limit_sentence(limit, model.beta))
+    listener.on_message(_limit_sentence(limit, model.beta))
     if going_on is not None:
         same = _same_pictures(model, prepared) and _batch_size(model) == chosen["batch_size"]
         going_on = replace(going_on, within=same)
-    keeper = Keeper(model, folder, listener, chosen, prepared.collection.manifest_hash)
-    loop = _loop(model, chosen, prepared, listener, keeper, going_on)
-    return _finish(model, loop, chosen, prepared, listener, keeper, target)
+    checkpoints = CheckpointWriter(model, folder, listener, chosen, prepared.collection.manifest_hash)
+    loop = _loop(model, chosen, prepared, listener, checkpoints, going_on)
+    return _finish(model, loop, chosen, prepared, listener, checkpoints, target)
 
 
 def _named(data: Any) -> str:
@@ -165,16 +165,16 @@ def _completed(
         left.folder.remove()  # that was all
     prepared = prepared or _pictures(data, chosen, listener, None, again=True)
     if not _same_pictures(left.model, prepared):
-        listener.said("the pictures are not those that this model was trained on")
+        listener.on_message("the pictures are not those that this model was trained on")
     _check_shape(left.model, prepared)
-    listener.prepared(prepared)
-    listener.working(0, 1, DELIVERING)
+    listener.on_prepared(prepared)
+    listener.on_progress(0, 1, DELIVERING)
     try:
         run = complete(left, prepared)
     except OSError as error:
         raise OSError(undrawn(left.output, left.folder, error)) from error
     left.folder.remove()
-    listener.working(1, 1, DELIVERING)
+    listener.on_progress(1, 1, DELIVERING)
     return run
 
 
@@ -188,11 +188,11 @@ def _check_shape(model: VAE, prepared: Prepared) -> None:
 
 def _finish(
     model: VAE,
-    loop: Loop,
+    loop: RunCallback,
     settings: Mapping[str, Any],
     prepared: Prepared,
     listener: Listener,
-    keeper: Keeper,
+    checkpoints: CheckpointWriter,
     target: Path,
 ) -> Run:
     """Train to the end, and deliver; what goes wrong after training leaves a checkpoint to go on from."""
@@ -202,20 +202,20 @@ def _finish(
         _fit(model, loop, settings, prepared, listener)
     except Diverged as error:
         diverged = error
-        keeper.go_back(loop)
+        checkpoints.go_back(loop)
     seconds = time.perf_counter() - started
     if loop.skipped:
-        listener.said(f"{loop.skipped} of {loop.step} steps were left out, as they were no finite numbers")
+        listener.on_message(f"{loop.skipped} of {loop.step} steps were left out, as they were no finite numbers")
     try:
-        listener.working(0, 1, DELIVERING)
-        run = deliver(model, loop, dict(settings), prepared, target, seconds, keeper.folder)
-        listener.working(1, 1, DELIVERING)
+        listener.on_progress(0, 1, DELIVERING)
+        run = deliver(model, loop, dict(settings), prepared, target, seconds, checkpoints.folder)
+        listener.on_progress(1, 1, DELIVERING)
     except BaseException as error:
-        told = cut_off(error, loop, keeper, target)
+        told = cut_off(error, loop, checkpoints, target)
         if told is None:
             raise
         raise told from (None if isinstance(error, KeyboardInterrupt) else error)
-    keeper.delivered()
+    checkpoints.finish()
     if diverged is not None:
         raise Diverged(
             f"training: {diverged} Try a smaller --learning-rate; the last good model, that of step {loop.step}, "
@@ -261,7 +261,7 @@ def resumed(earlier_run: VAE | Left, given: Mapping[str, Any]) -> dict[str, Any]
     if "kl_weight" in given and not model.autoencoder and model.methods.weighting.MOVES:
         name = model.methods.names["weighting"]
         raise ValueError(f"resume: this model's weight is set by its weighting, {name}. Leave `kl_weight` out.")
-    refuse_without_effect(given, {**settings, "custom": model.foreign}, "resume", settled=True)
+    refuse_without_effect(given, {**settings, "custom": model.custom}, "resume", settled=True)
     if "kl_weight" in given:
         model.kl_weight = given["kl_weight"]
     return settings
@@ -307,7 +307,7 @@ def build(
         seed=settings["seed"],
         dtype=None if encoder is not None else prepared.settings["precision"],  # networks of one's own have theirs
     )
-    if model.linear_path is not None or (model.network == "linear" and not model.foreign):
+    if model.linear_path is not None or (model.network == "linear" and not model.custom):
         pca = prepared.pca
         if model.linear_path is not None and settings["augment"]:
             count, seed = settings["latent_dim"], settings["seed"]
@@ -344,9 +344,9 @@ def _loop(
     settings: Mapping[str, Any],
     prepared: Prepared,
     listener: Listener,
-    keeper: Keeper,
+    checkpoints: CheckpointWriter,
     interrupted: Interrupted | None,
-) -> Loop:
+) -> RunCallback:
     earlier = model.card or {}
     # float16 leaves out steps that overflow, so the optimizer may have counted fewer
     first = max(int(keras.ops.convert_to_numpy(model.optimizer.iterations)), earlier.get("step", 0))
@@ -356,7 +356,7 @@ def _loop(
         raise ValueError(
             f"train: this model has already been trained for {done} epochs. Ask for more, such as --epochs {2 * done}."
         )
-    return Loop(
+    return RunCallback(
         model,
         prepared.validation_batches(),
         listener,
@@ -371,19 +371,19 @@ def _loop(
         probe=None if model.autoencoder else _probe(model, prepared, settings["balance_every"]),
         balance=earlier.get("balance"),
         weighting=model.methods.weighting,
-        keeper=keeper,
+        checkpoints=checkpoints,
         interrupted=interrupted,
     )
 
 
-def _fit(model: VAE, loop: Loop, settings: Mapping[str, Any], prepared: Prepared, listener: Listener) -> None:
+def _fit(model: VAE, loop: RunCallback, settings: Mapping[str, Any], prepared: Prepared, listener: Listener) -> None:
     epochs, per_epoch = run_length(settings, len(prepared.training))
     if settings["minutes"] is not None:
         epochs = 10**6
-    elif settings["epochs"] is None and model.network == "linear" and not model.foreign:
+    elif settings["epochs"] is None and model.network == "linear" and not model.custom:
         return  # the closed form is all there is to it
     model.seed_noise(settings["seed"], loop.step)
-    listener.began(model, loop)
+    listener.on_begin(model, loop)
     try:
         while loop.step < epochs * per_epoch and not loop.ended:
             done, within = divmod(loop.step, per_epoch)  # the rest of an epoch that was begun comes by itself
@@ -423,4 +423,4 @@ def _limit_sentence(limit: Limit, kl_weight: float) -> str:
 
 
 def _network_name(model: VAE) -> str:
-    return "of your own" if model.foreign else model.network
+    return "of your own" if model.custom else model.network

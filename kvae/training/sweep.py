@@ -12,10 +12,11 @@ import numpy as np
 from kvae.figures import SweepRun, draw_sweep
 from kvae.files.failure import unwritable
 from kvae.measures.quality import psnr
-from kvae.model import VAE
-from kvae.saving import SUFFIX, free_path
+from kvae.model.vae import VAE
+from kvae.saving.reader import free_path
+from kvae.saving.writer import SUFFIX
 from kvae.settings import check, checked
-from kvae.training.delivery import Run, as_bytes, numbers, writable_path
+from kvae.training.artifacts import Run, as_bytes, numbers, writable_path
 from kvae.training.effect import refuse_without_effect, without_effect
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
@@ -78,7 +79,7 @@ def sweep(
         if runs and runs[-1].stopped:
             break
         what = "plain autoencoder" if name == "autoencoder" else f"KL weight {name}"
-        listener.said(f"[{number + 1} of {len(jobs)}] {what}")
+        listener.on_message(f"[{number + 1} of {len(jobs)}] {what}")
         path = page.with_name(f"{page.stem}-{name}{SUFFIX}")
         options = {**settings, **change}
         for setting, _ in list(without_effect(options, {**custom, **change})):  # in the autoencoder's run

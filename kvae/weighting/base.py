@@ -41,7 +41,7 @@ class Weighting:
     the step. A subclass is a frozen dataclass whose fields are settings of `kvae.settings.SETTINGS`.
     """
 
-    HOLDS: ClassVar[str]  # what the method holds constant
+    KEEPS_CONSTANT: ClassVar[str]  # what the method holds constant
     REFERENCE: ClassVar[str]
     MOVES: ClassVar[bool] = True  # whether the model's kl_weight follows; else it stays what the user sets
     STEPS: ClassVar[int | None] = None  # published length of the schedule, where it has one

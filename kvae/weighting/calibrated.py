@@ -16,7 +16,7 @@ class Calibrated(Weighting):
     nothing to set.
     """
 
-    HOLDS: ClassVar[str] = "the calibration: the decoder's noise is its actual error"
+    KEEPS_CONSTANT: ClassVar[str] = "the calibration: the decoder's noise is its actual error"
     REFERENCE: ClassVar[str] = "Rybkin et al. 2021, sigma-VAE, arXiv:2006.13202"
 
     def weight(self, state: Tensor, seen: Observed) -> Tensor:

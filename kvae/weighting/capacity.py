@@ -23,7 +23,7 @@ class Capacity(Weighting):
     capacity_weight: float = default("capacity_weight")
     ramp_steps: int | None = None
 
-    HOLDS: ClassVar[str] = "the rate R, at a capacity that grows"
+    KEEPS_CONSTANT: ClassVar[str] = "the rate R, at a capacity that grows"
     REFERENCE: ClassVar[str] = "Burgess et al. 2018, arXiv:1804.03599"
     MOVES: ClassVar[bool] = False
     STEPS: ClassVar[int | None] = 100000

@@ -10,7 +10,7 @@ from kvae.weighting.base import Observed, Tensor, Weighting
 class Constant(Weighting):
     """L = D + β·R with β as it is given, in squared error per nat. β = 1 is Kingma & Welling's own up to the noise."""
 
-    HOLDS: ClassVar[str] = "the weight"
+    KEEPS_CONSTANT: ClassVar[str] = "the weight"
     REFERENCE: ClassVar[str] = "Higgins et al. 2017, beta-VAE; Kingma & Welling 2014, arXiv:1312.6114"
     MOVES: ClassVar[bool] = False
 

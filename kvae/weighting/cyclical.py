@@ -22,7 +22,7 @@ class Cyclical(Weighting):
     cycle_ramp: float = default("cycle_ramp")
     ramp_steps: int | None = None
 
-    HOLDS: ClassVar[str] = "the rhythm of the weight: it rises, rests, and begins again at 0"
+    KEEPS_CONSTANT: ClassVar[str] = "the rhythm of the weight: it rises, rests, and begins again at 0"
     REFERENCE: ClassVar[str] = "Fu et al. 2019, arXiv:1903.10145"
     STEPS: ClassVar[int | None] = 20000
 

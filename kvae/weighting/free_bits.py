@@ -18,7 +18,7 @@ class FreeBits(Weighting):
 
     free_bits: float = default("free_bits")
 
-    HOLDS: ClassVar[str] = "the weight, and a rate in each dimension that is free"
+    KEEPS_CONSTANT: ClassVar[str] = "the weight, and a rate in each dimension that is free"
     REFERENCE: ClassVar[str] = "Kingma et al. 2016, arXiv:1606.04934, appendix C.8"
     MOVES: ClassVar[bool] = False
 

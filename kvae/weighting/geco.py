@@ -26,7 +26,7 @@ class Geco(Weighting):
     constraint_rate: float = default("constraint_rate")
     averaging: float = default("averaging")
 
-    HOLDS: ClassVar[str] = "the distortion D, at target_distortion"
+    KEEPS_CONSTANT: ClassVar[str] = "the distortion D, at target_distortion"
     REFERENCE: ClassVar[str] = "Rezende & Viola 2018, arXiv:1810.00597"
 
     def start(self) -> tuple[float, ...]:

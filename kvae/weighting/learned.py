@@ -22,7 +22,7 @@ class Learned(Weighting):
 
     kl_weight: float = default("kl_weight")
 
-    HOLDS: ClassVar[str] = "the calibration, at the pace of the optimizer"
+    KEEPS_CONSTANT: ClassVar[str] = "the calibration, at the pace of the optimizer"
     REFERENCE: ClassVar[str] = "Rybkin et al. 2021, sigma-VAE, arXiv:2006.13202"
 
     def trained(self) -> float:

@@ -24,7 +24,7 @@ class ProportionalIntegral(Weighting):
     lowest_weight: float = default("lowest_weight")
     highest_weight: float = default("highest_weight")
 
-    HOLDS: ClassVar[str] = "the rate R, at target_rate"
+    KEEPS_CONSTANT: ClassVar[str] = "the rate R, at target_rate"
     REFERENCE: ClassVar[str] = "Shao et al. 2020, ControlVAE, arXiv:2004.05988"
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from kvae.objectives.base import Drawn, Posterior, Rate
+from kvae.objectives.base import BatchSample, Posterior, Rate
 from kvae.weighting.base import Observed, Tensor, Weighting
 
 
@@ -36,7 +36,7 @@ class Batch:
             given=self.given,
             distortion=ops.stop_gradient(averaged(distortions, weights)),
             rates=means,
-            extra=rate.extra(Drawn(self.posterior, self.latents, self.prior, ops.sum(means))),
+            extra=rate.extra_penalty(BatchSample(self.posterior, self.latents, self.prior, ops.sum(means))),
             trained=trained,
             values=values,
             share=None if weights is None else ops.mean(weights),
@@ -63,7 +63,9 @@ def averaged(values: Tensor, weights: Tensor | None) -> Tensor:
     return ops.divide_no_nan(ops.sum(weights * values, axis=0), ops.sum(weights))
 
 
-def weigh(method: Weighting, seen: Observed, now: Tensor | None, state: Any, kl_weight: Any) -> tuple[Tensor, Tensor]:
+def apply_weighting(
+    method: Weighting, seen: Observed, now: Tensor | None, state: Any, kl_weight: Any
+) -> tuple[Tensor, Tensor]:
     """What `method` adds to D, and its effective weight, both scalars; moves the variables `state` and `kl_weight`.
 
     `now` is the state that the batch found; it and `state` are None where the method has none. A batch that overflowed,

@@ -21,7 +21,7 @@ class WarmUp(Weighting):
     ramp: str = default("ramp")
     ramp_steps: int | None = None
 
-    HOLDS: ClassVar[str] = "nothing while it rises, then the weight"
+    KEEPS_CONSTANT: ClassVar[str] = "nothing while it rises, then the weight"
     REFERENCE: ClassVar[str] = "Bowman et al. 2016, arXiv:1511.06349; Sønderby et al. 2016, arXiv:1602.02282"
     STEPS: ClassVar[int | None] = 5000
 

@@ -6,13 +6,13 @@ import pytest
 
 import kvae
 from kvae.cli.train import main
-from kvae.methods import AXES, METHOD_SETTINGS
+from kvae.model.methods import AXES, METHOD_SETTINGS
 from kvae.objectives.registry import LIKELIHOODS
 
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
 
 
 def test_list_methods_names_every_method_what_it_holds_and_its_settings(capsys, monkeypatch):
@@ -23,7 +23,7 @@ def test_list_methods_names_every_method_what_it_holds_and_its_settings(capsys, 
     for registry in (*AXES.values(), LIKELIHOODS):
         assert all(any(line.startswith(f"{name} ") for line in text.splitlines()) for name in registry)
     for method in [method for registry in AXES.values() for method in registry.values()]:
-        assert method.HOLDS in words and method.REFERENCE in words
+        assert method.KEEPS_CONSTANT in words and method.REFERENCE in words
     assert all(f"--{name.replace('_', '-')} " in text for name in METHOD_SETTINGS)
     assert "--target-distortion 40" in text and "--capacity-weight 1000" in text
 

@@ -10,7 +10,7 @@ from kvae.cli.sweep import main
 
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch):
-    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
 
 
 def test_a_sweep_prints_a_table_of_every_run_and_limit_and_overwrites_no_page(linear, tmp_path, capsys):
@@ -61,6 +61,6 @@ def test_bad_input_ends_in_one_sentence_and_writes_nothing(small, tmp_path, caps
 
 
 def test_a_sweep_that_ctrl_c_ended_has_its_exit_code(linear, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("kvae.cli.display.Silent.wants_stop", lambda self: self.running)
+    monkeypatch.setattr("kvae.cli.display.Silent.should_stop", lambda self: self.running)
     assert main([*linear, "--kl-weight", "1", "2", "--output", str(tmp_path / "s")]) == 130
     assert (tmp_path / "s.html").is_file() and len(list(tmp_path.glob("*.keras"))) == 1

@@ -17,7 +17,7 @@ from kvae.cli.train import main
 from kvae.images.pipeline import training_batches
 from kvae.settings import checked
 from kvae.training.folder import RunFolder
-from kvae.training.going_on import noted_settings
+from kvae.training.resume import noted_settings
 
 LINE = {
     "epoch", "step", "distortion", "rate", "kl_weight", "loss", "val_distortion", "val_rate", "val_loss", "val_psnr",
@@ -28,7 +28,7 @@ LINE = {
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
 
 
 def lines(capsys) -> list[dict]:
@@ -235,9 +235,9 @@ def full(monkeypatch):
 
     def turn(on):
         if on:
-            monkeypatch.setattr("kvae.training.delivery.save", save)
+            monkeypatch.setattr("kvae.training.artifacts.save", save)
         else:
-            monkeypatch.setattr("kvae.training.delivery.save", kvae.saving.save)
+            monkeypatch.setattr("kvae.training.artifacts.save", kvae.saving.save)
 
     return turn
 
@@ -298,8 +298,8 @@ def test_ctrl_c_twice_ends_at_once_and_keeps_the_run(small, tmp_path, capsys, mo
         raise KeyboardInterrupt
 
     path = tmp_path / "art.keras"
-    monkeypatch.setattr("kvae.training.delivery.draw_run", interrupting)
-    monkeypatch.setattr("kvae.training.delivery.save", interrupting)
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", interrupting)
+    monkeypatch.setattr("kvae.training.artifacts.save", interrupting)
     assert main([*small, "--output", str(path)]) == 130
     assert capsys.readouterr().err == (
         "kvae-train: interrupted while a model was being measured and saved; what was complete before is kept. "
@@ -427,7 +427,7 @@ def test_the_built_in_paintings_stay_a_word(few_paintings, undrawn, tmp_path):
 
 
 def test_a_disk_that_is_full_for_the_figure_leaves_the_model_and_resume_draws_it(small, tmp_path, capsys, monkeypatch):
-    import kvae.training.delivery as delivery
+    import kvae.training.artifacts as delivery
 
     path, figure, draw = tmp_path / "art.keras", tmp_path / "art.png", delivery.draw_run
 
@@ -462,7 +462,7 @@ def test_ctrl_c_while_the_figure_is_drawn_says_what_is_there(small, tmp_path, ca
         raise KeyboardInterrupt
 
     path = tmp_path / "art.keras"
-    monkeypatch.setattr("kvae.training.delivery.draw_run", interrupting)
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", interrupting)
     assert main([*small, "--output", str(path)]) == 130
     assert capsys.readouterr().err.endswith(
         f" The model {path} is there; kvae-train --resume {path} draws its figure.\n"
@@ -510,8 +510,8 @@ def bad(tmp_path):
         Image.new("RGB", (20, 20), (20 * number, 9, 9)).save(place / "few" / f"{number}.png")
     (place / "text.keras").write_text("a letter to my aunt")
     (place / "letter.txt").write_text("a letter to my aunt")
-    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(place / "foreign.keras")
-    whole = (place / "foreign.keras").read_bytes()
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(place / "custom.keras")
+    whole = (place / "custom.keras").read_bytes()
     (place / "cut.keras").write_bytes(whole[: len(whole) // 2])
     return place
 
@@ -545,7 +545,7 @@ CASES = {
     "resuming from a folder": (["--resume", "{bad}/empty"], "There is no model file"),
     "resuming from a text": (["--resume", "{bad}/text.keras"], "text.keras is damaged or not of this kind"),
     "resuming from half a file": (["--resume", "{bad}/cut.keras"], "cut.keras is damaged or cut off"),
-    "resuming from another model": (["--resume", "{bad}/foreign.keras"], "foreign.keras was not made by kvae"),
+    "resuming from another model": (["--resume", "{bad}/custom.keras"], "custom.keras was not made by kvae"),
     "an unknown flag": (["--beta", "3"], "there is no flag --beta. Did you mean --kl-weight?"),
 }
 
@@ -621,7 +621,7 @@ def test_a_run_that_leaves_the_finite_numbers_for_good_ends_in_a_sentence_with_t
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     assert [one.name for one in tmp_path.iterdir()] == ["art.keras"]
     monkeypatch.undo()
-    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
     assert main(["--resume", str(path), "--epochs", "2", "--output", str(tmp_path / "on"), "--quiet"]) == 0
 
 

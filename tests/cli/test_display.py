@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from kvae.cli.display import SIGNALS, Json, Live, Plain, Silent, display, epoch_line, soft_stop, terms
-from kvae.lean import hushed
+from kvae.quiet_imports import silence_stderr
 from kvae.training.listener import Step
 
 STEP = Step(12, 40.0, 8.0, 0.1, 40.8, 0.25, 900.0, 3.0)
@@ -59,10 +59,10 @@ def test_a_batch_in_a_line_has_every_term_and_its_noise():
 
 def test_json_prints_epochs_to_standard_output_and_sentences_to_standard_error(capsys):
     listener = Json(run="first")
-    listener.said("60 usable")
-    listener.working(1, 2, "decoding")
-    listener.stepped(STEP)
-    listener.epoch_ended(PLAIN_RECORD)
+    listener.on_message("60 usable")
+    listener.on_progress(1, 2, "decoding")
+    listener.on_step(STEP)
+    listener.on_epoch_end(PLAIN_RECORD)
     captured = capsys.readouterr()
     assert captured.err == "60 usable\n"
     told = json.loads(captured.out)
@@ -77,12 +77,12 @@ def test_a_terminal_shows_the_sentences_and_epochs_and_cleans_up_its_bar(monkeyp
     monkeypatch.setattr("sys.stdout", terminal)
     monkeypatch.setenv("COLUMNS", "160")
     listener = Live()
-    listener.working(1, 4, "decoding pictures")
-    listener.working(2, 4, "varying")
-    listener.working(4, 4, "decoding pictures")
-    listener.said("[1 of 2] KL weight 0.1")
-    listener.stepped(STEP)
-    listener.epoch_ended(RECORD)
+    listener.on_progress(1, 4, "decoding pictures")
+    listener.on_progress(2, 4, "varying")
+    listener.on_progress(4, 4, "decoding pictures")
+    listener.on_message("[1 of 2] KL weight 0.1")
+    listener.on_step(STEP)
+    listener.on_epoch_end(RECORD)
     listener.close()
     shown = terminal.getvalue()
     assert "[1 of 2] KL weight 0.1" in shown and "epoch   3  D 40.0" in shown
@@ -105,7 +105,7 @@ def test_a_signal_before_training_ends_at_once(number):
     listener = Silent()
     with pytest.raises(KeyboardInterrupt), soft_stop(listener):
         signal.raise_signal(number)
-    assert not listener.wants_stop() and listener.exit_code == 128 + number
+    assert not listener.should_stop() and listener.exit_code == 128 + number
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -113,11 +113,11 @@ def test_a_signal_before_training_ends_at_once(number):
 def test_the_first_signal_while_training_ends_softly_and_the_second_at_once(capsys, clock, number, second):
     listener = Plain()
     with pytest.raises(KeyboardInterrupt), soft_stop(listener):
-        assert not listener.wants_stop()
-        listener.stepped(STEP)
+        assert not listener.should_stop()
+        listener.on_step(STEP)
         signal.raise_signal(number)
         assert capsys.readouterr().out == "", "it may have come in the middle of printing"
-        assert listener.wants_stop() and listener.wants_stop()
+        assert listener.should_stop() and listener.should_stop()
         assert capsys.readouterr().out.count("stopping after this batch") == 1
         assert listener.exit_code == 128 + number
         clock.now += 2.0
@@ -129,10 +129,10 @@ def test_the_first_signal_while_training_ends_softly_and_the_second_at_once(caps
 def test_a_terminal_that_closes_and_a_timeout_send_their_signal_twice_and_mean_it_once(clock, number):
     listener = Silent()
     with soft_stop(listener):
-        listener.stepped(STEP)
+        listener.on_step(STEP)
         for _ in range(3):
             signal.raise_signal(number)
-        assert listener.wants_stop()
+        assert listener.should_stop()
 
 
 def test_what_nohup_ignores_stays_ignored():
@@ -143,9 +143,9 @@ def test_what_nohup_ignores_stays_ignored():
         try:
             listener = Silent()
             with soft_stop(listener):
-                listener.stepped(STEP)
+                listener.on_step(STEP)
                 signal.raise_signal(number)
-                assert not listener.wants_stop()
+                assert not listener.should_stop()
             assert signal.getsignal(number) == signal.SIG_IGN
         finally:
             signal.signal(number, before)
@@ -168,14 +168,14 @@ def test_afterwards_signals_are_what_they_were_and_the_display_is_closed(error):
 
 
 def test_chatter_of_native_libraries_is_held_back_unless_they_fail(capfd):
-    with hushed():
+    with silence_stderr():
         os.write(2, b"oneDNN custom operations are on\n")
     assert capfd.readouterr().err == ""
-    with pytest.raises(ImportError), hushed():
+    with pytest.raises(ImportError), silence_stderr():
         os.write(2, b"libcuda is missing\n")
         raise ImportError
     assert "libcuda is missing" in capfd.readouterr().err
-    with pytest.raises(KeyboardInterrupt), hushed():  # which is no failure
+    with pytest.raises(KeyboardInterrupt), silence_stderr():  # which is no failure
         os.write(2, b"oneDNN custom operations are on\n")
         raise KeyboardInterrupt
     assert capfd.readouterr().err == ""

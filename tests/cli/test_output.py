@@ -22,7 +22,7 @@ SAID = "epoch 1  βR 0.8  β 0.1  σ 0.224  ∇βR 40%  3×4 → …"
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
 
 
 def sent(monkeypatch, encoding: str, text: str) -> bytes:

@@ -231,8 +231,8 @@ class RealModels:
 def real_models(tmp_path_factory) -> RealModels:
     """Two models of 16×16 pictures, and the folder of 24 that one was trained on."""
     from kvae.images.paintings import paint_many
-    from kvae.model import VAE
-    from kvae.saving import save
+    from kvae.model.vae import VAE
+    from kvae.saving.reader import save
     from kvae.training.run import train
 
     root = tmp_path_factory.mktemp("models")

@@ -169,7 +169,7 @@ def main() -> None:
         from PyQt6.QtCore import QTimer
         from PyQt6.QtWidgets import QApplication
 
-        from explorer.ui.window import MainWindow
+        from explorer.window.window import MainWindow
 
         window = next(one for one in QApplication.topLevelWidgets() if isinstance(one, MainWindow))
         play, state = PLAYS[sys.argv[1]](window, seen), {"until": None, "end": time.monotonic() + PATIENCE}

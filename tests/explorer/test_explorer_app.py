@@ -17,7 +17,7 @@ from explorer.app import Troubles, main
 PROBE = """
 import sys
 from PyQt6.QtCore import QTimer
-from explorer.ui.window import MainWindow
+from explorer.window.window import MainWindow
 from explorer import app
 
 def look(self):

@@ -255,7 +255,7 @@ def trainers(qapp, monkeypatch, stand_ins, request):
     bridge.heard = Heard(bridge)
     yield bridge
     bridge.shutdown(5.0)
-    assert not [folder for folder in bridge._workspaces.folders.values() if Path(folder).exists()]
+    assert not [folder for folder in bridge._run_folders.folders.values() if Path(folder).exists()]
 
 
 def test_a_run_hears_what_it_is_told_and_says_what_became_of_it(trainers, qtbot):
@@ -272,7 +272,7 @@ def test_a_run_hears_what_it_is_told_and_says_what_became_of_it(trainers, qtbot)
         m.Said(1, "Pause"),
         m.Delivered(1, "/models/art.keras", "", True, {}),
     ]
-    assert trainers.running() == () and not Path(trainers._workspaces.folders[run]).exists()
+    assert trainers.running() == () and not Path(trainers._run_folders.folders[run]).exists()
     trainers.tell_run(run, m.Stop())  # it has ended: nobody listens
     assert trainers.start_run({"seed": 4}, "/models/art.keras") == 2
 
@@ -323,8 +323,10 @@ def test_an_engine_that_keeps_dying_is_given_up(qapp, monkeypatch, stand_ins, qt
 WINDOW = """
 import sys
 import pkgutil, importlib
-import explorer.app, explorer.bridge, explorer.state, explorer.ui
-for room in (explorer.state, explorer.ui):
+import explorer.app, explorer.bridge, explorer.state, explorer.widgets, explorer.window
+import explorer.compare, explorer.explore, explorer.make, explorer.map, explorer.train
+pages = explorer.compare, explorer.explore, explorer.make, explorer.map, explorer.train
+for room in (explorer.state, explorer.widgets, explorer.window, *pages):
     for one in pkgutil.iter_modules(room.__path__, room.__name__ + "."):
         importlib.import_module(one.name)
 from PyQt6.QtWidgets import QApplication
@@ -377,7 +379,7 @@ class Note:
         asked.add(name.split(".")[0])
 sys.meta_path.insert(0, Note)
 import multiprocessing.connection, multiprocessing.resource_tracker, multiprocessing.spawn
-import explorer.app, explorer.child, explorer.engine.process, explorer.engine.telling, explorer.engine.training
+import explorer.app, explorer.worker_process, explorer.engine.process, explorer.engine.run_reporter, explorer.engine.training
 import explorer.engine.comparing, explorer.engine.mapping, explorer.engine.pictures
 import kvae.images.painters, kvae.images.worker, kvae.training.run
 print(*sorted(asked | {name.split(".")[0] for name in sys.modules}))

@@ -17,8 +17,8 @@ from PyQt6.QtCore import QSettings
 from explorer import child
 from explorer.bridge import Bridge
 from explorer.messages import Delivered, ExportMorph, Pause, Paused, Progress, RunFailed, Steps
-from explorer.ui.preferences import Preferences
-from explorer.ui.window import MainWindow
+from explorer.widgets.preferences import Preferences
+from explorer.window.window import MainWindow
 
 PATIENCE = 90_000  # milliseconds, for a busy machine
 ENGINE_STATES = ("opening", "starting", "decoding", "map", "export")

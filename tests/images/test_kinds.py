@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from explorer.ui import picture
+from explorer.widgets import picture
 from kvae.images.kinds import HEIC, KINDS, NO_PICTURE, OF_ENDING, RAW, READ, START, kind_of, of_name, tally
 
 OF_PILLOW = (

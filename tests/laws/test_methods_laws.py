@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kvae.methods import AXES, described, own_settings
-from kvae.model import VAE
+from kvae.model.methods import AXES, described, own_settings
+from kvae.model.vae import VAE
 from kvae.objectives.registry import LIKELIHOODS, RATES
 from kvae.settings import SETTINGS
 from kvae.weighting.registry import WEIGHTINGS
@@ -183,13 +183,13 @@ def test_a_batch_of_one_picture_is_finite(axis, name, pictures):
 def test_a_method_explains_itself_and_its_settings_are_those_of_the_table(axis, name):
     method = AXES[axis][name]
     assert name in SETTINGS[axis].choices
-    assert method.__doc__ and len(method.HOLDS) > 5 and method.REFERENCE
+    assert method.__doc__ and len(method.KEEPS_CONSTANT) > 5 and method.REFERENCE
     for field in fields(method):
         assert field.default == SETTINGS[field.name].default
     assert all(SETTINGS[one].group in ("weighting", "objective") for one in own_settings(method))
     with pytest.raises(FrozenInstanceError):
         method().kl_weight = 1.0
-    assert any((row.axis, row.name, row.holds) == (axis, name, method.HOLDS) for row in described())
+    assert any((row.axis, row.name, row.holds) == (axis, name, method.KEEPS_CONSTANT) for row in described())
 
 
 def test_the_choices_of_the_settings_are_the_registries():
@@ -198,11 +198,11 @@ def test_the_choices_of_the_settings_are_the_registries():
     assert SETTINGS["likelihood"].choices == tuple(LIKELIHOODS)
 
 
-@pytest.mark.parametrize("network", ["hybrid", "residual", "linear", "brought"])
+@pytest.mark.parametrize("network", ["hybrid", "residual", "linear", "custom"])
 @pytest.mark.parametrize(("weighting", "rate"), [("geco", "full"), ("calibrated", "bn"), ("learned", "tc"), ("capacity", "delta"), ("warm-up", "mmd")])  # fmt: skip
 def test_methods_go_with_every_network(network, weighting, rate, pictures):
     parts = {}
-    if network == "brought":
+    if network == "custom":
         parts["encoder"] = keras.Sequential([keras.Input(SHAPE), keras.layers.Conv2D(4, 3, 2)])
         parts["decoder"] = keras.Sequential(
             [keras.Input((LATENT,)), keras.layers.Dense(8 * 8 * 3), keras.layers.Reshape(SHAPE)]

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from kvae.model import VAE
+from kvae.model.vae import VAE
 from kvae.networks import NETWORKS
 from kvae.settings import SETTINGS
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kvae.measures.posterior import posterior_statistics
-from kvae.model import VAE
+from kvae.model.vae import VAE
 
 
 class Told:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kvae.objectives.base import Drawn, Posterior
+from kvae.objectives.base import BatchSample, Posterior
 from kvae.objectives.batch_norm import BatchNormalised
 from kvae.objectives.delta import CommittedRate, highest_log_var
 from kvae.objectives.diagonal import Diagonal
@@ -127,10 +127,10 @@ def test_the_published_weights_shift_the_parts_by_constants_and_leave_their_sum(
 
 def test_total_correlation_adds_its_own_part_alone():
     mean, log_var, latents = (tensor(normal(seed, 8, 3)) for seed in range(3))
-    drawn = Drawn(Posterior(mean, log_var), latents, None, tensor(0.0))
+    sample = BatchSample(Posterior(mean, log_var), latents, None, tensor(0.0))
     total = decompose(latents, mean, log_var).total_correlation
-    assert float(TotalCorrelation(tc_weight=6.0).extra(drawn)) == pytest.approx(5.0 * float(total), rel=1e-5)
-    assert float(TotalCorrelation(tc_weight=1.0).extra(drawn)) == 0.0
+    assert float(TotalCorrelation(tc_weight=6.0).extra_penalty(sample)) == pytest.approx(5.0 * float(total), rel=1e-5)
+    assert float(TotalCorrelation(tc_weight=1.0).extra_penalty(sample)) == 0.0
 
 
 # ---------------------------------------------------------------------- MMD
@@ -163,8 +163,8 @@ def test_of_one_pair_mmd_says_nothing():
 
 def test_info_vae_weighs_the_discrepancy_and_takes_back_a_share_of_the_rate():
     latents, prior = tensor(normal(0, 8, 3) + 1), tensor(normal(1, 8, 3))
-    drawn = Drawn(Posterior(latents, latents), latents, prior, tensor(4.0))
-    found = float(InfoVae(information=0.25, mmd_weight=10.0).extra(drawn))
+    sample = BatchSample(Posterior(latents, latents), latents, prior, tensor(4.0))
+    found = float(InfoVae(information=0.25, mmd_weight=10.0).extra_penalty(sample))
     assert found == pytest.approx(9.25 * float(mmd(latents, prior)) - 1.0, rel=1e-5)
 
 
@@ -173,13 +173,13 @@ def test_info_vae_weighs_the_discrepancy_and_takes_back_a_share_of_the_rate():
 
 def test_dip_is_its_formula():
     mean, log_var = normal(0, 50, 3) @ normal(5, 3, 3), normal(1, 50, 3)
-    drawn = Drawn(Posterior(tensor(mean), tensor(log_var)), tensor(mean), None, tensor(0.0))
+    sample = BatchSample(Posterior(tensor(mean), tensor(log_var)), tensor(mean), None, tensor(0.0))
     one = np.cov(mean.T, bias=True)
     two = one + np.diag(np.exp(log_var).mean(0))
     for method, matrix, diagonal in ((DipOne(dip_weight=2.0), one, 20.0), (DipTwo(dip_weight=2.0), two, 2.0)):
         off = matrix - np.diag(np.diag(matrix))
         expected = 2.0 * np.sum(off**2) + diagonal * np.sum((np.diag(matrix) - 1) ** 2)
-        assert float(method.extra(drawn)) == pytest.approx(expected, rel=1e-4)
+        assert float(method.extra_penalty(sample)) == pytest.approx(expected, rel=1e-4)
 
 
 # ---------------------------------------------------------------------- against collapse

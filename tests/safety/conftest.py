@@ -65,8 +65,8 @@ def good(tmp_path_factory):
     import numpy as np
     from corpus import forge
 
-    from kvae.model import VAE
-    from kvae.saving import save
+    from kvae.model.vae import VAE
+    from kvae.saving.reader import save
 
     model = VAE(image_shape=(16, 16, 3), latent_dim=3, network="conv", widths=(8,), seed=3)
     model.compile(keras.optimizers.Adam(0.003))
@@ -98,7 +98,7 @@ def run(tmp_path_factory):
 
     settings = {"network": "conv", "widths": (8,), "latent_dim": 3, "batch_size": 3, "size": 16, "balance_every": 2}
     with (
-        mock.patch("kvae.training.delivery.draw_run"),
+        mock.patch("kvae.training.artifacts.draw_run"),
         mock.patch("kvae.training.checkpoint.SPACING", 0.0),
         mock.patch("kvae.training.checkpoint.BUDGET", 1e9),
     ):

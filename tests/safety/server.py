@@ -26,10 +26,10 @@ import kvae
 from explorer.engine.cards import glimpse
 from kvae.files.npy import read_sequence
 from kvae.images.arrays import decoded, from_file
-from kvae.saving import load
+from kvae.saving.reader import load
 from kvae.settings import checked
 from kvae.training.checkpoint import Interrupted
-from kvae.training.going_on import opened
+from kvae.training.resume import opened
 from kvae.training.run import resumed, train
 
 WRITES = ("os.mkdir", "os.rename", "os.remove", "os.link", "os.symlink", "os.truncate", "tempfile.", "shutil.")
@@ -102,7 +102,7 @@ def resume(path: str, *, train_on: bool = False) -> Any:
         settings = resumed(earlier, {"epochs": 3})
         if train_on:
             settings.pop("data", None)
-            with tempfile.TemporaryDirectory() as folder, mock.patch("kvae.training.delivery.draw_run"):
+            with tempfile.TemporaryDirectory() as folder, mock.patch("kvae.training.artifacts.draw_run"):
                 output = Path(folder, "art.keras")
                 return load(train(PICTURES, output=output, resume=earlier, **settings).path).card["step"]
         return len(checked(settings))

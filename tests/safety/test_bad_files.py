@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from corpus import archives, configs, data, forge, weights
 
-from kvae.model import VAE
-from kvae.saving import save
+from kvae.model.vae import VAE
+from kvae.saving.reader import save
 
 MODELS = {
     f"{group}: {name}": (make, name in cases.LOADS, getattr(cases, "SAYS", {}).get(name, ""))

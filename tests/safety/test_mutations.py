@@ -21,8 +21,8 @@ def small(tmp_path_factory):
     import keras
     from corpus import forge
 
-    from kvae.model import VAE
-    from kvae.saving import save
+    from kvae.model.vae import VAE
+    from kvae.saving.reader import save
 
     model = VAE(image_shape=(4, 4, 1), latent_dim=1, network="linear")
     model.compile(keras.optimizers.Adam(0.003))

@@ -8,12 +8,12 @@ import pytest
 from corpus import checkpoints, fields
 from corpus.forge import CARD, Member, archive
 
-from kvae.blueprint import CARD_NODES, read_settings
-from kvae.card import held, shown
 from kvae.files.refusal import Refused
 from kvae.files.strict_json import parse
+from kvae.saving.card import CARD_NODES, read_settings
+from kvae.saving.card_fields import held, shown
 from kvae.training.checkpoint import ABOUT
-from kvae.training.going_on import _look
+from kvae.training.resume import _look
 
 MOST_SECONDS, MOST_GROWTH, MOST_CHARACTERS = 1.0, 64 << 20, 160
 MOST_OF_A_REASON = MOST_CHARACTERS - len("resume: ") - 40 - 1  # beside the name of the file
@@ -32,7 +32,7 @@ def looked_at(card):
     if not isinstance(card, dict):
         raise Refused(
             "holds a card that is no table. Open another file."
-        )  # as `blueprint` does before the card is looked at
+        )  # as `description` does before the card is looked at
     held(card)
 
 

@@ -42,4 +42,4 @@ def small(pictures):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Runs whose figure does not matter draw none."""
-    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)

@@ -16,17 +16,17 @@ import traceback
 
 def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from kvae.lean import lean_imports
+    from kvae.quiet_imports import quiet_imports
 
-    with lean_imports():
+    with quiet_imports():
+        import kvae.training.artifacts
         import kvae.training.checkpoint
-        import kvae.training.delivery
-        import kvae.training.going_on
+        import kvae.training.resume
         import kvae.training.run
 
     # every step has its checkpoint, so that a kill falls into the writing of one, too
     kvae.training.checkpoint.SPACING, kvae.training.checkpoint.BUDGET = 0.0, 1e9
-    kvae.training.delivery.draw_run = lambda *arguments, **options: None
+    kvae.training.artifacts.draw_run = lambda *arguments, **options: None
     print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()
@@ -58,13 +58,13 @@ def dies(when: str, count: int) -> None:
 
         setattr(owner, name, call)
 
-    def removing(keeper, real=checkpoint.Keeper.delivered):
+    def removing(checkpoints, real=checkpoint.CheckpointWriter.delivered):
         mortal(folder, "remove")
-        real(keeper)
+        real(checkpoints)
 
     delivery.draw_run = lambda path, **options: path.write_bytes(b"a figure")
     if when == "removed":
-        checkpoint.Keeper.delivered = removing
+        checkpoint.CheckpointWriter.delivered = removing
     elif when != "nothing":
         owner = {"begin": folder.RunFolder, "deliver": folder.RunFolder}.get(when, delivery)
         mortal(owner, when)
@@ -75,8 +75,8 @@ def live(order: dict) -> None:
     import keras
 
     from kvae.images.paintings import paint_many
-    from kvae.training.going_on import opened, run_of
     from kvae.training.listener import Listener
+    from kvae.training.resume import opened, run_of
     from kvae.training.run import resumed, train
 
     # appended to and not buffered: what was noted before the kill stays
@@ -85,11 +85,11 @@ def live(order: dict) -> None:
     class Noting(Listener):
         lived = 0
 
-        def before_batch(self):
+        def on_batch_begin(self):
             if self.lived == order["hold"]:
                 time.sleep(3600.0)
 
-        def stepped(self, step):
+        def on_step(self, step):
             os.write(notes, b"%d\n" % step.step)
             self.lived += 1
 

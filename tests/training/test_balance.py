@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kvae.card import GRADIENTS
-from kvae.model import VAE
+from kvae.model.vae import VAE
+from kvae.saving.card_fields import GRADIENTS
 from kvae.training.balance import BUDGET, BalanceProbe, decoder_weights, encoder_weights
 from kvae.training.listener import Listener
 
@@ -88,7 +88,7 @@ def test_a_run_keeps_its_balance_and_tells_it(small, undrawn, tmp_path):
     heard = []
 
     class Hears(Listener):
-        def balanced(self, balance):
+        def on_balance(self, balance):
             heard.append(balance)
 
     run = small(tmp_path / "a.keras", listener=Hears(), epochs=2, balance_every=3)

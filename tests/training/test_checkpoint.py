@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kvae.model import VAE
+from kvae.model.vae import VAE
 from kvae.training import checkpoint
-from kvae.training.checkpoint import Keeper, restore
+from kvae.training.checkpoint import CheckpointWriter, restore
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 from kvae.training.optimizer import FusedAdam
@@ -39,64 +39,66 @@ def loop_at(step: int) -> SimpleNamespace:
 
 
 @pytest.fixture
-def keeper(model, tmp_path):
+def checkpoints(model, tmp_path):
     folder = RunFolder(tmp_path / ".art.run")
     assert folder.take()
-    keeper = Keeper(model, folder, Listener(), {"learning_rate": 1e-3}, "hash")
-    keeper.began(loop_at(0))
-    yield keeper
+    checkpoints = CheckpointWriter(model, folder, Listener(), {"learning_rate": 1e-3}, "hash")
+    checkpoints.begin(loop_at(0))
+    yield checkpoints
     folder.release()
 
 
-def written(keeper, monkeypatch) -> list[int]:
+def written(checkpoints, monkeypatch) -> list[int]:
     steps: list[int] = []
-    monkeypatch.setattr(keeper.folder, "write", lambda step, about, arrays: steps.append(step))
+    monkeypatch.setattr(checkpoints.folder, "write", lambda step, about, arrays: steps.append(step))
     return steps
 
 
 @pytest.mark.parametrize("cost", [0.001, 0.05, 1.0])
-def test_checkpoints_take_at_most_a_fiftieth_of_the_time_and_come_at_most_every_five_seconds(keeper, monkeypatch, cost):
+def test_checkpoints_take_at_most_a_fiftieth_of_the_time_and_come_at_most_every_five_seconds(
+    checkpoints, monkeypatch, cost
+):
     clock = Clock(cost)
     monkeypatch.setattr(checkpoint, "time", clock)
-    steps = written(keeper, monkeypatch)
+    steps = written(checkpoints, monkeypatch)
     seconds = 0.0
     for step in range(1, 6_000):
         seconds += 0.1
-        keeper.stepped(loop_at(step), seconds)
+        checkpoints.after_step(loop_at(step), seconds)
     assert 2 * cost * len(steps) <= 0.02 * seconds + 2 * cost
     assert len(steps) >= 0.8 * min(seconds / 5.0, 0.02 * seconds / (2 * cost))
     assert np.diff(steps).min() >= 50
 
 
-def test_a_state_is_written_once_the_batch_after_it_went_well(keeper, monkeypatch):
+def test_a_state_is_written_once_the_batch_after_it_went_well(checkpoints, monkeypatch):
     monkeypatch.setattr(checkpoint, "SPACING", 0.0)
     monkeypatch.setattr(checkpoint, "BUDGET", 1e9)
-    steps = written(keeper, monkeypatch)
-    keeper.stepped(loop_at(1), 1.0)
+    steps = written(checkpoints, monkeypatch)
+    checkpoints.after_step(loop_at(1), 1.0)
     assert steps == []
-    keeper.stepped(loop_at(2), 2.0)
+    checkpoints.after_step(loop_at(2), 2.0)
     assert steps == [1]
-    keeper.doubted()  # the batch after step 2 went wrong: so its weights may have been
-    keeper.stepped(loop_at(4), 4.0, take=False)
+    checkpoints.drop_pending()  # the batch after step 2 went wrong: so its weights may have been
+    checkpoints.after_step(loop_at(4), 4.0, take=False)
     assert steps == [1]
 
 
-def test_a_state_that_is_no_finite_number_is_never_written(keeper, model, monkeypatch):
+def test_a_state_that_is_no_finite_number_is_never_written(checkpoints, model, monkeypatch):
     monkeypatch.setattr(checkpoint, "SPACING", 0.0)
     monkeypatch.setattr(checkpoint, "BUDGET", 1e9)
-    steps = written(keeper, monkeypatch)
+    steps = written(checkpoints, monkeypatch)
     kernel = model.mean_head.kernel
     good = kernel.numpy().copy()
-    keeper.stepped(loop_at(1), 1.0)
+    checkpoints.after_step(loop_at(1), 1.0)
     broken = good.copy()
     broken[0, 0] = np.nan
     kernel.assign(broken)
-    keeper.stepped(loop_at(2), 2.0)
-    keeper.stepped(loop_at(3), 3.0)
-    keeper.hold(loop_at(4))
+    checkpoints.after_step(loop_at(2), 2.0)
+    checkpoints.after_step(loop_at(3), 3.0)
+    checkpoints.write_now(loop_at(4))
     assert steps == [1]
     ended: list[int] = []
-    keeper.go_back(SimpleNamespace(go_back=lambda step, about: ended.append(step)))
+    checkpoints.go_back(SimpleNamespace(go_back=lambda step, about: ended.append(step)))
     assert ended == [1]
     np.testing.assert_array_equal(kernel.numpy(), good)
 

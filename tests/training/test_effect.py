@@ -3,7 +3,7 @@
 import pytest
 
 import kvae
-from kvae.model import VAE
+from kvae.model.vae import VAE
 from kvae.networks import HEEDED, NETWORKS
 from kvae.settings import SETTINGS, checked
 from kvae.training.effect import NETWORK_SETTINGS, RULES, refuse_without_effect, without_effect

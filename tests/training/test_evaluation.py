@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kvae.model import VAE
+from kvae.model.vae import VAE
 from kvae.training.evaluation import Evaluation
 
 

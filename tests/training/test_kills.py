@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import kvae
-from kvae.methods import choose
+from kvae.model.methods import choose
 from kvae.training.folder import RunFolder
-from kvae.training.going_on import interrupted_runs
+from kvae.training.resume import interrupted_runs
 from kvae.weighting.registry import WEIGHTINGS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

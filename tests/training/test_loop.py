@@ -7,7 +7,7 @@ import pytest
 
 from kvae.training import loop as loop_module
 from kvae.training.listener import Listener
-from kvae.training.loop import BatchTerms, Diverged, Loop
+from kvae.training.loop import BatchTerms, Diverged, RunCallback
 
 TERMS = ("distortion", "rate", "kl_weight", "loss")
 
@@ -18,16 +18,16 @@ class Recorder(Listener):
     def __init__(self, last: int | None = None) -> None:
         self.steps, self.records, self.sentences, self.last = [], [], [], last
 
-    def said(self, sentence):
+    def on_message(self, sentence):
         self.sentences.append(sentence)
 
-    def stepped(self, step):
+    def on_step(self, step):
         self.steps.append(step)
 
-    def epoch_ended(self, record):
+    def on_epoch_end(self, record):
         self.records.append(record)
 
-    def wants_stop(self):
+    def should_stop(self):
         return self.last is not None and len(self.steps) >= self.last
 
 
@@ -55,7 +55,7 @@ def clock(monkeypatch):
     return clock
 
 
-def made(listener=None, *, autoencoder=False, **options) -> Loop:
+def made(listener=None, *, autoencoder=False, **options) -> RunCallback:
     """A loop over 22 pictures in batches of 8, 8 and 6, around a model of which only the bookkeeping is real."""
     model = SimpleNamespace(
         image_shape=(16, 16, 3),
@@ -66,7 +66,7 @@ def made(listener=None, *, autoencoder=False, **options) -> Loop:
         metrics=[],
     )
     settings = {"pictures": 22, "batch_size": 8, "learning_rate": 0.01, "total_steps": 30, "minutes": None, **options}
-    made = Loop(model, None, listener or Listener(), **settings)
+    made = RunCallback(model, None, listener or Listener(), **settings)
     made.vae = model
     return made
 
@@ -141,7 +141,7 @@ def test_a_long_record_is_thinned_out_evenly(monkeypatch):
 # ---------------------------------------------------------------------- the step size
 
 
-def schedule(loop: Loop, total: int) -> np.ndarray:
+def schedule(loop: RunCallback, total: int) -> np.ndarray:
     rates = []
     for step in range(total):
         loop.step = step
@@ -179,7 +179,7 @@ def test_a_run_of_some_minutes_warms_up_by_steps_and_falls_with_the_clock(clock)
 
 def test_a_listener_that_waits_between_two_batches_is_not_counted_by_any_clock(clock):
     class Waiting(Recorder):
-        def before_batch(self):
+        def on_batch_begin(self):
             clock.now += 100.0 * (len(self.steps) == 1)  # a pause before the second batch
 
     heard = Waiting()

@@ -39,7 +39,7 @@ class Hearing(Listener):
     def __init__(self):
         self.lines = []
 
-    def said(self, text):
+    def on_message(self, text):
         self.lines.append(text)
 
 
@@ -120,7 +120,7 @@ def test_a_measurement_tells_how_far_it_is_to_its_end_and_one_that_is_read_back_
         def __init__(self):
             self.parts = []
 
-        def working(self, done, total, what):
+        def on_progress(self, done, total, what):
             self.parts.append((done, total, what))
 
     indices, _ = collection.split(0.1)
@@ -151,7 +151,7 @@ class Sentences(Listener):
     def __init__(self):
         self.sentences = []
 
-    def said(self, sentence):
+    def on_message(self, sentence):
         self.sentences.append(sentence)
 
 

@@ -18,9 +18,9 @@ import kvae
 from kvae.images.paintings import paint_many
 from kvae.images.pipeline import training_batches
 from kvae.measures.posterior import posterior_statistics
-from kvae.model import VAE
+from kvae.model.vae import VAE
 from kvae.objectives.registry import RATES
-from kvae.saving import BadModelFile
+from kvae.saving.reader import BadModelFile
 from kvae.settings import checked
 from kvae.training.evaluation import Evaluation
 from kvae.training.folder import RunFolder
@@ -36,13 +36,13 @@ class Recorder(Listener):
     def __init__(self) -> None:
         self.sentences, self.steps, self.records = [], [], []
 
-    def said(self, sentence):
+    def on_message(self, sentence):
         self.sentences.append(sentence)
 
-    def stepped(self, step):
+    def on_step(self, step):
         self.steps.append(step)
 
-    def epoch_ended(self, record):
+    def on_epoch_end(self, record):
         self.records.append(record)
 
 
@@ -156,16 +156,16 @@ class Staged(Recorder):
         super().__init__()
         self.events = []
 
-    def prepared(self, prepared):
+    def on_prepared(self, prepared):
         self.events.append(("prepared", prepared.collection.count))
 
-    def began(self, model, loop):
+    def on_begin(self, model, loop):
         self.events.append(("began", (loop.total_steps, loop.steps_per_epoch, loop.first_step)))
 
-    def before_batch(self):
+    def on_batch_begin(self):
         self.events.append(("before", len(self.steps)))
 
-    def working(self, done, total, what):
+    def on_progress(self, done, total, what):
         if what == DELIVERING:
             self.events.append((what, done))
 
@@ -191,7 +191,7 @@ def test_the_model_that_training_sets_out_from_is_fitted_once_and_trained_from_t
         fitted.append(model.linear_path.analysis.numpy())
 
     class Beginning(Recorder):
-        def began(self, model, loop):
+        def on_begin(self, model, loop):
             began.append(model.linear_path.analysis.numpy())
 
     monkeypatch.setattr(kvae.VAE, "fit_linear", fit)
@@ -207,11 +207,11 @@ class Turning(Recorder):
         super().__init__()
         self.model, self.turns = None, turns
 
-    def began(self, model, loop):
+    def on_begin(self, model, loop):
         self.model = model
 
-    def stepped(self, step):
-        super().stepped(step)
+    def on_step(self, step):
+        super().on_step(step)
         if step.step in self.turns:
             self.model.kl_weight.assign(self.turns[step.step])
 
@@ -285,7 +285,7 @@ def test_the_thumbnails_of_the_card_are_the_pictures_of_its_latents(card, run):
 
 def test_an_autoencoder_has_no_rate_anywhere_and_counts_its_active_dimensions(small, tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda path, **what: drawn.update(what))
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda path, **what: drawn.update(what))
     heard = Recorder()
     run = small(tmp_path / "plain.keras", autoencoder=True, network="hybrid", listener=heard)
     assert run.model.beta == 0.0 and run.evaluated.rate is None and run.history["rate"] == [None]
@@ -334,7 +334,7 @@ def test_grey_pictures_train_and_give_a_card(tmp_path, pictures):
 # ---------------------------------------------------------------------- networks that someone brings
 
 
-def brought(channels: int = 3, side: int = 16) -> tuple[keras.Model, keras.Model]:
+def custom(channels: int = 3, side: int = 16) -> tuple[keras.Model, keras.Model]:
     encoder = keras.Sequential(
         [keras.Input((side, 16, channels)), layers.Conv2D(6, 4, 4, activation="silu"), layers.Flatten()]
     )
@@ -345,19 +345,19 @@ def brought(channels: int = 3, side: int = 16) -> tuple[keras.Model, keras.Model
 
 
 @pytest.fixture(scope="module")
-def brought_run(small, tmp_path_factory):
+def custom_run(small, tmp_path_factory):
     keras.utils.set_random_seed(4)
-    encoder, decoder = brought()
+    encoder, decoder = custom()
     before = [weight.copy() for weight in encoder.get_weights() + decoder.get_weights()]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
-        path = tmp_path_factory.mktemp("brought") / "own.keras"
+        patch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
+        path = tmp_path_factory.mktemp("custom") / "own.keras"
         run = small(path, encoder=encoder, decoder=decoder, epochs=2, size=64, learning_rate=1e-2)
     return run, encoder, decoder, before
 
 
-def test_brought_networks_are_left_untouched_and_copies_of_them_trained(brought_run):
-    run, encoder, decoder, before = brought_run
+def test_custom_networks_are_left_untouched_and_copies_of_them_trained(custom_run):
+    run, encoder, decoder, before = custom_run
     for weight, earlier in zip(encoder.get_weights() + decoder.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, earlier)
     assert run.model.encoder is not encoder and not np.array_equal(run.model.decoder.get_weights()[0], before[2])
@@ -365,16 +365,16 @@ def test_brought_networks_are_left_untouched_and_copies_of_them_trained(brought_
     assert kvae.load(run.path, trust=True).card["settings"]["size"] == 16
 
 
-def test_training_sets_out_from_the_weights_that_brought_networks_have(small, undrawn, tmp_path, brought_run):
-    _, encoder, decoder, before = brought_run
+def test_training_sets_out_from_the_weights_that_custom_networks_have(small, undrawn, tmp_path, custom_run):
+    _, encoder, decoder, before = custom_run
     run = small(tmp_path / "own.keras", encoder=encoder, decoder=decoder, learning_rate=1e-8)
     trained = run.model.encoder.get_weights() + run.model.decoder.get_weights()
     for weight, earlier in zip(trained, before, strict=True):
         np.testing.assert_allclose(weight, earlier, atol=1e-6)
 
 
-def test_a_model_of_brought_networks_opens_with_trust_only(brought_run):
-    run = brought_run[0]
+def test_a_model_of_custom_networks_opens_with_trust_only(custom_run):
+    run = custom_run[0]
     with pytest.raises(BadModelFile, match=r"parts that are not kvae's own.*kvae\.load\(path, trust=True\)"):
         kvae.load(run.path)
     opened = kvae.load(run.path, trust=True)
@@ -384,8 +384,8 @@ def test_a_model_of_brought_networks_opens_with_trust_only(brought_run):
 
 
 @pytest.mark.parametrize(("channels", "side"), [(1, 16), (3, 32)])
-def test_brought_networks_that_do_not_fit_the_pictures_are_refused_in_a_sentence(small, tmp_path, channels, side):
-    encoder, decoder = brought(channels, side)
+def test_custom_networks_that_do_not_fit_the_pictures_are_refused_in_a_sentence(small, tmp_path, channels, side):
+    encoder, decoder = custom(channels, side)
     with pytest.raises(
         ValueError, match=r"^train: the model takes pictures of shape \(\d+, 16, \d\), and those of arr"
     ):
@@ -393,10 +393,10 @@ def test_brought_networks_that_do_not_fit_the_pictures_are_refused_in_a_sentence
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_brought_network_without_a_known_shape_is_refused_by_name(small, tmp_path):
+def test_a_custom_network_without_a_known_shape_is_refused_by_name(small, tmp_path):
     encoder = keras.Sequential([layers.Flatten()])
     with pytest.raises(ValueError, match="`encoder` has no known input shape"):
-        small(tmp_path / "own.keras", encoder=encoder, decoder=brought()[1])
+        small(tmp_path / "own.keras", encoder=encoder, decoder=custom()[1])
 
 
 # ---------------------------------------------------------------------- few pictures
@@ -463,7 +463,7 @@ class Stops(Recorder):
         super().__init__()
         self.last = last
 
-    def wants_stop(self):
+    def should_stop(self):
         return len(self.steps) >= self.last
 
 
@@ -568,7 +568,7 @@ def test_a_model_that_does_not_say_how_it_was_trained_is_not_resumed():
 def test_a_model_that_would_not_open_again_keeps_its_run(small, tmp_path, monkeypatch):
     target = tmp_path / "art.keras"
     with monkeypatch.context() as patch:
-        patch.setattr("kvae.training.delivery.model_card", lambda *_, **__: {"thumbnails": "x" * (17 << 20)})
+        patch.setattr("kvae.training.artifacts.model_card", lambda *_, **__: {"thumbnails": "x" * (17 << 20)})
         with pytest.raises(ValueError, match=r"^save: not saved, since the file holds a member that is too large"):
             small(target)
     assert not target.exists() and RunFolder.beside(target).steps() == [STEPS]

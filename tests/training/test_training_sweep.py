@@ -27,13 +27,13 @@ class Sentences(Listener):
     def __init__(self, stop_at: int | None = None) -> None:
         self.sentences, self.count, self.stop_at = [], 0, stop_at
 
-    def said(self, sentence):
+    def on_message(self, sentence):
         self.sentences.append(sentence)
 
-    def stepped(self, step):
+    def on_step(self, step):
         self.count += 1
 
-    def wants_stop(self):
+    def should_stop(self):
         return self.stop_at is not None and self.count >= self.stop_at
 
 
@@ -110,10 +110,10 @@ def test_the_gaussian_limit_has_a_row_at_each_weight(delivered):
     assert rows[1].psnr == pytest.approx(np.mean(-10 * np.log10(mse)), abs=0.01)
 
 
-def test_a_sweep_over_brought_networks_begins_each_run_with_their_weights_and_leaves_them_untouched(
+def test_a_sweep_over_custom_networks_begins_each_run_with_their_weights_and_leaves_them_untouched(
     pictures, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
     keras.utils.set_random_seed(8)
     encoder = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(12)])
     decoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(768), keras.layers.Reshape((16, 16, 3))])
@@ -133,7 +133,7 @@ def test_a_sweep_over_brought_networks_begins_each_run_with_their_weights_and_le
         np.testing.assert_array_equal(weight, earlier)
     for run in found.runs:
         np.testing.assert_allclose(run.model.encoder.get_weights()[0], before[0], atol=1e-5)
-        assert kvae.load(run.path, trust=True).foreign
+        assert kvae.load(run.path, trust=True).custom
     assert len(found.rows) == 4
     # neither the page nor a picture of that name is overwritten
     assert (found.page.name, found.figure.name) == ("own-3.html", "own-3.png")
@@ -141,7 +141,7 @@ def test_a_sweep_over_brought_networks_begins_each_run_with_their_weights_and_le
 
 
 def test_a_sweep_that_is_stopped_draws_what_it_has(tmp_path, monkeypatch):
-    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
     pictures = paint_many(range(40), size=16, seed=9)[0]
     heard = Sentences(stop_at=1)
     found = sweep(
@@ -177,7 +177,7 @@ def test_a_disk_that_is_full_for_the_page_is_said_and_that_the_models_are_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("kvae.training.sweep.draw_sweep", full)
-    monkeypatch.setattr("kvae.training.delivery.draw_run", lambda *arguments, **options: None)
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
     with pytest.raises(
         OSError, match=r"sweep\.html could not be written: the disk is full\. Free .* are there: .*-1\.keras"
     ):

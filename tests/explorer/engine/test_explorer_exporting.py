@@ -14,8 +14,8 @@ import pytest
 from PIL import Image, ImageSequence
 
 from explorer.engine.exporting import CHUNK, Cancelled, export_latents, export_morph, export_picture
-from explorer.foreign import cell
 from explorer.messages import ExportLatents, ExportMorph, ExportPicture
+from explorer.safe_text import cell
 
 
 def painter(height=24, width=24, channels=3):

@@ -244,7 +244,7 @@ def test_a_trainer_whose_window_is_gone_ends_at_once_and_leaves_no_workspace(win
 
 
 def test_a_run_that_was_killed_goes_on_with_its_settings_and_shows_its_curves(windows, pictures):
-    from kvae.training.going_on import interrupted_runs
+    from kvae.training.resume import interrupted_runs
 
     cut, again = windows("cut"), windows("again")
     cut.start(data=pictures, minutes=60.0, kl_weight=0.1)
@@ -280,7 +280,7 @@ def test_a_run_that_was_killed_goes_on_with_its_settings_and_shows_its_curves(wi
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew_with_its_settings(windows, pictures):
     from kvae.settings import checked
     from kvae.training.folder import RunFolder
-    from kvae.training.going_on import interrupted_runs, noted_settings
+    from kvae.training.resume import interrupted_runs, noted_settings
 
     window = windows("anew")
     run = RunFolder.beside(window.models / "art.keras")
@@ -401,64 +401,64 @@ def test_errors_become_one_sentence(capsys):
 
 
 @pytest.fixture
-def teller(tmp_path):
-    """A teller whose run is autoencoding, and the messages it sends."""
+def reporter(tmp_path):
+    """A reporter whose run is autoencoding, and the messages it sends."""
+    from explorer.engine.run_reporter import RunReporter
     from explorer.engine.snapshots import Snapshots
-    from explorer.engine.telling import Teller
 
     sent = []
-    teller = Teller(1, sent.append, Orders(), Snapshots(tmp_path, "art.keras"))
-    teller.sent = sent
-    return teller
+    reporter = RunReporter(1, sent.append, Orders(), Snapshots(tmp_path, "art.keras"))
+    reporter.sent = sent
+    return reporter
 
 
-def test_an_autoencoder_has_no_rate_and_no_weight_to_turn(teller):
+def test_an_autoencoder_has_no_rate_and_no_weight_to_turn(reporter):
     from kvae.training.listener import Step
 
     weight = SimpleNamespace(assign=lambda value: pytest.fail("the weight of an autoencoder was turned"))
-    teller._model = SimpleNamespace(autoencoder=True, kl_weight=weight)
-    teller._orders.take(SetWeight(3.0))
-    teller.before_batch()
-    teller.stepped(Step(1, 5.0, None, 0.0, 5.0, 0.5, 10.0, 1.0))
-    teller.flush()
-    (steps,) = teller.sent
+    reporter._model = SimpleNamespace(autoencoder=True, kl_weight=weight)
+    reporter._orders.take(SetWeight(3.0))
+    reporter.on_batch_begin()
+    reporter.on_step(Step(1, 5.0, None, 0.0, 5.0, 0.5, 10.0, 1.0))
+    reporter.flush()
+    (steps,) = reporter.sent
     assert np.isnan(steps.rate).all() and steps.distortion.tolist() == [5.0] and steps.loss.tolist() == [5.0]
 
 
-def test_a_weight_out_of_bounds_is_refused_in_a_sentence_and_training_goes_on(teller):
+def test_a_weight_out_of_bounds_is_refused_in_a_sentence_and_training_goes_on(reporter):
     weight = SimpleNamespace(assign=lambda value: pytest.fail("it was assigned"))
-    teller._model = SimpleNamespace(autoencoder=False, kl_weight=weight)
+    reporter._model = SimpleNamespace(autoencoder=False, kl_weight=weight)
     for bad in (-1.0, float("nan"), 1e9):
-        teller._orders.take(SetWeight(bad))
-        teller.before_batch()
-    assert [type(message) for message in teller.sent] == [Said] * 3 and "kl_weight" in teller.sent[0].sentence
+        reporter._orders.take(SetWeight(bad))
+        reporter.on_batch_begin()
+    assert [type(message) for message in reporter.sent] == [Said] * 3 and "kl_weight" in reporter.sent[0].sentence
 
 
-def test_a_snapshot_that_cannot_be_written_is_said_once_and_the_run_goes_on(teller, monkeypatch):
+def test_a_snapshot_that_cannot_be_written_is_said_once_and_the_run_goes_on(reporter, monkeypatch):
     from kvae.training.listener import Step
 
     def full(first):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(teller, "_written", full)
-    monkeypatch.setattr("explorer.engine.telling.SNAPSHOT_AGAIN", 0.0)
-    monkeypatch.setattr("explorer.engine.telling.SNAPSHOT_EVERY", 0.0)
-    monkeypatch.setattr("explorer.engine.telling.SNAPSHOT_SHARE", 1e9)
-    teller._snapshot()
+    monkeypatch.setattr(reporter, "_written", full)
+    monkeypatch.setattr("explorer.engine.run_reporter.SNAPSHOT_AGAIN", 0.0)
+    monkeypatch.setattr("explorer.engine.run_reporter.SNAPSHOT_EVERY", 0.0)
+    monkeypatch.setattr("explorer.engine.run_reporter.SNAPSHOT_SHARE", 1e9)
+    reporter._snapshot()
     for step in range(3):
-        teller.stepped(Step(step, 5.0, 1.0, 0.1, 5.1, 0.5, 10.0, 1.0))
-    said = [message.sentence for message in teller.sent if isinstance(message, Said)]
+        reporter.on_step(Step(step, 5.0, 1.0, 0.1, 5.1, 0.5, 10.0, 1.0))
+    said = [message.sentence for message in reporter.sent if isinstance(message, Said)]
     assert len(said) == 1 and "No space left on device" in said[0]
 
 
 def test_the_pictures_of_a_run_are_encoded_as_its_model_does_it():
-    from explorer.engine.knowing import Knowing
-    from kvae.model import VAE
+    from explorer.engine.latent_probe import LatentProbe
+    from kvae.model.vae import VAE
 
     pictures = np.random.default_rng(0).integers(0, 256, (70, 16, 16, 3), dtype=np.uint8)
     for autoencoder in (False, True):
         model = VAE(image_shape=(16, 16, 3), network="conv", widths=(8,), latent_dim=4, autoencoder=autoencoder)
-        known = Knowing(model, pictures)
+        known = LatentProbe(model, pictures)
         for _ in range(2):
             known.look()
             for ours, theirs in zip(known.encode(pictures), model.encode(pictures), strict=True):

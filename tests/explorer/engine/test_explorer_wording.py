@@ -9,7 +9,7 @@ import pytest
 import kvae
 from explorer.engine import jobs, training
 from explorer.engine.wording import FORM, in_form_words
-from explorer.ui.terms import LABELS
+from explorer.widgets.terms import LABELS
 
 
 @pytest.mark.parametrize(

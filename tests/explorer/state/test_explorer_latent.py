@@ -104,8 +104,8 @@ def test_swapping_twice_comes_back(state):
 
 
 def test_without_a_held_point_the_one_on_the_screen_is_a(state):
-    assert state.held().swapped().let_go().showing == "A"
-    assert state.held().let_go() == state
+    assert state.held().swapped().release().showing == "A"
+    assert state.held().release() == state
 
 
 # ---------------------------------------------------------------------- sliders

@@ -18,7 +18,7 @@ def _layer(module: str, kind: str, registered: str | None = None, /, **config: A
     return {"module": module, "class_name": kind, "config": config, "registered_name": registered}
 
 
-FOREIGN = {
+CUSTOM_PARTS = {
     "a Python lambda": LAMBDA,
     "a Lambda of a named function": _layer("keras.layers", "Lambda", function="os.system", name="l"),
     "module os": _layer("os", "system", command="true"),
@@ -26,7 +26,7 @@ FOREIGN = {
     "StringLookup with a path": _layer("keras.layers", "StringLookup", vocabulary="secret.txt"),
     "TFSMLayer": _layer("keras.layers", "TFSMLayer", filepath="secret", call_endpoint="serve"),
     "TorchModuleWrapper": _layer("keras.layers", "TorchModuleWrapper", module="gAR9Lg=="),
-    "a foreign registered name": _layer("keras.layers", "Dense", "evil>Dense", units=3),
+    "a custom registered name": _layer("keras.layers", "Dense", "evil>Dense", units=3),
     "a function call in a dead node": _layer(
         "keras", "Functional",
         layers=[_layer("keras.config", "set_dtype_policy") | {"inbound_nodes": [{"args": ["float64"], "kwargs": {}}]}],
@@ -116,10 +116,10 @@ SETTINGS = {
 }
 CASES = {
     **{name: _setting(*case) for name, case in SETTINGS.items()},
-    **{f"{name} as encoder": _changed(_into("encoder", layer)) for name, layer in FOREIGN.items()},
-    **{f"{name} as setting": _changed(_into("latent_dim", layer)) for name, layer in FOREIGN.items()},
-    **{f"{name} as model": _changed(lambda config, layer=layer: layer) for name, layer in FOREIGN.items()},
-    **{f"{name} as optimizer": _changed(_optimizer(**layer)) for name, layer in FOREIGN.items()},
+    **{f"{name} as encoder": _changed(_into("encoder", layer)) for name, layer in CUSTOM_PARTS.items()},
+    **{f"{name} as setting": _changed(_into("latent_dim", layer)) for name, layer in CUSTOM_PARTS.items()},
+    **{f"{name} as model": _changed(lambda config, layer=layer: layer) for name, layer in CUSTOM_PARTS.items()},
+    **{f"{name} as optimizer": _changed(_optimizer(**layer)) for name, layer in CUSTOM_PARTS.items()},
     "nesting 200,000": _text(lambda text: b'{"a":' * 200_000 + b"1" + b"}" * 200_000),
     "brackets 50,000": _text(lambda text: b"[" * 49_000 + b"]" * 49_000),
     "an empty table": _text(lambda text: b"{}"),

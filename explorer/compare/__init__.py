@@ -1,0 +1,1 @@
+"""The Compare page: the same pictures under several models."""

@@ -1,0 +1,384 @@
+"""The Explore page: a picture, the sliders that make it, and everything that moves them."""
+
+from functools import partial
+
+import numpy as np
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QKeyEvent, QKeySequence, QShowEvent
+from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
+from superqt.utils import QSignalThrottler
+
+from explorer.explore.bookmarks import BookmarkKeeper
+from explorer.explore.controls import Rule
+from explorer.explore.filmstrip import Filmstrips
+from explorer.explore.panel import ExplorePanel, make_actions
+from explorer.explore.stage import Stage
+from explorer.explore.undo import History
+from explorer.messages import Decode, Decoded, Encode, Encoded, ModelInfo
+from explorer.safe_text import plain
+from explorer.state.bookmarks import Bookmark
+from explorer.state.latent import Axis, LatentState, axes_of, centre_of, stand_in, starting_point, unit_of
+from explorer.widgets.notice import Notice
+from explorer.widgets.picture import FILTER
+from explorer.widgets.preferences import Preferences
+
+# ms between two questions for a picture: a mouse speaks every 8 ms, and the newest question replaces older ones
+FRAME = 8
+_SMOOTH = "explore/smooth"
+_WAITING = "Until then you see the nearest stored picture."
+
+
+class ExplorePage(QWidget):
+    """Shows one point of the open model. Every change is a new `LatentState`, one step of undo and one picture asked for."""
+
+    point_changed = pyqtSignal(object)  # np.ndarray (latent,)
+    bookmarks_changed = pyqtSignal(object)  # tuple[Bookmark]
+
+    def __init__(self, bridge, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._bridge, self._preferences = bridge, preferences
+        self._info: ModelInfo | None = None
+        self._axes: tuple[Axis, ...] = ()
+        self._era = 0  # another model, or other weights: pictures of an earlier one are not shown
+        self._asked, self._shown_ask = 0, 0
+        self._decoded = False  # whether the picture on the screen is the engine's
+        self._other_key: object = None
+        self._weighing = self._engine_ready = False
+        self.history = History(self._show, self)
+        self.undo_stack = self.history.stack
+        self.bookmarks = BookmarkKeeper(preferences, self)
+        self._acts = make_actions(self)
+        self._lay_out()
+        self.strips = Filmstrips(bridge, self.panel.sliders, self)
+        self._throttle = QSignalThrottler(parent=self)  # leading and trailing: the last value always arrives
+        self._throttle.setTimeout(FRAME)
+        self._throttle.triggered.connect(self._ask_picture)
+        self._connect()
+        self._set_smooth(bool(preferences.get(_SMOOTH, False)))
+        self._on_model(bridge.model, False)
+
+    def _lay_out(self) -> None:
+        self.stage, self.notice = Stage(self), Notice(self)
+        self.panel = ExplorePanel(self._acts, self.bookmarks.buttons(self._acts["bookmark"]), self)
+        line = Rule(self, upright=True)
+        self._beside = (line, self.panel)
+        across = QHBoxLayout()
+        across.setSpacing(0)
+        across.addWidget(self.stage, 1)
+        across.addWidget(line)
+        across.addWidget(self.panel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.notice)
+        layout.addLayout(across, 1)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # so that D and Space are heard after a click on the picture
+
+    def _connect(self) -> None:
+        panel, stage, rows = self.panel, self.stage, self.panel.sliders
+        for pressed, released in ((rows.pressed, rows.released), (panel.dice.pressed, panel.dice.released)):
+            pressed.connect(self._press)
+            released.connect(self._release)
+        rows.wanted.connect(self._move)
+        rows.typed.connect(self._move)
+        rows.reset_wanted.connect(
+            lambda axis: self._change(axis.moved(self._state(), axis.centre), _named("reset", axis))
+        )
+        rows.lock_wanted.connect(self._lock)
+        panel.mode.chosen.connect(self._set_mode)
+        panel.weight.changed.connect(self._weigh)
+        panel.weight.released.connect(self._weighed)
+        panel.dice.temperature.connect(self._warm)
+        panel.dice.seed.connect(self._roll)
+        panel.tools.swap_wanted.connect(self.swap)
+        stage.other.clicked.connect(self.swap)
+        stage.other.closed.connect(lambda: self._change(self._state().release(), "let go of the other point"))
+        stage.original.closed.connect(stage.original.hide)
+        stage.picture.file_dropped.connect(self.open_picture)
+        stack = self.undo_stack
+        for told in (stack.indexChanged, stack.canUndoChanged, stack.canRedoChanged, stack.undoTextChanged):
+            told.connect(self._show_undo)
+        self.bookmarks.changed.connect(self.bookmarks_changed)
+        self.bookmarks.chosen.connect(self._visit)
+        self._bridge.model_changed.connect(self._on_model)
+        self._bridge.engine_changed.connect(self._on_engine)
+
+    # ------------------------------------------------------------------ what others may ask
+
+    def point(self) -> np.ndarray:
+        """The point on the screen, float32 (latent,); empty without a model."""
+        state = self.history.state
+        return np.zeros(0, np.float32) if state is None else state.array()
+
+    def kl_weight(self) -> float | None:
+        """The KL weight that the pictures follow; None where the model carries none, or its own is meant."""
+        state = self.history.state
+        return state.kl_weight if state is not None and self._info is not None and self._info.carries_weight else None
+
+    def go_to(self, latents: np.ndarray, text: str) -> None:
+        """Show the point `latents`, (latent,), as one step of undo called `text`."""
+        if self.history.state is not None:
+            self._change(self._state().at(latents), text)
+
+    def open_picture(self, path: str) -> None:
+        """Find the picture in the file at `path` in the model, and go there."""
+        if self._info is None:
+            return
+        self.stage.say("Looking for your picture …")
+        then, failed = partial(self._found, self._era_of_model()), self._not_found
+        self._bridge.ask(Encode(path, self.kl_weight()), then, lane="encode", failed=failed)
+
+    def add_bookmark(self) -> None:
+        """Keep the point on the screen."""
+        if self.history.state is not None:
+            kept = self.bookmarks.add(self._state().values)
+            self.stage.say(f"Kept as {kept.name}.")
+
+    def roll(self) -> None:
+        """Throw the dice: the next seed."""
+        if self.history.state is not None:
+            self._roll((self._state().seed + 1) % 1_000_000)
+
+    def reset(self) -> None:
+        """Everything that is not locked back to the middle."""
+        if self._info is not None:
+            directions = self._state().mode == "directions"
+            centre = np.asarray(self._info.means, np.float64) if directions else centre_of(self._info)
+            self._change(self._state().reset(centre), "reset all")
+
+    def hold(self) -> None:
+        """Keep this point as the other one."""
+        if self.history.state is not None:
+            self._change(self._state().held(), "hold this point")
+
+    def swap(self) -> None:
+        """Show the other point."""
+        if self.history.state is not None:
+            self._change(self._state().swapped(), "A and B")
+
+    def choose_picture(self) -> None:
+        """Ask for a picture file, and open it."""
+        path, _ = QFileDialog.getOpenFileName(self, "My picture", "", FILTER)
+        if path:
+            self.open_picture(path)
+
+    # ------------------------------------------------------------------ one change
+
+    def _state(self) -> LatentState:
+        state = self.history.state
+        assert state is not None
+        return state
+
+    def _change(self, after: LatentState, text: str) -> None:
+        self.history.change(after, text)
+
+    def _press(self) -> None:
+        self._weighing = False
+        self.history.press()
+        self.strips.set_busy(True)
+
+    def _release(self) -> None:
+        self._weighing = False
+        self.history.release()
+        self.strips.set_busy(False)
+
+    def _move(self, axis: Axis, value: float) -> None:
+        self._change(axis.moved(self._state(), value), _named("move", axis))
+
+    def _lock(self, axis: Axis) -> None:
+        if axis.direction is not None:
+            self.stage.say("Locks belong to latent dimensions: lock them there.")
+            return
+        words = "unlock" if axis.index in self._state().locked else "lock"
+        self._change(self._state().toggled_lock(axis.index), _named(words, axis))
+
+    def _set_mode(self, place: int) -> None:
+        self._change(self._state().with_mode("directions" if place else "dimensions"), "kind of sliders")
+
+    def _weigh(self, kl_weight: float) -> None:
+        if not self._weighing:
+            self._press()
+            self._weighing = True
+        self._change(self._state().with_weight(kl_weight), "KL weight")
+
+    def _weighed(self, _: float) -> None:
+        """The hand let go of the weight; after keys that is said late, when another drag may have begun."""
+        if self._weighing:
+            self._release()
+
+    def _warm(self, temperature: float) -> None:
+        assert self._info is not None
+        after = self._state().warmed(temperature, centre_of(self._info), unit_of(self._info))
+        self._change(after, "temperature")
+
+    def _roll(self, seed: int) -> None:
+        assert self._info is not None
+        state = self._state()
+        after = state.rolled(seed, state.temperature, centre_of(self._info), unit_of(self._info))
+        self._change(after, f"dice, seed {seed}")
+
+    def _visit(self, bookmark: Bookmark) -> None:
+        self.go_to(np.asarray(bookmark.latents), bookmark.name)
+        self.stage.say(bookmark.name)
+
+    def _show(self, state: LatentState) -> None:
+        """Set every widget with its signals blocked, then ask for one picture."""
+        assert self._info is not None
+        if self._decoded:
+            self.stage.say("")
+        if not self._axes or (self._axes[0].direction is not None) != (state.mode == "directions"):
+            self._axes = axes_of(self._info, state.mode)
+            self.panel.sliders.set_axes(self._axes)
+        self.panel.show_state(state, self._info)
+        self._throttle.throttle()
+        self.strips.follow(state, self.kl_weight())
+        self._show_other(state)
+        if not self._decoded:
+            self.stage.picture.set_image(stand_in(self._info, state))
+        self.point_changed.emit(state.array())
+
+    # ------------------------------------------------------------------ pictures
+
+    def _ask_picture(self) -> None:
+        if self.history.state is None:
+            return
+        self._asked += 1
+        content = Decode(self.point()[None], self.kl_weight())
+        then = partial(self._take_picture, self._era, self._asked)
+        self._bridge.ask(content, then, lane="picture", failed=partial(self._no_picture, self._era))
+
+    def _take_picture(self, era: int, ask: int, content: object) -> None:
+        """Show a picture, unless it is of another model or older than the one on the screen."""
+        if not isinstance(content, Decoded) or era != self._era or ask < self._shown_ask:
+            return
+        self._shown_ask = ask
+        self.stage.picture.set_image(content.images[0])
+        if not self._decoded:
+            self._decoded = True
+            self.stage.say("")
+
+    def _no_picture(self, era: int, sentence: str) -> None:
+        if era == self._era:
+            self.stage.say(sentence)
+
+    def _show_other(self, state: LatentState) -> None:
+        """The point that is held: its picture stands beside until it is let go."""
+        inset = self.stage.other
+        inset.caption.setText("B" if state.showing == "A" else "A")
+        key = (self._era, state.other, self.kl_weight())
+        if state.other is None:
+            inset.hide()
+        elif key != self._other_key:
+            then = partial(self._take_other, key)
+            self._bridge.ask(Decode(np.asarray([state.other], np.float32), self.kl_weight()), then, lane="other")
+        self._other_key = key
+
+    def _take_other(self, key: object, content: object) -> None:
+        if isinstance(content, Decoded) and key == self._other_key:
+            self.stage.other.show_picture(content.images[0])
+
+    def _era_of_model(self) -> tuple[str, int]:
+        assert self._info is not None
+        return self._info.path, self._info.latent_dim
+
+    def _found(self, model: tuple[str, int], content: object) -> None:
+        if isinstance(content, Encoded) and self._info is not None and model == self._era_of_model():
+            self.stage.original.show_picture(content.image)
+            self.go_to(content.latents, "my picture")
+            self.stage.say(content.note)
+
+    def _not_found(self, sentence: str) -> None:
+        self.stage.say("")
+        self.notice.show_error(sentence)
+
+    # ------------------------------------------------------------------ the model and the engine
+
+    def _on_model(self, info: ModelInfo | None, same: bool) -> None:
+        self._era += 1
+        before, self._info = self.history.state, info
+        for widget in self._beside:
+            widget.setVisible(info is not None)
+        for action in self._acts.values():
+            action.setEnabled(info is not None)
+        self._show_undo()
+        if info is None:
+            self._axes = ()
+            self.history.begin(None)
+            self.strips.follow(None, None)
+            self.bookmarks.load("", 0)
+            self.stage.clear()
+        elif same and before is not None and len(before.values) == info.latent_dim:
+            self._renew(info, before)
+        else:
+            self._begin(info)
+
+    def _begin(self, info: ModelInfo) -> None:
+        """Another model: start at a picture, with nothing to undo."""
+        self._decoded, self._axes = False, ()
+        self.stage.original.hide()
+        self.panel.set_model(info)
+        self.strips.renew()
+        for row in self.panel.sliders.rows:
+            row.set_strip(None, None)
+        self.history.begin(starting_point(info))
+        self.bookmarks.load(info.path, info.latent_dim)
+        self.stage.say(f"{'Loading the model' if self._engine_ready else 'Starting the engine'}. {_WAITING}")
+
+    def _renew(self, info: ModelInfo, state: LatentState) -> None:
+        """The same model with newer weights: the point stays, every picture is made anew."""
+        self.bookmarks.carry_over(info.path, info.latent_dim)
+        self.panel.set_model(info)
+        self._axes = axes_of(info, state.mode, keep=self._axes)
+        self.panel.sliders.set_axes(self._axes)
+        self.strips.renew()
+        self._show(state)
+
+    def _on_engine(self, state: str, sentence: str) -> None:
+        self._engine_ready = state == "ready"
+        if self._info is not None and state == "lost":
+            self.stage.say("The engine is starting again; the picture stays until then.")
+
+    # ------------------------------------------------------------------ small things
+
+    def _set_smooth(self, smooth: bool) -> None:
+        self.stage.set_smooth(smooth)
+        self._acts["smooth"].setChecked(smooth)
+        if smooth != self._preferences.get(_SMOOTH, False):
+            self._preferences.set(_SMOOTH, smooth)
+
+    def _show_undo(self, *_: object) -> None:
+        stack = self.undo_stack
+        for name, can, text, keys in (
+            ("undo", stack.canUndo(), stack.undoText(), "Ctrl+Z"),
+            ("redo", stack.canRedo(), stack.redoText(), "Ctrl+Shift+Z"),
+        ):
+            self._acts[name].setEnabled(can)
+            self._acts[name].setToolTip(
+                f"{name.capitalize()}{': ' + plain(text.replace('&&', '&')) if text else ''} ({keys})"
+            )
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        if self.history.state is not None:
+            self.strips.follow(self._state(), self.kl_weight())
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Keys that no widget on the page wanted. As shortcuts, D and Space would be taken from entries and buttons."""
+        if event is None:
+            return
+        plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
+        if plain and event.key() == Qt.Key.Key_D:
+            self.roll()
+        elif plain and event.key() == Qt.Key.Key_Space:
+            self.swap()
+        elif event.matches(QKeySequence.StandardKey.Undo):
+            self.undo_stack.undo()
+        elif event.matches(QKeySequence.StandardKey.Redo):
+            self.undo_stack.redo()
+        else:
+            super().keyPressEvent(event)
+
+
+def _named(verb: str, axis: Axis) -> str:
+    kind = "latent" if axis.direction is None else "direction"
+    return f"{verb} {kind} {axis.index + 1}"

@@ -1,0 +1,128 @@
+"""The right side of the Explore page: KL weight, kind of sliders, the sliders, and what moves all of them."""
+
+from typing import TYPE_CHECKING
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QAction, QKeySequence
+from PyQt6.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
+
+from explorer.explore.controls import DiceRow, Rule, Segments, ToolRow
+from explorer.explore.slider_list import SliderList
+from explorer.messages import ModelInfo
+from explorer.state.latent import REACH, LatentState
+from explorer.widgets import terms, theme
+from explorer.widgets.keyboard import in_turn
+from explorer.widgets.weight_knob import WeightKnob
+
+if TYPE_CHECKING:
+    from explorer.explore.page import ExplorePage
+
+WIDTH = 432
+_PLAIN = "A plain autoencoder was trained without a KL term: there is no weight to turn."
+_FIXED = (
+    "This network was trained at this weight, and its pictures do not follow another one. "
+    "Train again with another weight to see the difference."
+)
+
+
+class ExplorePanel(QWidget):
+    """Lays out the widgets and shows a state in them; the page listens to each."""
+
+    def __init__(
+        self, actions: dict[str, QAction], bookmarks: list[QToolButton], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setFixedWidth(WIDTH)
+        self.weight = WeightKnob(self, title=terms.label("kl_weight"), wide=True)
+        self._weight_tips = {child: child.toolTip() for child in self.weight.findChildren(QWidget)}
+        names = ["&Latent dimensions", "P&rincipal directions"]
+        self.mode = Segments(names, [terms.explain("latent"), terms.explain("principal")], self)
+        self.unit = QLabel(self)
+        self.unit.setProperty("role", "caption")
+        self.unit.setWordWrap(True)
+        self._deviations = ""
+        self.sliders = SliderList(self)
+        self.dice = DiceRow(actions["dice"], self)
+        groups = [
+            [("ph.arrow-u-up-left", actions["undo"], ""), ("ph.arrow-u-up-right", actions["redo"], "")],
+            [("ph.arrow-counter-clockwise", actions["reset"], ""), ("ph.push-pin", actions["hold"], "")],
+            [("ph.image", actions["picture"], "My &picture…")],
+            [("ph.drop-half", actions["smooth"], "")],
+        ]
+        self.tools = ToolRow(groups, bookmarks, self)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2 * theme.UNIT, theme.UNIT, theme.UNIT, theme.UNIT)
+        layout.setSpacing(theme.UNIT)
+        for widget in (
+            self.weight,
+            Rule(self),
+            self.mode,
+            self.unit,
+            self.sliders,
+            Rule(self),
+            self.dice,
+            self.tools,
+        ):
+            layout.addWidget(widget, 1 if widget is self.sliders else 0)
+
+        in_turn(self.weight, self.mode, self.sliders, self.dice, self.tools)
+
+    def set_model(self, info: ModelInfo) -> None:
+        """What does not change while this model is open."""
+        self.weight.setEnabled(info.carries_weight)
+        reason = _PLAIN if info.autoencoder else _FIXED
+        for child, tip in self._weight_tips.items():
+            child.setToolTip(tip if info.carries_weight else reason)
+        self.weight.setToolTip("" if info.carries_weight else reason)
+        distortion = info.evaluated.get("distortion")
+        height, width, channels = info.image_shape
+        calibrated = None
+        if isinstance(distortion, int | float) and not info.autoencoder:
+            calibrated = 2 * distortion / (height * width * channels)
+        self.weight.set_calibrated(calibrated)
+        self._deviations = "standard deviations of the pictures" if info.autoencoder else "prior standard deviations"
+
+    def show_state(self, state: LatentState, info: ModelInfo) -> None:
+        """Set every widget to `state`, without a signal."""
+        self.weight.set_value(info.kl_weight if state.kl_weight is None else state.kl_weight)
+        directions = state.mode == "directions"
+        self.mode.set_chosen(int(directions))
+        count = f"{len(state.locked)} locked · " if state.locked else ""
+        start = "starting in the middle of all pictures" if directions else "the most telling first"
+        self.unit.setText(f"{count}{start} · from −{REACH:g} to +{REACH:g}")
+        self.unit.setToolTip(f"Each slider reaches {REACH:g} {self._deviations} to either side.")
+        self.sliders.show_state(state)
+        self.dice.show_state(state)
+        self.tools.show_state(state)
+
+
+def make_actions(page: "ExplorePage") -> dict[str, QAction]:
+    """The page's actions by name. All but undo and redo, which the window has, are in `page.actions()` with their keys."""
+    made = {}
+    for name, text, keys, tip, act in (
+        ("undo", "Undo", "", "", page.undo_stack.undo),
+        ("redo", "Redo", "", "", page.undo_stack.redo),
+        ("dice", "Throw the &dice", "Ctrl+D", "Throw the dice (D): another point at random.", page.roll),
+        ("reset", "&Reset all sliders", "Ctrl+R", "Put everything that is not locked back to the middle", page.reset),
+        ("hold", "&Hold this point", "Ctrl+H", "Hold this point as the other one, to compare with", page.hold),
+        ("swap", "&Show the other point", "", terms.explain("compare_ab"), page.swap),
+        ("picture", "My &picture…", "Ctrl+I", terms.explain("encode"), page.choose_picture),
+        ("bookmark", "&Bookmark this point", "Ctrl+B", "Keep this point among the bookmarks", page.add_bookmark),
+    ):
+        action = QAction(text, page)
+        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        if keys:
+            action.setShortcut(QKeySequence(keys))
+            tip = f"{tip.rstrip('.')} ({QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText)})"
+        action.setToolTip(tip)
+        action.triggered.connect(lambda _, act=act: act())
+        made[name] = action
+    smooth = QAction("Show &soft instead of pixels", page)
+    smooth.setCheckable(True)
+    smooth.setToolTip(f"{terms.explain('smooth').rstrip('.')} (Ctrl+P)")
+    smooth.setShortcut(QKeySequence("Ctrl+P"))
+    smooth.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+    smooth.toggled.connect(page._set_smooth)
+    made["smooth"] = smooth
+    page.addActions([action for name, action in made.items() if name not in ("undo", "redo")])
+    return made

@@ -1,0 +1,248 @@
+"""The list of sliders: the informative ones in order, the collapsed ones folded away and built only when unfolded.
+
+A hundred rows at once would stop the window for a tenth of a second: those in view are built first, the others a few
+at a time.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
+from PyQt6.QtGui import QHelpEvent, QKeyEvent, QResizeEvent
+from PyQt6.QtWidgets import QDoubleSpinBox, QScrollArea, QToolButton, QToolTip, QVBoxLayout, QWidget
+from superqt.utils import signals_blocked
+
+from explorer.state.latent import Axis, LatentState
+from explorer.widgets import terms, theme
+from explorer.widgets.deferred import turns
+from explorer.widgets.sliders import SliderRow
+
+_FARTHEST = 1e4  # what can be typed: a code of an autoencoder may lie far out
+_FIRST, _MORE = 6, 4  # rows built at once, and in each turn after that
+
+
+class SliderList(QScrollArea):
+    """A row per axis. `wanted(axis, value)` asks for a move; `uncovered` says that other rows came into view."""
+
+    wanted = pyqtSignal(object, float)
+    typed = pyqtSignal(object, float)
+    pressed = pyqtSignal()
+    released = pyqtSignal()
+    reset_wanted = pyqtSignal(object)
+    lock_wanted = pyqtSignal(object)
+    uncovered = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)  # nothing jumps when rows unfold
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._rows: list[SliderRow] = []
+        self._axes: tuple[Axis, ...] = ()
+        self._state: LatentState | None = None  # the one shown
+        self._current: SliderRow | None = None
+        self._coming: tuple[Axis, ...] = ()  # whose rows are still to be built
+        self._inside = _Rows(self)
+        self._layout = QVBoxLayout(self._inside)
+        self._layout.setContentsMargins(0, 0, theme.UNIT // 2, 0)
+        self._layout.setSpacing(0)
+        self.fold = QToolButton(self._inside)
+        self.fold.setCheckable(True)
+        self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.fold.setToolTip(terms.explain("collapsed"))
+        self.fold.toggled.connect(self._unfold)
+        self._layout.addWidget(self.fold)
+        self._layout.addStretch(1)
+        self.setWidget(self._inside)
+        self.entry = _Entry(self._inside)
+        self.entry.hide()
+        bar = self.verticalScrollBar()
+        if bar is not None:
+            bar.valueChanged.connect(lambda _: self.uncovered.emit())
+
+    @property
+    def rows(self) -> list[SliderRow]:
+        """The rows that are built, from the top."""
+        return self._rows
+
+    def visible_rows(self) -> list[SliderRow]:
+        """The rows of which something can be seen."""
+        bar, view = self.verticalScrollBar(), self.viewport()
+        if bar is None or view is None:
+            return []
+        top = bar.value()
+        return [row for row in self._rows if row.y() + row.height() > top and row.y() < top + view.height()]
+
+    def set_axes(self, axes: tuple[Axis, ...]) -> None:
+        """Show these axes, collapsed ones behind the fold. Rows are used again where they are there."""
+        self.entry.leave()
+        self._axes = axes
+        folded = sum(axis.collapsed for axis in axes)
+        self.fold.setVisible(folded > 0)
+        self.fold.setText(f"{'▾' if self.fold.isChecked() else '▸'} {folded} collapsed")
+        self._build(axes if self.fold.isChecked() else axes[: len(axes) - folded])
+
+    def _unfold(self, unfolded: bool) -> None:
+        self.set_axes(self._axes)
+        if self._state is not None:
+            self.show_state(self._state)
+
+    def _build(self, axes: tuple[Axis, ...]) -> None:
+        self.setUpdatesEnabled(False)
+        for row in self._rows[len(axes) :]:
+            self._layout.removeWidget(row)
+            row.hide()
+            row.deleteLater()
+        del self._rows[len(axes) :]
+        for row, axis in zip(self._rows, axes, strict=False):
+            row.set_axis(axis)
+        self._layout.removeWidget(self.fold)  # it stands between the two kinds
+        self._layout.insertWidget(sum(not row.axis.collapsed for row in self._rows), self.fold)
+        self._coming = axes[len(self._rows) :]
+        self._add(_FIRST - len(self._rows))
+        self._layout.activate()
+        turns.give(self, self._build_more)  # painted in a turn of their own, too
+
+    def _add(self, count: int) -> None:
+        """Build the next `count` rows."""
+        now, self._coming = self._coming[: max(count, 0)], self._coming[max(count, 0) :]
+        for axis in now:
+            row = self._row(axis)
+            self._layout.insertWidget(len(self._rows) + axis.collapsed, row)
+            self._rows.append(row)
+        if not self._coming:
+            self._order_tabs(sum(not row.axis.collapsed for row in self._rows))
+        self.uncovered.emit()
+
+    def _build_more(self) -> None:
+        self.setUpdatesEnabled(True)
+        if self._coming:
+            self._add(_MORE)
+            turns.give(self, self._build_more)
+        if self._state is not None:
+            self.show_state(self._state)
+
+    def _order_tabs(self, shown: int) -> None:
+        """Tab comes to one row, then to the fold: not through a hundred sliders."""
+        before: QWidget = self.fold
+        for row in self._rows:
+            QWidget.setTabOrder(before, row)
+            before = row
+        if shown:
+            QWidget.setTabOrder(self._rows[shown - 1], self.fold)
+        if self._rows and self._current not in self._rows:
+            self._current = None
+            self._enter(self._rows[0])
+
+    def _enter(self, row: SliderRow) -> None:
+        """Tab comes to this row from now on."""
+        if self._current is not None:
+            self._current.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        row.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._current = row
+
+    def _row(self, axis: Axis) -> SliderRow:
+        row = SliderRow(axis, self._inside)
+        row.focused.connect(lambda: self._enter(row))
+        row.wanted.connect(lambda value: self.wanted.emit(row.axis, value))
+        row.pressed.connect(self.pressed)
+        row.released.connect(self.released)
+        row.reset_wanted.connect(lambda: self.reset_wanted.emit(row.axis))
+        row.lock_wanted.connect(lambda: self.lock_wanted.emit(row.axis))
+        row.entry_wanted.connect(lambda text: self._edit(row, text))
+        row.step_wanted.connect(lambda way: self._step(row, way))
+        return row
+
+    def show_state(self, state: LatentState) -> None:
+        """Set every slider, without asking for anything."""
+        self._state = state
+        other = None if state.other is None else replace(state, values=state.other)
+        for row in self._rows:
+            axis = row.axis
+            row.set_shown(axis.read(state), None if other is None else axis.read(other), axis.held(state))
+
+    # ------------------------------------------------------------------ keyboard
+
+    def _step(self, row: SliderRow, way: int) -> None:
+        place = self._rows.index(row) + way
+        if 0 <= place < len(self._rows):
+            self._rows[place].setFocus(Qt.FocusReason.TabFocusReason)
+            self.ensureWidgetVisible(self._rows[place], 0, 0)
+
+    def _edit(self, row: SliderRow, text: str) -> None:
+        self.ensureWidgetVisible(row, 0, 0)
+        self.entry.open(row, text, lambda value: self.typed.emit(row.axis, value))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self.uncovered.emit()
+
+
+def _nothing(value: float) -> None:
+    pass
+
+
+class _Rows(QWidget):
+    """Holds the rows, and explains them: an `event` of each row's own would be called for everything that happens to it."""
+
+    def event(self, event: QEvent | None) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            row = self.childAt(event.pos())
+            if isinstance(row, SliderRow):
+                QToolTip.showText(event.globalPos(), row.explanation(row.mapFromParent(event.pos())), row)
+                return True
+        return super().event(event)
+
+
+class _Entry(QDoubleSpinBox):
+    """The number of one row while it is typed: one for all rows. Enter takes it, Escape leaves it."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setDecimals(3)
+        self.setRange(-_FARTHEST, _FARTHEST)
+        self.setKeyboardTracking(False)
+        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._row: SliderRow | None = None
+        self._take: Callable[[float], None] = _nothing
+        self.valueChanged.connect(lambda value: self._take(value))
+        self.editingFinished.connect(self.leave)
+        line = self.lineEdit()
+        if line is not None:
+            line.installEventFilter(self)
+
+    def open(self, row: SliderRow, text: str, take: Callable[[float], None]) -> None:
+        """Stand in the place of the number of `row`, with `text` typed already."""
+        self.leave()
+        with signals_blocked(self):
+            self.setSingleStep(row.axis.unit / 10)
+            self.setValue(row.number)
+        self._row, self._take = row, take
+        self.setAccessibleName(f"{row.title()}, as a number")
+        self.setGeometry(row.number_rect().translated(row.pos()).adjusted(-8, 0, 0, 0))
+        self.show()
+        self.raise_()
+        self.setFocus()
+        self.selectAll()
+        line = self.lineEdit()
+        if text and line is not None:
+            line.insert(text)
+
+    def leave(self) -> None:
+        """Hide; the row has the keyboard again."""
+        row, self._row = self._row, None
+        self._take = _nothing
+        if row is not None:
+            had = self.hasFocus()
+            self.hide()
+            if had:
+                row.setFocus()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_Escape:
+            self._take = _nothing
+            self.leave()
+            return True
+        return super().eventFilter(watched, event)

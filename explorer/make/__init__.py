@@ -1,0 +1,1 @@
+"""The Make page: films, pictures and numbers to take away."""

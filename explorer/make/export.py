@@ -1,0 +1,127 @@
+"""The export box: its form, what will come of it, the button, and how far the engine is with it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QUrl, pyqtSignal
+from PyQt6.QtGui import QDesktopServices
+from PyQt6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from explorer.make.form import FILMS, TABLES, ExportForm
+from explorer.messages import Exported, Progress
+from explorer.widgets import theme
+from explorer.widgets.notice import Notice
+
+
+class ExportBox(QWidget):
+    """Asks the engine to write the file that the form describes; `question(path)` makes the message.
+
+    One export at a time. Whatever comes of it is told in `notice`.
+    """
+
+    changed = pyqtSignal()  # another format, size or look
+
+    def __init__(
+        self, bridge, preferences, question: Callable[[str], Any], notice: Notice, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._question = question
+        self._notice = notice
+        self._ticket: int | None = None
+        self._possible = False
+        self.form = ExportForm(preferences, self)
+        self.summary = QLabel(self)
+        self.summary.setWordWrap(True)
+        self.summary.setProperty("role", "quiet")
+        self.button = QPushButton("E&xport", self)
+        self.button.setProperty("primary", True)
+        self.button.setToolTip("Write the file (Ctrl+E)")
+        self.button.setShortcut("Ctrl+E")
+        self.progress = QProgressBar(self)
+        self.progress.setTextVisible(False)
+        self.cancel_button = QPushButton("&Cancel the export", self)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(theme.UNIT)
+        for widget in (self.form, self.summary, self.button, self.progress, self.cancel_button):
+            rows.addWidget(widget)
+        self.form.changed.connect(self.changed)
+        self.button.clicked.connect(self.start)
+        self.cancel_button.clicked.connect(self.cancel)
+        self._refresh()
+
+    @property
+    def writing(self) -> bool:
+        """Whether the engine is at it."""
+        return self._ticket is not None
+
+    def describe(self, keyframes: int, frames: int, frames_per_second: float) -> None:
+        """Say what would be written of so many keyframes and frames; where that is nothing, there is no button to press."""
+        needed = 2 if self.form.ending in FILMS else 1
+        self._possible = keyframes >= needed
+        if not self._possible:
+            said = "A film needs two pictures in the strip." if needed == 2 else "The strip is empty."
+        elif self.form.ending in TABLES:
+            said = f"The place of {keyframes} picture{'s' if keyframes > 1 else ''} in latent space"
+        else:
+            width, height = self.form.size()
+            said = f"{width} × {height} pixels"
+            if self.form.ending in FILMS:
+                said = f"{frames} frames · {frames / frames_per_second:.1f} s · {said}"
+            said = f"{said}\n{self.form.hints(frames_per_second)}".strip()
+        self.summary.setText(said)
+        self._refresh()
+
+    def start(self) -> None:
+        """Ask the engine to write the file."""
+        if self.writing or not self._possible:
+            return
+        try:
+            question = self._question(self.form.path())
+        except ValueError as error:
+            self._notice.show_error(str(error))
+            return
+        self.progress.setRange(0, 0)  # busy, until the engine tells how far it is
+        self._ticket = self._bridge.ask(question, self._take, lane=None, failed=self._fail)
+        self._refresh()
+        self.cancel_button.setFocus()
+
+    def cancel(self) -> None:
+        """Stop writing; the engine removes what it has written of the file."""
+        if self._ticket is not None:
+            self._bridge.cancel(self._ticket)
+            self._end()
+            self._notice.show_info("The export was cancelled.")
+
+    def _take(self, answer: Any) -> None:
+        if isinstance(answer, Progress):
+            self.progress.setRange(0, answer.total)
+            self.progress.setValue(answer.done)
+        elif isinstance(answer, Exported):
+            self._end()
+            folder = Path(answer.path).parent
+            self._notice.show_info(f"Saved to {answer.path}", "Show in folder", lambda: show_folder(folder))
+
+    def _fail(self, sentence: str) -> None:
+        self._end()
+        self._notice.show_error(sentence)
+
+    def _end(self) -> None:
+        self._ticket = None
+        had_focus = self.cancel_button.hasFocus()
+        self._refresh()
+        if had_focus:
+            self.button.setFocus()
+
+    def _refresh(self) -> None:
+        self.button.setVisible(not self.writing)
+        self.button.setEnabled(self._possible)
+        self.progress.setVisible(self.writing)
+        self.cancel_button.setVisible(self.writing)
+
+
+def show_folder(folder: Path) -> None:
+    """Open `folder` in the system's own window for files."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))

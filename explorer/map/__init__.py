@@ -1,0 +1,1 @@
+"""The Map page: the pictures laid out in latent space."""

@@ -1,0 +1,365 @@
+"""The Train page: choose, start, watch, turn the weight, and train again with another."""
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QStandardPaths, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut, QShowEvent
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
+from superqt.utils import signals_blocked
+
+from explorer.messages import (
+    Continue,
+    Delivered,
+    FindInterrupted,
+    Hello,
+    InterruptedRuns,
+    Pause,
+    Preview,
+    RunFailed,
+    SettingInfo,
+    SetWeight,
+    Stop,
+)
+from explorer.safe_text import line
+from explorer.state.runs import RunCurves
+from explorer.train.balance import BalanceArrows
+from explorer.train.bar import RunBar
+from explorer.train.curves import CurvesPanel
+from explorer.train.data import dropped_data
+from explorer.train.form import SettingsForm
+from explorer.train.preview import PreviewGrid
+from explorer.train.rate_distortion import RateDistortionChart
+from explorer.train.runs import RunsPanel
+from explorer.widgets import theme
+from explorer.widgets.deferred import turns
+from explorer.widgets.keyboard import in_turn
+from explorer.widgets.preferences import Preferences
+
+_REDRAW = 100  # ms: ten times a second is as much as an eye wants of a curve
+_BUSY = "One run at a time: this one starts when the other has ended or is stopped"
+_WELCOME = "Choose pictures on the left and start. Then train again with another weight and see both runs here."
+
+
+def models_folder(preferences: Preferences) -> Path:
+    """Where models go: as chosen, else `models` here, else a folder of our own among the documents."""
+    chosen = preferences.get("models_folder", "")
+    if chosen:
+        return Path(chosen)
+    here = Path("models").absolute()
+    if os.access(here if here.exists() else here.parent, os.W_OK):
+        return here
+    return Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)) / "kvae"
+
+
+class TrainPage(QWidget):
+    """Everything about runs. `bridge` starts them and carries their messages; nothing here computes a model.
+
+    Its parts are made one by one, each in a turn of the event loop of its own, or with the first look at the page.
+    """
+
+    model_wanted = pyqtSignal(str)
+    interrupted = pyqtSignal(str, object)  # the model that a run was to leave when it was cut off, and its step
+    run_delivered = pyqtSignal(str)
+
+    def __init__(self, bridge: Any, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._bridge, self._preferences = bridge, preferences
+        self.runs: dict[int, RunCurves] = {}
+        self._previews: dict[int, Preview] = {}
+        self._followed: set[int] = set()
+        self._resumed: dict[int, str] = {}  # models that runs go on with
+        self._current = 0  # the run in the bar
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_REDRAW)
+        self._timer.timeout.connect(self._redraw)
+        self._stale = True
+        self._make_widgets()
+        self._connect()
+        turns.give(self, lambda: self.curves, lambda: self.chart, self._lay_out)
+        if bridge.settings:  # the engine has said already that it is there
+            self._make_form(bridge.settings)
+
+    def _make_widgets(self) -> None:
+        self.form = SettingsForm(self._preferences, self)
+        self.bar = RunBar(self)
+        self.welcome = QLabel(_WELCOME, self)
+        self.welcome.setProperty("role", "quiet")
+        self.welcome.setWordWrap(True)
+        self.news = QLabel(self)
+        self.news.setTextFormat(Qt.TextFormat.PlainText)
+        self.news.setProperty("role", "quiet")
+        self.news.setWordWrap(True)
+        self.news.hide()
+        self.preview = PreviewGrid(self)
+        self.arrows = BalanceArrows(self)
+        self.arrows.hide()
+        self.table = RunsPanel(self)
+
+    @cached_property
+    def curves(self) -> CurvesPanel:
+        """The plot of D, R, βR, L and β."""
+        made = CurvesPanel(self._preferences, lambda: models_folder(self._preferences), self)
+        made.wanted.connect(self._touch)
+        made.shown_changed.connect(self._redraw)
+        made.saved.connect(lambda path: self._tell(f"Saved {path}"))
+        made.refused.connect(self._tell)
+        self.table.shown.connect(made.set_run_shown)
+        return made
+
+    @cached_property
+    def chart(self) -> RateDistortionChart:
+        """Where the runs stand between rate and distortion."""
+        made = RateDistortionChart(self)
+        made.run_clicked.connect(self.table.select)
+        return made
+
+    def _lay_out(self) -> None:
+        below = QSplitter(Qt.Orientation.Horizontal, self)
+        for widget, share in ((self.preview, 28), (self.chart, 32), (self.table, 42)):
+            below.addWidget(widget)
+            below.setStretchFactor(below.count() - 1, share)
+            below.setCollapsible(below.count() - 1, False)
+        below.setSizes([276, 258, 400])
+        self.chart.setMinimumSize(200, 150)
+        self.curves.setMinimumHeight(200)
+        below.setMinimumHeight(150)
+        both = QSplitter(Qt.Orientation.Vertical, self)
+        above_all = QWidget(self)
+        beside = QHBoxLayout(above_all)
+        beside.setContentsMargins(0, 0, 0, 0)
+        beside.setSpacing(theme.UNIT)
+        beside.addWidget(self.curves, 1)
+        beside.addWidget(self.arrows)
+        both.addWidget(above_all)
+        both.addWidget(below)
+        both.setStretchFactor(0, 3)
+        both.setStretchFactor(1, 2)
+        both.setChildrenCollapsible(False)
+        both.setSizes([380, 230])
+        for splitter in (below, both):
+            splitter.setHandleWidth(theme.UNIT)
+        right = QVBoxLayout()
+        right.setSpacing(theme.UNIT)
+        for above in (self.welcome, self.bar, self.news):
+            right.addWidget(above)
+        right.addWidget(both, 1)
+        self.form.setFixedWidth(40 * theme.UNIT)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(2 * theme.UNIT, theme.UNIT, 2 * theme.UNIT, theme.UNIT)
+        layout.setSpacing(2 * theme.UNIT)
+        layout.addWidget(self.form)
+        layout.addLayout(right, 1)
+        self.setAcceptDrops(True)
+        self._order()
+
+    def _order(self) -> None:
+        in_turn(self.form.button, self.bar, self.curves, self.table)
+
+    def _connect(self) -> None:
+        self._bridge.hello.connect(self._on_hello)
+        self._bridge.run_message.connect(self._hear)
+        self.form.started.connect(self._start_run)
+        self.form.complete.connect(self._order)
+        self.bar.paused.connect(self._pause)
+        self.bar.stopped.connect(self._stop)
+        self.bar.turned.connect(self._turn)
+        self.bar.follow_changed.connect(self._follow)
+        self.table.opened.connect(lambda run: self.model_wanted.emit(self.runs[run].path))
+        self.table.again.connect(self._again)
+        self.table.to_form.connect(self._to_form)
+        self.table.chosen.connect(self._choose)
+        self.table.removed.connect(self._remove)
+        self.table.killed.connect(self._bridge.kill_run)
+        theme.notifier.changed.connect(self._touch)
+        submit = QShortcut(QKeySequence("Ctrl+Return"), self)
+        submit.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        submit.activated.connect(self.form.submit)
+
+    # ------------------------------------------------------------------ for the window
+
+    def start(self, settings: dict[str, Any]) -> None:
+        """Start a run with these settings over the defaults; what stands against it is said in the form."""
+        turns.finish(self)
+        if self._alive() is not None:
+            self.form.complain(_BUSY + ".")
+        elif not self.form.fields:
+            self._start_run(dict(settings))  # the engine has not said yet what can be set; the trainer checks
+        elif self.form.fill(settings):
+            self.form.submit()
+
+    def go_on(self, path: str) -> None:
+        """Train on from where the run was cut off that was to leave the model at `path`, with its own settings."""
+        if self._alive() is not None:
+            self._tell(_BUSY + ".")
+        else:
+            self._begin({}, path, path)
+
+    def resumed_from(self, run: int) -> str:
+        """The model that `run` was begun to go on with, "" where it was begun anew."""
+        return self._resumed.get(run, "")
+
+    def look_for_interrupted(self) -> None:
+        """Say by `interrupted` which run was cut off, the newest one, unless one goes on."""
+        if self._alive() is None:
+            self._bridge.ask(FindInterrupted(str(models_folder(self._preferences))), self._found, lane="interrupted")
+
+    def is_following(self, run: int) -> bool:
+        """Whether Explore is to show this run while it trains."""
+        return run in self._followed
+
+    # ------------------------------------------------------------------ starting and steering
+
+    def _found(self, content: Any) -> None:
+        if isinstance(content, InterruptedRuns) and content.paths and self._alive() is None:
+            self.interrupted.emit(content.paths[0], content.steps[0])
+
+    def _on_hello(self, hello: Hello) -> None:
+        self._make_form(hello.settings)
+
+    def _make_form(self, settings: Sequence[SettingInfo]) -> None:
+        turns.give(self, lambda: self.form.build(settings), self._order, self.look_for_interrupted)
+
+    def _start_run(self, settings: dict[str, Any]) -> None:
+        if self._alive() is None:
+            self._begin(settings, str(models_folder(self._preferences) / "art.keras"))
+
+    def _begin(self, settings: dict[str, Any], output: str, resume: str = "") -> None:
+        self._preferences.agree(settings.get("data", ""))  # chosen in this program
+        run = self._bridge.start_run(settings, output, resume, self._preferences.agreed)
+        self._resumed[run] = resume
+        self.runs[run] = RunCurves(run, dict(settings))
+        self._current = run
+        # unasked it never takes the place of a model that somebody is looking at
+        follows = self._preferences.get("train/follow", self._bridge.model is None)
+        with signals_blocked(self.bar.follow):
+            self.bar.follow.setChecked(follows)
+        if follows:
+            self._followed.add(run)
+        self._tell("")
+        self._redraw()
+
+    def _again(self, run: int, weight: float) -> None:
+        """The same once more with another weight: pictures, network, length and seed stay."""
+        if run in self.runs:
+            settings = {**self.runs[run].settings, "kl_weight": weight, "autoencoder": False}
+            self.form.fill(settings)
+            self._start_run(settings)
+
+    def _to_form(self, run: int) -> None:
+        self.form.fill({**self.runs[run].settings, "autoencoder": False})
+        self.form.focus_weight()
+
+    def _alive(self) -> RunCurves | None:
+        return next((run for run in self.runs.values() if run.is_alive), None)
+
+    def _pause(self, waits: bool) -> None:
+        run = self.runs[self._current]
+        self._bridge.tell_run(run.number, Pause() if waits else Continue())
+        if not waits:
+            run.go_on()
+        self._redraw()
+
+    def _stop(self) -> None:
+        self.runs[self._current].stop()
+        self._bridge.tell_run(self._current, Stop())
+        self._redraw()
+
+    def _turn(self, weight: float) -> None:
+        if self._current in self.runs and self.runs[self._current].is_alive:
+            self._bridge.tell_run(self._current, SetWeight(weight))
+
+    def _follow(self, follows: bool) -> None:
+        self._preferences.set("train/follow", follows)
+        (self._followed.add if follows else self._followed.discard)(self._current)
+
+    def _remove(self, run: int) -> None:
+        if run in self.runs and not self.runs[run].is_alive:
+            del self.runs[run]
+            self._previews.pop(run, None)
+            if self._current == run:
+                self._current = max(self.runs, default=0)
+            self._redraw()
+
+    def _choose(self, run: int) -> None:
+        self.preview.show_preview(self._previews.get(run))
+
+    # ------------------------------------------------------------------ hearing and showing
+
+    def _hear(self, message: Any) -> None:
+        run = self.runs.get(message.run)
+        if run is None:
+            return
+        run.take(message)
+        if isinstance(message, Preview):
+            self._previews[run.number] = message
+            if self.table.current is None or self.table.current.number == run.number:
+                self.preview.show_preview(message)
+        if isinstance(message, Delivered):
+            self.run_delivered.emit(message.path)
+        elif isinstance(message, RunFailed) and not message.unread:  # the window asks about that one
+            self.look_for_interrupted()
+        if isinstance(message, Delivered | RunFailed):
+            self._redraw()  # the end is not to wait for a timer
+        else:
+            self._touch()
+
+    def _tell(self, sentence: str) -> None:
+        self.news.setText(line(sentence))
+        self.news.setVisible(bool(sentence))
+
+    def _touch(self) -> None:
+        """Something is to be drawn: with the next tick, or when the page comes into view."""
+        self._stale = True
+        if self.isVisible() and not self._timer.isActive():
+            self._timer.start()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        turns.finish(self)
+        if self._stale:  # the page first, as it was
+            turns.give(self, self._redraw)
+
+    def _redraw(self) -> None:
+        self._stale = False
+        began = time.perf_counter()
+        runs = [self.runs[number] for number in sorted(self.runs)]
+        busy = _BUSY if self._alive() is not None else ""
+        self.form.set_busy(busy)
+        self.table.set_busy(busy)
+        run = self.runs.get(self._current)
+        self.welcome.setVisible(not runs)
+        self.bar.draw(run, self._calibrated(run))
+        self.curves.set_runs(runs)
+        self.curves.redraw()
+        balance = None if run is None else run.balance
+        self.arrows.setVisible(balance is not None)
+        self.arrows.show_balance(balance)
+        self.chart.draw(runs, self.curves.hidden_runs)
+        self.table.draw(runs, self.curves.hidden_runs)
+        # on a slow machine curves come less often, so that most of the time is left to the hand
+        spent = time.perf_counter() - began + self.curves.plot.paint_seconds
+        self._timer.setInterval(max(_REDRAW, min(round(3000 * spent), 1000)))
+
+    def _calibrated(self, run: RunCurves | None) -> float | None:
+        """β* = 2·MSE of the held-out pictures, as soon as a preview tells how many values one has."""
+        preview = None if run is None else self._previews.get(run.number)
+        distortion = None if run is None else run.measured("distortion")
+        if preview is None or distortion is None or len(preview.originals) == 0:
+            return None
+        return 2.0 * distortion / math.prod(preview.originals.shape[1:])
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        if event is not None and "data" in self.form.fields and dropped_data(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        field = self.form.fields.get("data")
+        if field is not None:
+            field.dropEvent(event)

@@ -1,0 +1,92 @@
+"""The fixed preview of a run: held-out pictures over what the model makes of them, pixel by pixel."""
+
+import numpy as np
+from PyQt6.QtCore import QRectF, QSize, Qt
+from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent
+from PyQt6.QtWidgets import QSizePolicy, QWidget
+
+from explorer.messages import Preview
+from explorer.widgets import theme
+from explorer.widgets.picture import to_qimage
+
+_GAP = 6.0  # screen pixels between two pairs
+_FEW = 4
+_EMPTY = "After the first epoch: pictures that training never sees, over what the model makes of them."
+
+
+class PreviewGrid(QWidget):
+    """Pairs, original over reconstruction, in as many columns as let the pixels be largest; enlarged by whole numbers."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._pairs: list[tuple[QImage, QImage]] = []
+        self.caption = ""
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(16 * theme.UNIT, 16 * theme.UNIT)
+
+    def sizeHint(self) -> QSize:
+        return QSize(280, 220)
+
+    def show_preview(self, preview: Preview | None) -> None:
+        """Show this preview, or say what will be here."""
+        self._pairs = []
+        if preview is not None:
+            both = zip(preview.originals, preview.reconstructions, strict=False)
+            self._pairs = [(to_qimage(np.asarray(above)), to_qimage(np.asarray(below))) for above, below in both]
+            self.caption = f"Held-out pictures over their reconstructions, run {preview.run}, step {preview.step:,}"
+        self.setToolTip(self.caption if self._pairs else "")
+        self.update()
+
+    def layout_of(self, width: float, height: float) -> tuple[int, int, float]:
+        """How many pairs, in how many columns, and their enlargement, for a room of screen pixels.
+
+        Whole pixels that fill most of the room, but never fewer than a few pairs: rather than that they are made smaller.
+        """
+        few = min(_FEW, len(self._pairs))
+        whole = []
+        for count in range(few, len(self._pairs) + 1):
+            columns, scale = self._columns_of(count, width, height)
+            if scale >= 1:
+                whole.append((count * int(scale) ** 2, count, columns, float(int(scale))))
+        if whole:
+            return max(whole)[1:]
+        return few, *self._columns_of(few, width, height)
+
+    def _columns_of(self, count: int, width: float, height: float) -> tuple[int, float]:
+        picture, best = self._pairs[0][0], (1, 0.0)
+        for columns in range(1, count + 1):
+            rows = -(-count // columns)
+            across = ((width + _GAP) / columns - _GAP) / picture.width()
+            down = ((height + _GAP) / rows - _GAP) / 2 / picture.height()
+            if min(across, down) > best[1]:
+                best = (columns, min(across, down))
+        return best
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        if not self._pairs:
+            painter.setPen(QColor(theme.palette().quiet))
+            room = QRectF(self.rect()).adjusted(theme.UNIT, theme.UNIT, -theme.UNIT, -theme.UNIT)
+            painter.drawText(room, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, _EMPTY)
+            return
+        ratio = self.devicePixelRatioF()
+        count, columns, scale = self.layout_of(self.width() * ratio, self.height() * ratio)
+        wide = self._pairs[0][0].width() * scale
+        high = self._pairs[0][0].height() * scale
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, scale < 1)
+        for place, pair in enumerate(self._pairs[:count]):
+            left = int((place % columns) * (wide + _GAP))  # on whole screen pixels
+            top = int((place // columns) * (2 * high + _GAP))
+            for row, image in enumerate(pair):
+                painter.drawImage(QRectF(left / ratio, (top + row * high) / ratio, wide / ratio, high / ratio), image)
+        self._write_caption(painter, -(-count // columns) * (2 * high + _GAP) / ratio)
+        painter.end()
+
+    def _write_caption(self, painter: QPainter, below: float) -> None:
+        room = QRectF(0, below, self.width(), self.height() - below)
+        if room.height() >= 2 * theme.UNIT:
+            painter.setPen(QColor(theme.palette().quiet))
+            font = painter.font()
+            font.setPointSizeF(font.pointSizeF() * 0.9)
+            painter.setFont(font)
+            painter.drawText(room, Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap, self.caption)

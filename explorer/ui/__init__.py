@@ -1,1 +1,0 @@
-"""Widgets, one per file: they draw and emit, and compute nothing."""

@@ -1,0 +1,1 @@
+"""What several pages use: they draw and emit, and know no page."""

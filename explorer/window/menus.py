@@ -1,0 +1,206 @@
+"""The menu bar of the window, and the two pages of its Help menu."""
+
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QAction, QActionGroup, QKeySequence
+from PyQt6.QtWidgets import (
+    QDialog,
+    QGridLayout,
+    QLabel,
+    QMenu,
+    QMenuBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer.safe_text import caption, plain
+from explorer.widgets import theme
+from explorer.window.rail import TOOLS
+
+if TYPE_CHECKING:
+    from explorer.window.window import MainWindow
+
+_THEMES = {"system": "As the &system", "light": "&Light", "dark": "&Dark"}
+_HANDS = (
+    ("Double-click a slider's handle", "put that slider back"),
+    ("Drop a picture", "find it in the model and start from there"),
+    ("Drop a .keras file", "open that model"),
+    ("Drop a folder", "train on the pictures in it"),
+)
+ABOUT = """A laboratory for one question: what happens when the KL term of a variational autoencoder is scaled against the
+reconstruction term?
+
+Everything runs on this machine; no picture leaves it. Free software under the GNU General Public License, version 3 or
+later."""
+
+
+class Menus:
+    """Fills the window's menu bar; the Edit menu once the Explore page is there."""
+
+    def __init__(self, window: "MainWindow") -> None:
+        self._window = window
+        bar = window.menuBar()
+        assert bar is not None
+        self.bar: QMenuBar = bar
+        self._file()
+        self.edit = self._menu("&Edit")
+        self._view()
+        self._help()
+
+    def _menu(self, title: str) -> QMenu:
+        menu = self.bar.addMenu(title)
+        assert menu is not None
+        return menu
+
+    def _add(self, menu: QMenu, text: str, keys: str, done: object) -> QAction:
+        action = QAction(text, self._window)
+        if keys:
+            action.setShortcut(QKeySequence(keys))
+        action.triggered.connect(lambda: done())  # type: ignore[operator]
+        menu.addAction(action)
+        return action
+
+    def _file(self) -> None:
+        window, menu = self._window, self._menu("&File")
+        self._add(menu, "&Open a model…", "Ctrl+O", window.browse)
+        recent = menu.addMenu("Open &recent")
+        assert recent is not None
+        recent.aboutToShow.connect(lambda: self._fill_recent(recent))
+        self._fill_recent(recent)
+        menu.addSeparator()
+        self._add(menu, "Train on a &folder of pictures…", "Ctrl+Shift+O", window.browse_folder)
+        self._add(menu, "Train on the sample &paintings", "", lambda: window.train_on("paintings"))
+        shown = menu.addMenu("Pictures that may be &shown")
+        assert shown is not None
+        shown.aboutToShow.connect(lambda: self._fill_agreed(shown))
+        self._fill_agreed(shown)
+        menu.aboutToShow.connect(lambda: shown.setEnabled(bool(window.preferences.agreed)))
+        menu.addSeparator()
+        self._add(menu, "&Quit", "Ctrl+Q", window.close).setMenuRole(QAction.MenuRole.QuitRole)
+
+    def _fill_recent(self, menu: QMenu) -> None:
+        menu.clear()
+        paths = self._window.preferences.recent
+        for path in paths:
+            action = menu.addAction(caption(Path(path).name))
+            assert action is not None
+            action.setToolTip(plain(path))
+            action.triggered.connect(partial(self._window.open, path))
+        menu.setToolTipsVisible(True)
+        menu.setEnabled(bool(paths))
+
+    def _fill_agreed(self, menu: QMenu) -> None:
+        """The places whose pictures a model's file may have shown; taking the tick away takes that back."""
+        menu.clear()
+        preferences = self._window.preferences
+        for place in preferences.agreed:
+            action = menu.addAction(caption(place))
+            assert action is not None
+            action.setCheckable(True)
+            action.setChecked(True)
+            action.setToolTip("Untick it to be asked again")
+            action.triggered.connect(
+                lambda ticked, place=place: preferences.agree(place) if ticked else preferences.revoke(place)
+            )
+        menu.setToolTipsVisible(True)
+        menu.setEnabled(bool(preferences.agreed))
+
+    def fill_edit(self, page: QWidget) -> None:
+        """Undo and redo of the Explore page, and what else can be done there."""
+        stack = page.undo_stack  # type: ignore[attr-defined]
+        undo, redo = stack.createUndoAction(page, "&Undo"), stack.createRedoAction(page, "&Redo")
+        undo.setShortcuts([QKeySequence("Ctrl+Z")])
+        redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
+        taken = {key.toString() for action in (undo, redo) for key in action.shortcuts()}
+        self.edit.addActions([undo, redo])
+        others = [one for one in page.actions() if not taken & {key.toString() for key in one.shortcuts()}]
+        if others:
+            self.edit.addSeparator()
+            self.edit.addActions(others)
+
+    def _view(self) -> None:
+        window, menu = self._window, self._menu("&View")
+        for number, tool in enumerate(TOOLS, start=1):
+            self._add(menu, f"&{tool.caption}", f"Ctrl+{number}", partial(window.show_page, tool.name))
+        menu.addSeparator()
+        group = QActionGroup(window)
+        for name, text in _THEMES.items():
+            action = self._add(menu, text, "", partial(self._choose_theme, name))
+            action.setCheckable(True)
+            action.setChecked(theme.scheme() == name)
+            group.addAction(action)
+        menu.addSeparator()
+        self._add(menu, "F&ull screen", "F11", self._toggle_full_screen)
+
+    def _choose_theme(self, name: str) -> None:
+        self._window.preferences.set("theme", name)
+        theme.choose(name)
+
+    def _toggle_full_screen(self) -> None:
+        if self._window.isFullScreen():
+            self._window.showNormal()
+        else:
+            self._window.showFullScreen()
+
+    def _help(self) -> None:
+        menu = self._menu("&Help")
+        self._add(menu, "&Keyboard and mouse", "F1", self.show_shortcuts)
+        self._add(menu, "&About kvae explorer", "", self.show_about)
+
+    # ------------------------------------------------------------------ Help
+
+    def shortcuts(self) -> list[tuple[str, str]]:
+        """(keys, what they do) of everything in the menus that has a key, and what the mouse can do."""
+        found = []
+        for action in self._window.findChildren(QAction):
+            keys = ", ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in action.shortcuts())
+            text = action.text().replace("&", "").rstrip("…")
+            if keys and text:
+                found.append((keys, text[:1].lower() + text[1:]))
+        return [*dict.fromkeys(found), *_HANDS]
+
+    def show_shortcuts(self) -> None:
+        """A sheet of all keys."""
+        rows = QWidget()
+        grid = QGridLayout(rows)
+        grid.setHorizontalSpacing(4 * theme.UNIT)
+        for place, (keys, text) in enumerate(self.shortcuts()):
+            name = QLabel(keys, rows)
+            name.setStyleSheet("font-weight: 600;")
+            grid.addWidget(name, place, 0)
+            grid.addWidget(QLabel(text, rows), place, 1)
+        grid.setRowStretch(grid.rowCount(), 1)
+        area = QScrollArea()
+        area.setWidget(rows)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._sheet("Keyboard and mouse", area)
+
+    def show_about(self) -> None:
+        """What this program is."""
+        text = QLabel(ABOUT.replace("\n\n", "\0").replace("\n", " ").replace("\0", "\n\n"))
+        text.setWordWrap(True)
+        self._sheet(f"kvae explorer {version('kvae')}", text)
+
+    def _sheet(self, title: str, content: QWidget) -> None:
+        sheet = QDialog(self._window)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.setWindowTitle(title)
+        layout = QVBoxLayout(sheet)
+        layout.setContentsMargins(3 * theme.UNIT, 3 * theme.UNIT, 3 * theme.UNIT, 2 * theme.UNIT)
+        layout.setSpacing(2 * theme.UNIT)
+        heading = QLabel(title, sheet)
+        heading.setProperty("role", "heading")
+        close = QPushButton("Close", sheet)
+        close.clicked.connect(sheet.accept)
+        layout.addWidget(heading)
+        layout.addWidget(content, 1)
+        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
+        sheet.resize(72 * theme.UNIT, 68 * theme.UNIT if isinstance(content, QScrollArea) else 28 * theme.UNIT)
+        sheet.open()

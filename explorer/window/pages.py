@@ -1,0 +1,101 @@
+"""The pages of the window by name. Each is imported and made when it is wanted, so that the window is on screen first."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtWidgets import QWidget
+
+from explorer.widgets.deferred import turns
+
+Load = Callable[[], Callable[..., QWidget]]  # imports a page; the result makes one of a bridge and the preferences
+
+
+def _explore() -> Callable[..., QWidget]:
+    from explorer.explore.page import ExplorePage
+
+    return ExplorePage
+
+
+def _map() -> Callable[..., QWidget]:
+    from explorer.map.page import MapPage
+
+    return MapPage
+
+
+def _compare() -> Callable[..., QWidget]:
+    from explorer.compare.page import ComparePage
+
+    return ComparePage
+
+
+def _train() -> Callable[..., QWidget]:
+    from explorer.train.page import TrainPage
+
+    return TrainPage
+
+
+def _make() -> Callable[..., QWidget]:
+    from explorer.make.page import MakePage
+
+    return MakePage
+
+
+PAGES: Mapping[str, Load] = {"explore": _explore, "map": _map, "compare": _compare, "train": _train, "make": _make}
+
+
+class Pages(QObject):
+    """Each page is made when it is first asked for, or ahead of that in turns of its own, so that the window never stalls.
+
+    `placed` brings the name and the page as it takes its place, `complete` comes after the last.
+    """
+
+    placed = pyqtSignal(str, object)
+    complete = pyqtSignal()
+    _imported = pyqtSignal()  # from a thread
+
+    def __init__(self, bridge: Any, preferences: Any, loads: Mapping[str, Load], parent: QObject) -> None:
+        super().__init__(parent)
+        self._bridge, self._preferences, self._loads = bridge, preferences, loads
+        self.made: dict[str, Any] = {}  # those that have their place
+        self._unplaced: dict[str, Any] = {}  # one that takes its place a turn after it was made
+        self._ahead = False
+        self._imported.connect(lambda: turns.give(self, self._make_next))
+
+    def __getitem__(self, name: str) -> Any:
+        """The page `name`, made when first asked for."""
+        if name not in self.made:
+            self.made[name] = self._unplaced.pop(name, None) or self._make(name)
+            self.placed.emit(name, self.made[name])
+        return self.made[name]
+
+    def make_ahead(self) -> None:
+        """Import all pages in a thread, then make them one after another."""
+        if not self._ahead:
+            self._ahead = True
+            threading.Thread(target=self._import_all, daemon=True).start()
+
+    def _import_all(self) -> None:
+        import numpy.ma
+        import numpy.random  # NumPy imports both when they are first used, which a hand would feel  # noqa: F401
+
+        for load in self._loads.values():
+            load()
+        with contextlib.suppress(RuntimeError):  # the window is gone
+            self._imported.emit()
+
+    def _make_next(self) -> None:
+        missing = next((name for name in self._loads if name not in self.made), None)
+        if missing is None:
+            self.complete.emit()
+            return
+        if missing in self._unplaced:
+            _ = self[missing]
+        else:
+            self._unplaced[missing] = self._make(missing)
+        turns.give(self, self._make_next)
+
+    def _make(self, name: str) -> Any:
+        return self._loads[name]()(self._bridge, self._preferences)

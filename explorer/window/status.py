@@ -1,0 +1,153 @@
+"""The line at the bottom: which model, how the engine is, how far the training is."""
+
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtGui import QPainter, QPaintEvent
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QWidget
+
+from explorer.messages import ModelInfo, Steps, Working
+from explorer.safe_text import line, plain
+from explorer.state.runs import RunCurves
+from explorer.widgets import theme
+
+# what kvae says of its preparation, in the words of somebody who paints
+WORKING = {
+    "painting": "painting the sample pictures",
+    "reading pictures": "reading the pictures",
+    "decoding pictures": "looking through the pictures",
+    "varying": "looking at varied copies of the pictures",
+    "measuring the Gaussian limit": "finding what the pictures have in common",
+    "measuring and saving the model": "measuring and saving the model",
+}
+ENGINE = {"starting": "starting the engine", "ready": "engine ready", "lost": "engine lost"}
+
+
+def in_words(message: Working) -> str:
+    """What a run is preparing, for somebody who knows no machine learning."""
+    return WORKING.get(message.what) or line(message.what, 80)
+
+
+def time_left(seconds: float | None) -> str:
+    """A guess in words: "3 min left", "" where there is none."""
+    if seconds is None:
+        return ""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "less than a minute left"
+    return f"{minutes} min left" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min left"
+
+
+def model_line(model: ModelInfo | None, training: bool = False) -> str:
+    """The open model: "art.keras · 64×64 · 128 latents"; one that is `training` has no file name yet."""
+    if model is None:
+        return "no model open"
+    height, width = model.image_shape[:2]
+    name = "the model in training" if training else line(Path(model.path).name or model.name, 80)
+    return f"{name} · {width}×{height} · {model.latent_dim} latents"
+
+
+def run_line(run: RunCurves) -> str:
+    """How far a run is: "training run 2: epoch 12 of 40, 3 min left"; "" for one that has ended."""
+    if not run.is_alive:
+        return ""
+    name = f"training run {run.number}"
+    if run.working is not None:
+        return f"{name}: {in_words(Working(run.number, *run.working))}"
+    if run.phase == "preparing":
+        return f"{name}: getting ready"
+    epoch, total = run.epoch
+    so_far = f"epoch {epoch}" if total is None else f"epoch {epoch} of {total}"
+    after = "paused" if run.phase == "paused" else time_left(run.seconds_left)
+    return f"{name}: {so_far}" + (f", {after}" if after else "")
+
+
+class StatusLine(QWidget):
+    """Draws what it is told; the newest run that lives is the one shown."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model, self._engine, self._opening = model_line(None), "", ""
+        self._runs: dict[int, RunCurves] = {}
+        self.setObjectName("status")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._text = _Elided(self)
+        self._text.setProperty("role", "quiet")
+        self._bar = QProgressBar(self)
+        self._bar.setTextVisible(False)
+        self._bar.setFixedWidth(20 * theme.UNIT)
+        self._bar.setAccessibleName("Training progress")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(2 * theme.UNIT, theme.UNIT // 2, 2 * theme.UNIT, theme.UNIT // 2)
+        layout.setSpacing(2 * theme.UNIT)
+        layout.addWidget(self._text, 1)
+        layout.addWidget(self._bar)
+        self._show()
+
+    @property
+    def text(self) -> str:
+        """The whole line."""
+        return self._text.text()
+
+    def set_model(self, model: ModelInfo | None, training: bool = False) -> None:
+        """Show this model; `training` says that it is a snapshot of a run."""
+        self._model, self._opening = model_line(model, training), ""
+        self._show()
+
+    def set_opening(self, path: str) -> None:
+        """Say that a model is being opened; "" says that this came to nothing."""
+        self._opening = f"opening {line(Path(path).name, 80)}" if path else ""
+        self._show()
+
+    def set_engine(self, state: str) -> None:
+        """ "starting", "ready" or "lost"."""
+        self._engine = ENGINE.get(state, state)
+        self._show()
+
+    def take(self, message: Any) -> None:
+        """Learn from one message of a run."""
+        run = self._runs.setdefault(message.run, RunCurves(message.run, {}))
+        if isinstance(message, Steps):
+            run.go_on()  # it trains, so it waits no more
+        run.take(message)
+        if not run.is_alive:
+            del self._runs[message.run]
+        self._show()
+
+    def _show(self) -> None:
+        run = self._runs[max(self._runs)] if self._runs else None
+        parts = [self._opening or self._model, self._engine, run_line(run) if run else ""]
+        text = " · ".join(part for part in parts if part)
+        if text != self._text.text():
+            self._text.setText(text)
+            self._text.setToolTip(plain(text))
+        self._bar.setVisible(run is not None)
+        if run is None:
+            return
+        if run.working is not None:
+            done, total, _ = run.working
+            self._bar.setRange(0, max(total, 1))
+            self._bar.setValue(done)
+        else:
+            self._bar.setRange(0, 1000)
+            self._bar.setValue(round(1000 * run.progress))
+
+
+class _Elided(QLabel):
+    """A label of one line that ends in … where the window is too narrow, instead of making it wider."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, super().minimumSizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter.setPen(self.palette().windowText().color())
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, shown)
+        painter.end()

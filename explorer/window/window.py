@@ -1,0 +1,405 @@
+"""The window: rail, pages, notice and status line, and who hears of what."""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PyQt6.QtCore import QByteArray, QTimer, pyqtSignal
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PyQt6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+
+from explorer.messages import Began, Delivered, ModelInfo, Prepared, RunFailed, Snapshot, Working
+from explorer.safe_text import line
+from explorer.state.followed_run import FollowedRun
+from explorer.widgets import theme
+from explorer.widgets.notice import Notice
+from explorer.widgets.preferences import Preferences
+from explorer.window.drops import dropped
+from explorer.window.menus import Menus
+from explorer.window.pages import PAGES, Load, Pages
+from explorer.window.rail import Rail
+from explorer.window.shutdown import Shutdown
+from explorer.window.status import StatusLine, in_words
+from explorer.window.watch import GONE, REREAD, FileWatch
+from explorer.window.welcome import WelcomePage
+
+NAME = "kvae explorer"
+BACKGROUND = "The training goes on in the background, and the picture gets better under your hand."
+
+
+class MainWindow(QMainWindow):
+    """Holds the pages and passes on what happens between them, the bridge and the files. It computes nothing.
+
+    `trouble` may be emitted from any thread: the sentence appears in the notice line.
+    """
+
+    trouble = pyqtSignal(str)
+
+    def __init__(self, bridge: Any, preferences: Preferences, loads: Mapping[str, Load] = PAGES) -> None:
+        super().__init__()
+        self.bridge, self.preferences = bridge, preferences
+        theme.choose(preferences.get("theme", "system"))
+        self.pages = Pages(bridge, preferences, loads, self)
+        self._wires = {
+            "explore": self._wire_explore,
+            "map": self._wire_map,
+            "compare": self._wire_compare,
+            "train": self._wire_train,
+            "make": self._wire_make,
+        }
+        self._bookmarks: tuple = ()  # of the Explore page
+        self._followed_run = FollowedRun()
+        self._opening, self._landing = "", "explore"  # the path that is being opened by hand, and the page to show then
+        self._first_run = 0  # the run that was begun on the welcome page and has no picture yet
+        self._waiting_data = ""  # what to train on once the engine has said what can be set
+        self._reread = ""  # the open file, read anew because it changed on disk
+        self._watch = FileWatch(self)
+        self._build()
+        self.menus = Menus(self)
+        self._shutdown = Shutdown(self, self.bridge, self.notice, self.close)
+        self._connect()
+        self._restore()
+
+    # ------------------------------------------------------------------ its parts
+
+    def _build(self) -> None:
+        self.setWindowTitle(NAME)
+        self.setAcceptDrops(True)
+        self.rail, self.notice, self.status = Rail(self), Notice(self), StatusLine(self)
+        self.stack = QStackedWidget(self)
+        self.welcome = WelcomePage(self.bridge, self.preferences, self)
+        self.stack.addWidget(self.welcome)
+        right = QVBoxLayout()
+        right.setSpacing(0)
+        right.addWidget(self.notice)
+        right.addWidget(self.stack, 1)
+        top = QHBoxLayout()
+        top.setSpacing(0)
+        top.addWidget(self.rail)
+        top.addLayout(right, 1)
+        central = QWidget(self)
+        layout = QVBoxLayout(central)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(top, 1)
+        layout.addWidget(self.status)
+        self.setCentralWidget(central)
+
+    def _connect(self) -> None:
+        welcome = self.welcome
+        self.pages.placed.connect(self._place)
+        self.trouble.connect(self.notice.show_error)
+        self.rail.chosen.connect(self.show_page)
+        welcome.browse_wanted.connect(self.browse)
+        welcome.folder_wanted.connect(self.browse_folder)
+        welcome.open_wanted.connect(self.open)
+        welcome.train_wanted.connect(self.train_on)
+        welcome.watch_wanted.connect(partial(self.show_page, "train"))
+        self._watch.changed.connect(self._reopen)
+        self._watch.gone.connect(self._on_gone)
+        self.bridge.model_changed.connect(self._on_model)
+        self.bridge.open_failed.connect(self._on_open_failed)
+        self.bridge.engine_changed.connect(self._on_engine)
+        self.bridge.run_message.connect(self._on_run)
+        self.bridge.hello.connect(self._on_hello)
+
+    def _restore(self) -> None:
+        if not self.restoreGeometry(self.preferences.get("window/geometry", QByteArray())):
+            screen = QApplication.primaryScreen()
+            room = screen.availableGeometry().size() if screen is not None else self.size()
+            self.resize(min(1360, round(0.9 * room.width())), min(860, round(0.9 * room.height())))
+        kept = self.preferences.get("window/page", "explore")
+        self.last_page = kept if kept in self._wires else "explore"  # of the session before
+        self.rail.set_current("explore")
+        self.stack.setCurrentWidget(self.welcome)
+
+    def page(self, name: str) -> Any:
+        """The page `name` ("explore", "map", ...), made when first asked for."""
+        return self.pages[name]
+
+    def _place(self, name: str, page: Any) -> None:
+        self.stack.addWidget(page)
+        self._wires[name](page)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        super().paintEvent(event)
+        self.pages.make_ahead()  # now that the window is on the screen
+
+    # ------------------------------------------------------------------ who hears of what
+
+    def _wire_explore(self, page: Any) -> None:
+        self.menus.fill_edit(page)
+        page.bookmarks_changed.connect(self._on_bookmarks)
+        page.point_changed.connect(self._on_point)
+
+    def _wire_map(self, page: Any) -> None:
+        page.picked.connect(self._on_picked)
+        page.morph_wanted.connect(self._on_morph)
+        page.explore_wanted.connect(partial(self.show_page, "explore"))
+
+    def _wire_compare(self, page: Any) -> None:
+        page.set_known(self.welcome.known())
+
+    def _wire_make(self, page: Any) -> None:
+        if self.bridge.model is not None:
+            page.set_bookmarks(self._bookmarks)
+            self._tell_point(page)
+
+    def _wire_train(self, page: Any) -> None:
+        page.model_wanted.connect(self.open)
+        page.run_delivered.connect(self._on_delivered)
+        page.interrupted.connect(self._on_interrupted)
+
+    def _on_bookmarks(self, bookmarks: tuple) -> None:
+        self._bookmarks = bookmarks
+        if "make" in self.pages.made:
+            self.page("make").set_bookmarks(bookmarks)
+
+    def _on_point(self, latents: np.ndarray) -> None:
+        if "map" in self.pages.made:
+            self.page("map").set_point(latents)
+        if "make" in self.pages.made:
+            self._tell_point(self.page("make"))
+
+    def _tell_point(self, make: Any) -> None:
+        if len((explore := self.page("explore")).point()):
+            make.set_point(explore.point())
+            make.set_kl_weight(explore.kl_weight())
+
+    def _on_picked(self, latents: np.ndarray, name: str) -> None:
+        self.page("explore").go_to(latents, name)
+
+    def _on_morph(self, start: np.ndarray, end: np.ndarray) -> None:
+        self.page("make").set_morph(start, end)
+        self.show_page("make")
+
+    def _on_delivered(self, path: str) -> None:
+        self.page("compare").add_model(path)
+        self.notice.show_info(f"The training is done: {Path(path).name}.", "Open", partial(self.open, path))
+
+    def _on_interrupted(self, path: str, step: int | None) -> None:
+        if step is None:
+            where = "before its figure was drawn. That can be made up for."
+        elif step == 0:
+            where = "before its first checkpoint. It can begin anew with its settings."
+        else:
+            where = f"after step {step:,}. It can go on from there."
+        sentence = f"The training of {Path(path).name} was cut off {where}"
+        self.notice.show_info(sentence, "Go on", partial(self._go_on, path))
+
+    def _agree_and_go_on(self, place: str, path: str) -> None:
+        self.preferences.agree(place)
+        self._go_on(path)
+
+    def _go_on(self, path: str) -> None:
+        self.page("train").go_on(path)
+        self.show_page("train")
+
+    # ------------------------------------------------------------------ pages
+
+    def show_page(self, name: str) -> None:
+        """Put this tool on the table; in place of Explore the welcome page while there is no model."""
+        self.rail.set_current(name)
+        wanted: Any = self.welcome if name == "explore" and not self._has_model() else self.page(name)
+        if name == "make":
+            self._tell_point(wanted)  # the weight may have been turned since
+        elif name == "compare":
+            wanted.set_known(self.welcome.known())
+        self.stack.setCurrentWidget(wanted)
+        self.notice.move_on()
+        self.preferences.set("window/page", name)
+
+    def _has_model(self) -> bool:
+        return self.bridge.model is not None or bool(self._opening)
+
+    def _show_again(self) -> None:
+        """The page that the rail says, after what can be shown has changed."""
+        self.show_page(self.rail.current() or "explore")
+
+    # ------------------------------------------------------------------ models
+
+    def browse(self) -> None:
+        """Let a person choose a model file."""
+        folder = self.preferences.get("folders/models", str(Path("models").absolute()))
+        path, _ = QFileDialog.getOpenFileName(self, "Open a model", folder, "Models (*.keras);;All files (*)")
+        if path:
+            self.preferences.set("folders/models", str(Path(path).parent))
+            self.open(path)
+
+    def open(self, path: str, landing: str = "explore") -> None:
+        """Open the model file at `path` and show the page `landing`; what is wrong appears in the notice line."""
+        path = os.path.abspath(path)
+        if not os.path.exists(path):
+            self.notice.show_error(f"There is no file {path}. Choose another model, or train one.")
+            return
+        if os.path.isdir(path):
+            self.notice.show_info(
+                f"{path} is a folder, not a model. Train on the pictures in it?", "Train", partial(self.train_on, path)
+            )
+            return
+        self._followed_run.turned_away()
+        self._opening, self._landing, self._reread = path, landing, ""
+        self.status.set_opening(path)
+        if self.stack.currentWidget() is self.welcome:
+            self._show_again()
+        self.bridge.open(path)
+
+    def _reopen(self) -> None:
+        """The file of the open model changed on disk: the sliders stay where they are."""
+        model = self.bridge.model
+        if model is not None and not self._opening:
+            self._reread = model.path
+            self.bridge.open(model.path)
+
+    def _on_gone(self) -> None:
+        """The file of the open model was moved or deleted; the engine still holds it."""
+        self.notice.show_error(GONE.format(Path(self.bridge.model.path).name))
+
+    def _on_model(self, model: ModelInfo | None, same: bool) -> None:
+        by_hand, self._opening = self._opening, ""
+        training = self._followed_run.shown is not None
+        self.status.set_model(model, training)
+        if model is None:
+            self._watch.set_path("")
+            self.setWindowTitle(NAME)
+            self._show_again()
+            return
+        self.setWindowTitle(f"{'training' if training else line(Path(model.path).name, 80)} – {NAME}")
+        self._watch.set_path("" if training else model.path)
+        if by_hand:
+            self.preferences.add_recent(by_hand)
+        if self._first_run:
+            self._first_run = 0
+            self.welcome.clear_progress()
+            self.notice.show_info(BACKGROUND, "Watch it", partial(self.show_page, "train"))
+        if self.stack.currentWidget() is self.welcome or by_hand:
+            self.show_page(self._landing)
+        if self._reread == model.path:
+            self.notice.show_info(REREAD.format(Path(model.path).name))
+        self._reread = ""
+
+    def _on_open_failed(self, sentence: str) -> None:
+        self._opening = self._reread = ""
+        self.status.set_opening("")
+        self.notice.show_error(sentence)
+        self._show_again()
+
+    def _on_engine(self, state: str, sentence: str) -> None:
+        self.status.set_engine(state)
+        if state == "lost" and sentence:
+            self.notice.show_error(sentence)
+
+    # ------------------------------------------------------------------ training
+
+    def browse_folder(self) -> None:
+        """Let a person choose a folder of pictures to train on."""
+        start = self.preferences.get("folders/pictures", str(Path.home()))
+        path = QFileDialog.getExistingDirectory(self, "Choose a folder of pictures", start)
+        if path:
+            self.preferences.set("folders/pictures", str(Path(path).parent))
+            self.train_on(path)
+
+    def train_on(self, data: str) -> None:
+        """Train on a folder of pictures, or on the sample "paintings", with every other setting as it comes."""
+        if not self.bridge.settings:  # the engine says in a moment what can be set
+            self._waiting_data = data
+            self.welcome.show_progress("Getting ready")
+            return
+        before = set(self.bridge.running())
+        defaults = {one.name: one.default for one in self.bridge.settings}
+        self.page("train").start({**defaults, "data": data})
+        begun = set(self.bridge.running()) - before
+        if not begun:  # the page has said why
+            self.welcome.clear_progress()
+            self.show_page("train")
+        elif self.bridge.model is None:
+            self._first_run = max(begun)
+            self.welcome.show_progress("Getting ready")
+            self.show_page("explore")
+        else:
+            name = "the sample paintings" if data == "paintings" else Path(data).name
+            self.notice.show_info(f"Training on {name} has begun.", "Watch it", partial(self.show_page, "train"))
+
+    def _on_hello(self, _: object) -> None:
+        data, self._waiting_data = self._waiting_data, ""
+        if data:
+            self.train_on(data)
+
+    def _on_run(self, message: Any) -> None:
+        self.status.take(message)
+        if isinstance(message, Began):
+            self.notice.move_on()  # what was said of the run before
+        match message:
+            case Working() | Prepared() | Began() if message.run == self._first_run:
+                self._show_preparation(message)
+            case Snapshot():
+                follows = "train" in self.pages.made and self.page("train").is_following(message.run)
+                if self._opening:  # what a person asked for is not overtaken
+                    self._followed_run.learn(message)
+                else:
+                    self._followed_run.snapshot(message, follows, self.bridge.open, self.bridge.refresh)
+            case Delivered():
+                if self._on_ended(message.run):
+                    self.bridge.open(message.path, same=True)
+            case RunFailed():
+                self._on_ended(message.run)
+                if message.unread:
+                    go_on = partial(self._agree_and_go_on, message.unread, self.page("train").resumed_from(message.run))
+                    self.notice.show_info(f"{message.sentence} Read them?", "Read them", go_on)
+                else:
+                    self.notice.show_error(message.sentence)
+
+    def _show_preparation(self, message: Working | Prepared | Began) -> None:
+        if isinstance(message, Working):
+            self.welcome.show_progress(in_words(message), message.done, message.total)
+        else:
+            done = "building the network" if isinstance(message, Prepared) else "painting the first pictures"
+            self.welcome.show_progress(done)
+
+    def _on_ended(self, run: int) -> bool:
+        """A run is over; whether its model is on screen."""
+        if run == self._first_run:
+            self._first_run = 0
+            self.welcome.clear_progress()
+        self.welcome.refresh()
+        self._shutdown.run_ended()
+        return self._followed_run.ended(run)
+
+    # ------------------------------------------------------------------ what is dropped on it
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        if event is not None and dropped(event.mimeData()) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        found = None if event is None else dropped(event.mimeData())
+        if event is not None and found is not None:
+            kind, path = found
+            actions = {"model": self.open, "folder": self.train_on, "picture": self._open_picture}
+            action: Callable[[str], None] = actions[kind]  # type: ignore[assignment]
+            event.acceptProposedAction()
+            QTimer.singleShot(0, partial(action, path))  # the program it was dragged from waits until this returns
+
+    def _open_picture(self, path: str) -> None:
+        if self.bridge.model is None:
+            self.notice.show_info("A picture needs a model to be found in: open one, or train on the sample paintings.")
+            return
+        self.page("explore").open_picture(path)
+        self.show_page("explore")
+
+    # ------------------------------------------------------------------ the end
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        if event is not None and not self._shutdown.may_close():
+            event.ignore()
+            return
+        self.preferences.set("window/geometry", self.saveGeometry())
+        self.preferences.sync()
+        super().closeEvent(event)
+
+    def leave(self) -> None:
+        """Close without a question."""
+        self._shutdown.at_once()

@@ -1,0 +1,1 @@
+"""A VAE to and from a `.keras` file: the card, the abstract build, the reader and the writer."""

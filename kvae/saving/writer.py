@@ -1,0 +1,95 @@
+"""A VAE into its `.keras` file: looked at before it is moved into place, so that what is there opens again."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras.src.saving.serialization_lib import SafeModeScope
+
+from kvae.files.archive import Archive
+from kvae.files.atomic import TEMPORARY_SUFFIX, move_into_place
+from kvae.files.refusal import Refused
+from kvae.saving.abstract_build import Kept, abstract_build, frozen, kept_by, laid_out, layers, stored, trained
+from kvae.saving.card import Description, opened
+
+SUFFIX = ".keras"
+STALE = "save: not saved, since layers were frozen or freed after compile(). Call compile() again, then save."
+
+
+def write(model: Any, path: str | os.PathLike[str], put: Callable[[Path], Any]) -> None:
+    """Have `put` write `model` to `path`, which ends in `.keras`: the complete new file, or the untouched old one.
+
+    Raises:
+        ValueError: another ending, or a model or card that `kvae.load` would refuse.
+        OSError: the folder cannot be written to.
+    """
+    target = Path(path)
+    if target.suffix != SUFFIX:
+        raise ValueError(f"save: `path` must end in {SUFFIX}. Received: path={str(path)!r}.")
+    _check_optimizer(model)
+    with tempfile.TemporaryDirectory(TEMPORARY_SUFFIX, f".{target.name}.", target.parent) as folder:
+        temporary = Path(folder, target.name)
+        put(temporary)
+        try:
+            with opened(temporary, trust=True) as (description, archive):
+                _check_opens(model, description, archive)
+        except Refused as error:
+            raise ValueError(f"save: not saved, since the file {error}") from None
+        move_into_place(temporary, target)
+
+
+def _check_optimizer(model: Any) -> None:
+    """Raise ValueError where the optimizer keeps a state for other variables than those that training now moves."""
+    if not model.compiled or model.optimizer is None:
+        return
+    tracked = [id(one) for one in model.optimizer._trainable_variables]
+    if tracked != [id(one) for one in model.trainable_variables]:
+        raise ValueError(STALE)
+
+
+def _check_opens(model: Any, description: Description, archive: Archive) -> None:
+    """Raise Refused where `kvae.load` would refuse the file that was just written of `model`, or give another model."""
+    if description.custom:
+        plan = _rebuilt(model, description.config)
+        if plan is None:
+            return
+    else:
+        plan, kept = laid_out(type(model), description)
+        for _ in stored(kept, description, archive):
+            pass
+    if frozen(plan) != frozen(model) or trained(plan) != trained(model):
+        raise Refused("would open with other weights frozen. Freeze whole layers, by layer.trainable = False.")
+
+
+def _rebuilt(model: Any, config: dict[str, Any]) -> Any:
+    """The model that Keras would make of `config`, without values in its variables.
+
+    None where that needs functions or classes which only its owner can name, as custom_objects.
+    """
+    known = {type(layer).__name__: type(layer) for _, layer in layers(model)}
+
+    def build() -> Any:
+        # in a thread of its own, which knows of no scope
+        with keras.saving.custom_object_scope(known), SafeModeScope(False):
+            return type(model).from_config(config)
+
+    try:
+        plan, kept = abstract_build(build, None)
+        if (compiled := model.get_compile_config()) is not None:
+            kind = type(model.optimizer)
+            keras.optimizers.deserialize(compiled["optimizer"], {kind.__name__: kind})
+    except Exception as error:
+        if "Could not locate" in str(error):
+            return None
+        reason = str(error).strip().split("\n")[0]
+        raise Refused(f"could not be opened: {reason}") from None
+    if _shapes(kept) != _shapes(kept_by(model)):
+        raise Refused("would open as another model: its get_config does not tell of all its layers. Mend get_config.")
+    return plan
+
+
+def _shapes(kept: dict[str, Kept]) -> dict[str, Any]:
+    return {path: (one.shape, one.dtype) for path, one in kept.items() if not path.startswith("optimizer/")}

@@ -1,0 +1,261 @@
+"""What a run leaves behind: the measured model, its card, its file and its figure."""
+
+import base64
+import datetime
+import io
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import kvae
+from kvae.figures import Limit, draw_run, tile
+from kvae.files.failure import unwritable
+from kvae.measures.posterior import PosteriorStatistics, posterior_statistics
+from kvae.model.vae import VAE
+from kvae.saving.reader import free_path, save
+from kvae.saving.writer import SUFFIX
+from kvae.training.checkpoint import CheckpointWriter, Undelivered
+from kvae.training.evaluation import MOST_PICTURES, Evaluated, Evaluation
+from kvae.training.finite import finite
+from kvae.training.folder import RunFolder
+from kvae.training.loop import RunCallback
+from kvae.training.preparation import Prepared
+from kvae.training.resume import delivered, noted_delivery
+
+SAMPLES = 22  # pictures drawn from the prior for the figure
+CARD_LATENTS = 64  # pictures whose latents and thumbnails a model keeps
+THUMBNAIL = 64  # pixels, at most
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run delivers. `history` has a list per key with an entry per epoch, `steps` the same per kept batch."""
+
+    model: VAE
+    path: Path
+    figure: Path
+    history: dict[str, list]
+    steps: dict[str, list]
+    limit: Limit
+    evaluated: Evaluated
+    posterior: PosteriorStatistics
+    prepared: Prepared
+    stopped: bool
+    seconds: float
+
+
+def deliver(
+    model: VAE,
+    loop: RunCallback,
+    settings: dict[str, Any],
+    prepared: Prepared,
+    target: Path,
+    seconds: float,
+    folder: RunFolder,
+) -> Run:
+    """Measure the trained model, write its card, save it and draw its figure.
+
+    Each step can be done again: `folder` notes the model before it is written, and `complete` does the rest when the run
+    is cut off after that.
+    """
+    evaluated = loop.evaluation(prepared.validation_batches())
+    posterior = posterior_statistics(model, prepared.collection.blocks(prepared.training[:MOST_PICTURES]))
+    model.card = model_card(model, settings, prepared, posterior, loop=loop, evaluated=evaluated)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = free_path(target, ".png")
+    folder.deliver(noted_delivery(folder, path, model.card))
+    save(model, path)
+    return _with_figure(
+        model, path, loop.history, loop.steps, prepared, posterior, evaluated, stopped=loop.stopped, seconds=seconds
+    )
+
+
+def complete(left: Undelivered, prepared: Prepared) -> Run:
+    """What `deliver` had not come to when its run was cut off, from the model that was saved."""
+    model, card = left.model, left.model.card or {}
+    # lists of a model's card are Keras's own
+    history, steps = (
+        {key: list(values) for key, values in card.get(part, {}).items()} for part in ("history", "steps")
+    )
+    evaluated = Evaluation(model)(prepared.validation_batches())
+    posterior = posterior_statistics(model, prepared.collection.blocks(prepared.training[:MOST_PICTURES]))
+    seconds = (history.get("seconds") or [0.0])[-1] or 0.0
+    return _with_figure(
+        model, left.output, history, steps, prepared, posterior, evaluated, stopped=False, seconds=seconds
+    )
+
+
+def _with_figure(
+    model: VAE,
+    path: Path,
+    history: dict[str, list],
+    steps: dict[str, list],
+    prepared: Prepared,
+    posterior: PosteriorStatistics,
+    evaluated: Evaluated,
+    *,
+    stopped: bool,
+    seconds: float,
+) -> Run:
+    """The run with its figure, which is drawn where it is missing."""
+    limit, figure = prepared.limit(model.beta), path.with_suffix(".png")
+    if not os.path.lexists(figure):
+        draw(model, figure, history, steps, limit, prepared, posterior)
+    return Run(model, path, figure, history, steps, limit, evaluated, posterior, prepared, stopped, seconds)
+
+
+def cut_off(
+    error: BaseException, loop: RunCallback, checkpoints: CheckpointWriter, target: Path
+) -> BaseException | None:
+    """See to it that a delivery which ended in `error` can be made up for; the error that says how, or None."""
+    folder = checkpoints.folder
+    written = delivered(folder)
+    if written is not None:
+        if isinstance(error, OSError):
+            return OSError(undrawn(written, folder, error))
+        if isinstance(error, KeyboardInterrupt):
+            return KeyboardInterrupt(
+                f"The model {written} is there; kvae-train --resume {folder.model} draws its figure."
+            )
+        return None
+    folder.deliver(None)
+    checkpoints.write_now(loop)
+    if isinstance(error, OSError):
+        kept = "Then train anew"
+        if checkpoints.kept is not None:
+            kept = f"The run is kept up to step {checkpoints.kept}: kvae-train --resume {folder.model} goes on"
+        return OSError(f"output: {unwritable(target, error)} {kept}.")
+    if isinstance(error, KeyboardInterrupt) and checkpoints.kept is not None:
+        return KeyboardInterrupt(f"kvae-train --resume {folder.model} goes on from step {checkpoints.kept}.")
+    return None
+
+
+def undrawn(model: Path, folder: RunFolder, error: OSError) -> str:
+    """What there is, and how to go on, where the figure of `model` could not be written."""
+    return (
+        f"output: the model {model} is there, but its figure {unwritable(model.with_suffix('.png'), error)} "
+        f"Then kvae-train --resume {folder.model} draws it."
+    )
+
+
+def draw(
+    model: VAE,
+    path: Path,
+    history: dict[str, list],
+    steps: dict[str, list],
+    limit: Limit,
+    prepared: Prepared,
+    posterior: PosteriorStatistics,
+) -> None:
+    """Draw the run's sheet: loss components over time, originals over reconstructions, samples from the prior."""
+    weighting = model.methods.names["weighting"]
+    name = "plain autoencoder" if model.autoencoder else f"KL weight {model.beta:g}"
+    if weighting != "constant":
+        name = f"weighting {weighting}, {name} at the end"
+    originals = prepared.shown
+    draw_run(
+        path,
+        title=f"{prepared.collection.name}, {name}",
+        history=numbers(history),
+        steps=numbers(steps),
+        limit=limit,
+        originals=originals,
+        reconstructions=as_bytes(model.reconstruct(originals)),
+        samples=None if model.autoencoder else as_bytes(model.sample(SAMPLES, seed=1)),
+        latent_dim=model.latent_dim,
+        active=posterior.active,
+    )
+
+
+def numbers(table: Mapping[str, list]) -> dict[str, list[float]]:
+    """`table` with 0 where an autoencoder has no rate, as the figures take it."""
+    return {key: [0.0 if value is None else float(value) for value in values] for key, values in table.items()}
+
+
+def as_bytes(images: np.ndarray) -> np.ndarray:
+    """Images in [0, 1] as uint8."""
+    return np.rint(np.clip(images, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def writable_path(output: str | os.PathLike[str]) -> Path:
+    """`output` with its ending, once it is known that a file can be written there; its folder is made later.
+
+    Raises:
+        ValueError: another ending. OSError: a folder that cannot be made or written to, or a name that cannot be had.
+    """
+    path = Path(os.path.abspath(Path(output).expanduser()))  # it holds when the working directory changes
+    if path.suffix not in ("", SUFFIX):
+        raise ValueError(f"output: a model's name ends in {SUFFIX}. Received: --output {output}.")
+    try:
+        if path.is_dir():
+            raise ValueError(f"output: {path} is a folder. Name the file, such as --output {path / 'art.keras'}.")
+        if path.exists() and not path.is_file():
+            raise ValueError(f"output: {path} is nothing that a model can be kept in. Choose another --output.")
+        path = path.with_suffix(SUFFIX)
+        nearest = next(folder for folder in path.parents if folder.exists())
+        with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".part", dir=nearest):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"output: {path.parent} cannot be written to ({error.strerror}). Choose another --output."
+        ) from None
+    return path
+
+
+def model_card(
+    model: VAE,
+    settings: Mapping[str, Any],
+    prepared: Prepared,
+    posterior: PosteriorStatistics,
+    *,
+    loop: RunCallback | None = None,
+    evaluated: Evaluated | None = None,
+) -> dict[str, Any]:
+    """What a saved model tells about itself, as JSON: everything but the training pictures.
+
+    A model that is shown before or during its training has no `evaluated` yet, and before it no `loop`.
+    """
+    pictures = prepared.collection.read(prepared.training[:CARD_LATENTS])
+    sheet = io.BytesIO()
+    step = math.ceil(pictures.shape[1] / THUMBNAIL)
+    Image.fromarray(tile(pictures[:, ::step, ::step], 8, gap=0)).save(sheet, "PNG")
+    card = {
+        "kvae": kvae.__version__,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "settings": {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()},
+        "collection": {
+            "name": prepared.collection.name,
+            "pictures": prepared.collection.count,
+            "training": len(prepared.training),
+            "validation": len(prepared.validation),
+            "manifest_hash": prepared.collection.manifest_hash,
+        },
+        "step": loop.step if loop else 0,
+        "history": loop.history if loop else {},
+        "steps": loop.steps if loop else {},
+        "balance": loop.balance if loop else {},
+        "evaluated": vars(evaluated) if evaluated else {},
+        "gaussian_limit": vars(prepared.limit(model.beta)),
+        "thumbnails": base64.b64encode(sheet.getvalue()).decode("ascii"),
+        **latent_card(model, prepared, posterior),
+    }
+    return finite(card)
+
+
+def latent_card(model: VAE, prepared: Prepared, posterior: PosteriorStatistics) -> dict[str, Any]:
+    """The part of a card that moves with the weights: the posterior per dimension, and where a few pictures lie."""
+    means = model.encode(prepared.collection.read(prepared.training[:CARD_LATENTS]))[0]
+    part = {
+        "posterior": {name: getattr(posterior, name).tolist() for name in ("mean", "variance", "noise", "rate")},
+        "directions": posterior.directions.round(5).tolist(),
+        "direction_spreads": posterior.direction_spreads.round(5).tolist(),
+        "latents": means.astype(float).round(5).tolist(),
+    }
+    return finite(part)

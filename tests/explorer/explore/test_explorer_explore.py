@@ -1,0 +1,363 @@
+"""The Explore page as a person sees it: what moves, what is asked of the engine, and what undo brings back."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QPoint, QSettings, Qt
+from PyQt6.QtGui import QColor
+
+from explorer.explore.page import ExplorePage
+from explorer.messages import Decode, Decoded
+from explorer.widgets.preferences import Preferences
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def preferences(tmp_path) -> Preferences:
+    return Preferences(QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat))
+
+
+@pytest.fixture
+def empty(qtbot, fake_bridge, preferences) -> ExplorePage:
+    page = ExplorePage(fake_bridge, preferences)
+    qtbot.addWidget(page)
+    page.resize(1300, 640)
+    page.show()
+    return page
+
+
+@pytest.fixture
+def page(qtbot, empty, fake_bridge, model_info) -> ExplorePage:
+    """With a model open, its first picture answered and nothing more under way."""
+    fake_bridge.give_model(model_info)
+    settle(qtbot, empty, fake_bridge)
+    return empty
+
+
+def settle(qtbot, page, bridge) -> None:
+    """Wait until nothing more is asked, and answer the newest picture."""
+    qtbot.waitUntil(lambda: not page._throttle._timer.isActive() and not page.strips._timer.isActive())
+    bridge.answer(bridge.last(Decode, "picture")[0], picture(page))
+
+
+def picture(page, value: int = 90) -> Decoded:
+    return Decoded(np.full((1, *page._info.image_shape), value, np.uint8))
+
+
+def pictures_asked(bridge) -> list[Decode]:
+    return [content for _, content, lane in bridge.asked if lane == "picture"]
+
+
+def strips_asked(bridge) -> list[Decode]:
+    return [content for _, content, lane in bridge.asked if lane == "strips"]
+
+
+def handle(row) -> QPoint:
+    return QPoint(round(row.handle_x()), row._line())
+
+
+def drag(qtbot, row, *offsets: int) -> None:
+    start = handle(row)
+    qtbot.mousePress(row, LEFT, pos=start)
+    for offset in offsets:
+        qtbot.mouseMove(row, start + QPoint(offset, 0))
+    qtbot.mouseRelease(row, LEFT, pos=start + QPoint(offsets[-1], 0))
+
+
+# ---------------------------------------------------------------------- without and with a model
+
+
+def test_without_a_model_the_page_says_what_to_do(empty):
+    assert "Open one" in empty.stage.picture._placeholder
+    assert not empty.panel.isVisible()
+    assert empty.point().shape == (0,) and empty.kl_weight() is None
+    empty.go_to(np.zeros(8), "nowhere")
+    empty.add_bookmark()
+    empty.open_picture("x.png")
+
+
+def test_before_the_engine_answers_the_nearest_stored_picture_stands_in(empty, fake_bridge, model_info):
+    fake_bridge.give_model(model_info)
+    np.testing.assert_array_equal(empty.point(), model_info.latents[0])
+    np.testing.assert_array_equal(empty.stage.picture.image, model_info.thumbnails[0])
+    assert "Starting the engine" in empty.stage.line.text()
+    empty.go_to(model_info.latents[5], "another")
+    np.testing.assert_array_equal(empty.stage.picture.image, model_info.thumbnails[5])
+    fake_bridge.answer(fake_bridge.last(Decode, "picture")[0], picture(empty))
+    assert empty.stage.picture.image[0, 0, 0] == 90 and empty.stage.line.text() == ""
+
+
+def test_newer_weights_keep_the_point_and_make_every_picture_anew(qtbot, page, fake_bridge, model_info):
+    page.go_to(np.arange(8), "there")
+    settle(qtbot, page, fake_bridge)
+    before, strips = len(pictures_asked(fake_bridge)), len(strips_asked(fake_bridge))
+    fake_bridge.give_model(replace(model_info), same=True)
+    settle(qtbot, page, fake_bridge)
+    np.testing.assert_array_equal(page.point(), np.arange(8))
+    assert len(pictures_asked(fake_bridge)) == before + 1 and len(strips_asked(fake_bridge)) == strips + 1
+    assert page.undo_stack.canUndo()
+
+
+def test_another_model_starts_anew(page, fake_bridge, model_info):
+    page.go_to(np.zeros(8), "zero")
+    other = replace(model_info, path="/nowhere/other.keras", latents=model_info.latents[::-1])
+    fake_bridge.give_model(other)
+    np.testing.assert_array_equal(page.point(), other.latents[0])
+    assert not page.undo_stack.canUndo()
+
+
+def test_a_picture_of_the_model_before_is_not_shown(page, fake_bridge, model_info):
+    page.go_to(np.zeros(8), "zero")
+    answer = fake_bridge._pending[fake_bridge.last(Decode, "picture")[0]][0]
+    fake_bridge.give_model(replace(model_info, path="/nowhere/other.keras"))
+    answer(picture(page, 7))
+    np.testing.assert_array_equal(page.stage.picture.image, model_info.thumbnails[0])
+
+
+def test_a_late_picture_does_not_overwrite_a_newer_one(qtbot, page, fake_bridge):
+    page.go_to(np.zeros(8), "zero")
+    qtbot.waitUntil(lambda: not page._throttle._timer.isActive())
+    late = fake_bridge._pending[fake_bridge.last(Decode, "picture")[0]][0]
+    page.go_to(np.ones(8), "one")
+    qtbot.waitUntil(lambda: not page._throttle._timer.isActive())
+    fake_bridge.answer(fake_bridge.last(Decode, "picture")[0], picture(page, 200))
+    late(picture(page, 7))
+    assert page.stage.picture.image[0, 0, 0] == 200
+
+
+def test_a_model_that_is_closed_leaves_an_empty_page(page, fake_bridge):
+    fake_bridge.give_model(None)
+    assert page.stage.picture.image is None and not page.panel.isVisible()
+
+
+def test_pixels_on_the_screen_are_the_bytes_that_were_decoded(qtbot, page, fake_bridge):
+    image = np.random.default_rng(3).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
+    page.go_to(np.zeros(8), "zero")
+    fake_bridge.answer(fake_bridge.last(Decode, "picture")[0], Decoded(image))
+    view = page.stage.picture
+    where, shot = view.picture_rect(), view.grab().toImage()
+    scale = int(where.width()) // 16
+    for y in range(16):
+        for x in range(16):
+            at = QPoint(int(where.x()) + x * scale + scale // 2, int(where.y()) + y * scale + scale // 2)
+            assert QColor(shot.pixel(at)).getRgb()[:3] == tuple(image[0, y, x])
+
+
+# ---------------------------------------------------------------------- sliders
+
+
+def test_eight_sliders_set_at_once_ask_for_one_picture(qtbot, page, fake_bridge):
+    before = len(pictures_asked(fake_bridge))
+    page.go_to(np.linspace(-1, 1, 8), "eight")
+    settle(qtbot, page, fake_bridge)
+    asked = pictures_asked(fake_bridge)
+    assert len(asked) == before + 1
+    np.testing.assert_allclose(asked[-1].latents, np.linspace(-1, 1, 8, dtype="float32")[None])
+    assert [round(row.number, 3) for row in page.panel.sliders.rows[:2]] == [-0.143, -0.714]
+
+
+def test_a_drag_is_one_step_and_its_last_value_arrives(qtbot, page, fake_bridge):
+    before, row = page.point(), page.panel.sliders.rows[0]
+    drag(qtbot, row, 5, 10, 30)
+    assert page.undo_stack.count() == 1
+    assert page.undo_stack.undoText() == "move latent 4"
+    settle(qtbot, page, fake_bridge)
+    np.testing.assert_array_equal(pictures_asked(fake_bridge)[-1].latents[0], page.point())
+    assert page.point()[3] > before[3] and np.array_equal(np.delete(page.point(), 3), np.delete(before, 3))
+    page.undo_stack.undo()
+    np.testing.assert_array_equal(page.point(), before)
+    assert row.number == pytest.approx(before[3])
+
+
+def test_two_drags_are_two_steps_and_one_that_comes_back_is_none(qtbot, page):
+    row = page.panel.sliders.rows[0]
+    drag(qtbot, row, 10)
+    drag(qtbot, row, 10)
+    assert page.undo_stack.count() == 2
+    start = page.history.state
+    page.history.press()
+    page._move(row.axis, 3.0)
+    page._change(start, "back")
+    page.history.release()
+    assert page.undo_stack.count() == 2
+
+
+def test_double_click_on_a_handle_puts_that_slider_back(qtbot, page):
+    row = page.panel.sliders.rows[1]
+    others = np.delete(page.point(), row.axis.index)
+    qtbot.mousePress(row, LEFT, pos=handle(row))
+    qtbot.mouseRelease(row, LEFT, pos=handle(row))
+    qtbot.mouseDClick(row, LEFT, pos=handle(row))
+    assert page.point()[row.axis.index] == 0.0 and row.number == 0.0
+    np.testing.assert_array_equal(np.delete(page.point(), row.axis.index), others)
+    assert page.undo_stack.undoText() == "reset latent 2"
+
+
+def test_a_click_on_a_frame_goes_to_the_value_it_shows(qtbot, page):
+    row = page.panel.sliders.rows[0]
+    qtbot.mouseClick(row, LEFT, pos=row.frame_rect(6).center().toPoint())
+    assert page.point()[3] == 3.0
+    assert row.frame_rect(6).center().x() == pytest.approx(row.handle_x(), abs=1)  # it stands above its value
+
+
+def test_collapsed_sliders_are_folded_and_counted(qtbot, page):
+    rows = page.panel.sliders
+    assert [row.axis.index for row in rows.rows] == [3, 1, 0, 2, 5, 4]
+    assert rows.fold.text() == "▸ 2 collapsed"
+    qtbot.mouseClick(rows.fold, LEFT)
+    qtbot.waitUntil(lambda: len(rows.rows) == 8)
+    assert [row.axis.index for row in rows.rows] == [3, 1, 0, 2, 5, 4, 6, 7]
+    assert rows.fold.text() == "▾ 2 collapsed"
+    assert rows.rows[6].number == pytest.approx(float(page.point()[6]))
+    qtbot.mouseClick(rows.fold, LEFT)
+    assert len(rows.rows) == 6
+
+
+def test_a_hundred_sliders_come_a_few_at_a_time_in_order_and_with_their_values(qtbot, page, fake_bridge, model_info):
+    count = 100
+    latents = np.zeros((1, count), np.float32)
+    latents[0] = np.linspace(-1, 1, count)
+    even = np.ones(count, np.float32)
+    wide = {"rates": np.linspace(3, 1, count).astype(np.float32), "means": 0 * even, "spreads": even}
+    directions = {"directions": np.eye(count, dtype=np.float32), "direction_spreads": even}
+    info = replace(
+        model_info, latent_dim=count, latents=latents, thumbnails=model_info.thumbnails[:1], **wide, **directions
+    )
+    fake_bridge.give_model(info)
+    rows = page.panel.sliders
+    assert 0 < len(rows.rows) < 20, "those in view at once"
+    qtbot.waitUntil(lambda: len(rows.rows) == count)
+    qtbot.wait(30)
+    assert [row.axis.index for row in rows.rows] == list(range(count))
+    assert [row.number for row in rows.rows] == pytest.approx(list(page.point()), abs=1e-6)
+    assert [row.y() for row in rows.rows] == sorted(row.y() for row in rows.rows) and rows.updatesEnabled()
+    assert rows.rows[0].focusPolicy() == Qt.FocusPolicy.StrongFocus
+    rows.rows[50].setFocus()
+    qtbot.keyClick(rows.rows[50], Qt.Key.Key_Down)
+    assert rows.rows[51].hasFocus() or page.window().focusWidget() is rows.rows[51]
+
+
+def test_keys_move_reset_and_lock(qtbot, page):
+    rows = page.panel.sliders.rows
+    page.go_to(np.zeros(8), "zero")
+    rows[0].setFocus()
+    qtbot.keyClick(rows[0], Qt.Key.Key_Right)
+    assert page.point()[3] == pytest.approx(0.1)
+    qtbot.keyClick(rows[0], Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(rows[0], Qt.Key.Key_Left, Qt.KeyboardModifier.ControlModifier)
+    assert page.point()[3] == pytest.approx(0.59)
+    assert page.undo_stack.count() == 4
+    qtbot.keyClick(rows[0], Qt.Key.Key_Home)
+    assert page.point()[3] == 0.0
+    qtbot.keyClick(rows[0], Qt.Key.Key_L)
+    qtbot.keyClick(rows[0], Qt.Key.Key_Right)
+    assert page.point()[3] == 0.0 and page.history.state.locked == {3}
+    assert page.panel.unit.text().startswith("1 locked")
+    qtbot.keyClick(rows[0], Qt.Key.Key_Down)
+    qtbot.waitUntil(rows[1].hasFocus)
+
+
+def test_tab_comes_to_one_slider_and_then_leaves_the_list(qtbot, page):
+    rows = page.panel.sliders.rows
+    page.panel.mode.button(0).setFocus()
+    qtbot.waitUntil(page.panel.mode.button(0).hasFocus)
+    seen = []
+    for _ in range(5):
+        qtbot.keyClick(page.focusWidget(), Qt.Key.Key_Tab)
+        seen.append(page.focusWidget())
+    assert [widget in rows for widget in seen].count(True) == 1
+    place = next(i for i, widget in enumerate(seen) if widget in rows)
+    assert seen[place] is rows[0] and seen[place + 1] is page.panel.sliders.fold
+    assert page.panel.dice.isAncestorOf(seen[place + 2])
+
+
+def test_a_number_is_typed_and_escape_leaves_it(qtbot, page):
+    row, entry = page.panel.sliders.rows[0], page.panel.sliders.entry
+    row.setFocus()
+    qtbot.keyClicks(row, "2")
+    assert entry.isVisible()
+    qtbot.keyClicks(entry, ".5")
+    qtbot.keyClick(entry, Qt.Key.Key_Return)
+    assert page.point()[3] == 2.5 and not entry.isVisible()
+    assert page.undo_stack.count() == 1
+    qtbot.mouseClick(row, LEFT, pos=row.number_rect().center())
+    qtbot.keyClicks(entry, "9")
+    qtbot.keyClick(entry.lineEdit(), Qt.Key.Key_Escape)
+    assert page.point()[3] == 2.5 and not entry.isVisible()
+
+
+def test_a_number_beyond_the_slider_is_kept(page):
+    row = page.panel.sliders.rows[0]
+    page._move(row.axis, 7.0)
+    assert page.point()[3] == 7.0 and row.number == 7.0
+    assert row.handle_x() < row.number_rect().x()
+
+
+def test_principal_directions_move_the_point_along_them(qtbot, page, fake_bridge, model_info):
+    start = page.point()
+    qtbot.mouseClick(page.panel.mode.button(1), LEFT)
+    rows = page.panel.sliders.rows
+    assert len(rows) == 6 and rows[0].title() == "Principal direction 1"
+    page._move(rows[0].axis, 1.5)
+    moved = page.point() - start
+    cosine = abs(moved @ model_info.directions[0]) / np.linalg.norm(moved)
+    assert cosine == pytest.approx(1, abs=1e-5) and rows[0].number == pytest.approx(1.5)
+    page.undo_stack.undo()
+    page.undo_stack.undo()
+    assert page.history.state.mode == "dimensions" and page.panel.sliders.rows[0].title() == "Latent dimension 4"
+
+
+# ---------------------------------------------------------------------- filmstrips
+
+
+def test_one_question_fills_the_filmstrips_in_view_and_no_others(qtbot, page, fake_bridge):
+    page.resize(1300, 460)
+    page.go_to(np.zeros(8), "zero")
+    settle(qtbot, page, fake_bridge)
+    seen = page.panel.sliders.visible_rows()
+    assert 0 < len(seen) < 6
+    ticket, content = fake_bridge.last(Decode, "strips")
+    assert content.latents.shape == (7 * len(seen), 8)
+    np.testing.assert_allclose(content.latents[:7, 3], np.arange(-3, 4))
+    fake_bridge.answer(ticket, Decoded(np.zeros((len(content.latents), 16, 16, 3), np.uint8)))
+    assert all(row.strip is not None for row in seen)
+    before = len(strips_asked(fake_bridge))
+    page.panel.sliders.verticalScrollBar().setValue(1000)
+    settle(qtbot, page, fake_bridge)
+    assert len(strips_asked(fake_bridge)) == before + 1
+    hidden = [row for row in page.panel.sliders.visible_rows() if row not in seen]
+    assert len(strips_asked(fake_bridge)[-1].latents) == 7 * len(hidden)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3), (64, 64, 3), (48, 96, 3), (64, 64, 1)])
+def test_each_frame_of_a_filmstrip_stands_at_its_place(page, fake_bridge, shape):
+    ticket, content = fake_bridge.last(Decode, "strips")
+    shades = np.tile(np.arange(7, dtype=np.uint8) * 30 + 20, len(content.latents) // 7)
+    fake_bridge.answer(ticket, Decoded(np.ones((len(shades), *shape), np.uint8) * shades[:, None, None, None]))
+    row = page.panel.sliders.rows[0]
+    shot = row.grab().toImage()
+    for frame in range(7):
+        colour = QColor(shot.pixel(row.frame_rect(frame).center().toPoint()))
+        assert colour.getRgb()[:3] == (frame * 30 + 20,) * 3
+
+
+def test_the_filmstrip_of_the_slider_that_moved_is_not_decoded_again(qtbot, page, fake_bridge):
+    ticket, content = fake_bridge.last(Decode, "strips")
+    fake_bridge.answer(ticket, Decoded(np.zeros((len(content.latents), 16, 16, 3), np.uint8)))
+    shown = len(page.panel.sliders.visible_rows())
+    drag(qtbot, page.panel.sliders.rows[0], 20)
+    settle(qtbot, page, fake_bridge)
+    assert len(strips_asked(fake_bridge)[-1].latents) == 7 * (shown - 1)
+
+
+def test_filmstrips_wait_while_a_hand_drags_and_give_way_to_it(qtbot, page, fake_bridge):
+    ticket, _ = fake_bridge.last(Decode, "strips")  # not answered yet
+    row, before = page.panel.sliders.rows[0], len(strips_asked(fake_bridge))
+    qtbot.mousePress(row, LEFT, pos=handle(row))
+    qtbot.mouseMove(row, handle(row) + QPoint(12, 0))
+    assert ticket in fake_bridge.cancelled and not page.strips._timer.isActive()
+    qtbot.mouseRelease(row, LEFT, pos=handle(row))
+    settle(qtbot, page, fake_bridge)
+    assert len(strips_asked(fake_bridge)) == before + 1

@@ -1,0 +1,96 @@
+"""Where one begins."""
+
+import os
+
+import pytest
+from PyQt6.QtCore import QSettings, Qt
+from PyQt6.QtWidgets import QLabel, QPushButton
+
+from explorer.widgets.preferences import Preferences
+from explorer.window.welcome import WelcomePage
+
+
+@pytest.fixture
+def preferences(tmp_path) -> Preferences:
+    return Preferences(QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat))
+
+
+@pytest.fixture
+def page(qtbot, fake_bridge, preferences, tmp_path) -> WelcomePage:
+    made = WelcomePage(fake_bridge, preferences, models=tmp_path / "models")
+    qtbot.addWidget(made)
+    made.resize(1286, 640)
+    return made
+
+
+def _button(page: WelcomePage, start: str) -> QPushButton:
+    return next(one for one in page.findChildren(QPushButton) if (one.accessibleName() or one.text()).startswith(start))
+
+
+@pytest.mark.parametrize(
+    ("start", "signal", "arguments"),
+    [
+        ("Train on the sample paintings", "train_wanted", ["paintings"]),
+        ("Use your own pictures", "folder_wanted", []),
+        ("Open a model", "browse_wanted", []),
+    ],
+)
+def test_each_way_in_is_one_click_or_one_key(page, qtbot, start, signal, arguments):
+    page.show()
+    button = _button(page, start)
+    with qtbot.waitSignal(getattr(page, signal)) as told:
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert told.args == arguments
+    with qtbot.waitSignal(getattr(page, signal)):
+        qtbot.keyClick(button, Qt.Key.Key_Space)
+
+
+def test_without_models_nothing_is_offered_to_go_on_with(page):
+    assert page.known() == []
+    page.show()
+    assert not next(label for label in page.findChildren(QLabel) if label.text() == "Go on with").isVisible()
+
+
+def test_recent_models_come_before_those_found_in_the_folder(page, preferences, tmp_path, qtbot):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for age, name in enumerate(("new.keras", "old.keras", "opened.keras")):
+        (folder / name).touch()
+        os.utime(folder / name, (1000 - age, 1000 - age))
+    (folder / "new.png").touch()
+    preferences.add_recent(str(folder / "opened.keras"))
+    page.show()
+    assert [os.path.basename(path) for path in page.known()] == ["opened.keras", "new.keras", "old.keras"]
+    with qtbot.waitSignal(page.open_wanted) as told:
+        qtbot.mouseClick(_button(page, "old.keras"), Qt.MouseButton.LeftButton)
+    assert told.args == [str(folder / "old.keras")]
+
+
+def test_being_looked_at_makes_a_trainer_ready(page, fake_bridge, qtbot):
+    assert fake_bridge.warmed == 0
+    page.show()
+    qtbot.waitUntil(lambda: fake_bridge.warmed == 1)
+
+
+def test_a_page_that_was_left_at_once_makes_none_ready(page, fake_bridge, qtbot):
+    page.show()
+    page.hide()
+    qtbot.wait(600)
+    assert fake_bridge.warmed == 0
+
+
+def test_preparation_is_told_in_place_of_the_ways_in(page, qtbot):
+    page.show()
+    page.show_progress("looking through the pictures", 3, 10)
+    assert page.progress == "Looking through the pictures …"
+    assert not _button(page, "Open a model").isVisible()
+    with qtbot.waitSignal(page.watch_wanted):
+        qtbot.mouseClick(_button(page, "Watch"), Qt.MouseButton.LeftButton)
+    page.clear_progress()
+    assert page.progress == "" and _button(page, "Open a model").isVisible()
+
+
+def test_everything_fits_a_small_screen(page):
+    page.show()
+    hint = page.minimumSizeHint()
+    assert hint.width() <= 1280 and hint.height() <= 600
