@@ -14,7 +14,7 @@ import psutil
 import pytest
 from PyQt6.QtCore import QSettings
 
-from explorer import child
+from explorer import worker_process
 from explorer.bridge import Bridge
 from explorer.messages import Delivered, ExportMorph, Pause, Paused, Progress, RunFailed, Steps
 from explorer.widgets.preferences import Preferences
@@ -147,7 +147,7 @@ def program(qtbot, real_models, tmp_path, monkeypatch):
     """The program with `real_models.trained` open. When it has ended, nothing is left: no process, no temporary file."""
     mark = f"{uuid.uuid4()}"
     monkeypatch.setenv("KVAE_TEST_MARK", mark)
-    monkeypatch.setattr(child, "DEATHS_WITHIN", 0.0)  # 50 deaths in a row are no reason to give up here
+    monkeypatch.setattr(worker_process, "DEATHS_WITHIN", 0.0)  # 50 deaths in a row are no reason to give up here
     monkeypatch.chdir(tmp_path)
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
