@@ -245,7 +245,8 @@ def main() -> None:
     for name, values in speeds.items():
         spread = f"{min(values):.0f} to {max(values):.0f}"
         print(
-            f"{name:9} median {middle[name]:6.0f} images/s ({spread}); kvae is {middle['kvae'] / middle[name]:.2f} times"
+            f"{name:9} median {middle[name]:6.0f} images/s ({spread}); kvae is {middle['kvae'] / middle[name]:.2f} "
+            "times"
         )
 
 

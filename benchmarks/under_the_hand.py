@@ -2,7 +2,8 @@
 
     xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/under_the_hand.py models/art.keras --pictures FOLDER
 
-Prints one JSON line per measurement: medians and 99th percentiles in milliseconds, and the limits they are held against.
+Prints one JSON line per measurement: medians and 99th percentiles in milliseconds, and the limits they are held
+against.
 """
 
 import argparse
@@ -284,7 +285,8 @@ def _report_gap(what: str, gap: tuple[float, ...], stood_still: list[tuple[float
 
 
 class Witness:
-    """A process that does nothing but wake up every millisecond on one core: where it oversleeps, the machine stood still."""
+    """A process that does nothing but wake up every millisecond on one core: where it oversleeps,
+    the machine stood still."""
 
     _LOOP = """
 import os, sys, time

@@ -90,7 +90,10 @@ def _sheet(path: Path, runs: dict[str, dict[str, list]], size: int) -> None:
     )
     sheet = Sheet(left + 3 * (width + 80), top + len(runs) * (height + gap))
     sheet.text(30, 56, f"Every weighting on the same paintings, {size} × {size}", 28, weight="bold")
-    note = "by optimizer step; faint: single batches, strong: their median over 15 (the weight: itself); one axis for each column"
+    note = (
+        "by optimizer step; faint: single batches, strong: their median over 15 (the weight: itself); "
+        "one axis for each column"
+    )
     sheet.text(30, 84, note, 14, color=LIGHT.quiet)
     for column, (key, title, color) in enumerate(columns):
         x = left + column * (width + 80)

@@ -18,9 +18,9 @@ and turn the KL weight while they learn.
   kvae-explorer                     begin here: train on the sample paintings, or drop a folder of pictures
   kvae-explorer models/art.keras    open a model that kvae-train left
 """
-EPILOG = """First steps: press "Train on the sample paintings". A quarter of a minute later the first picture is there, and
-the sliders at its right change it, the most telling ones first; it gets better while you play. Double-click a slider to
-put it back, Ctrl+Z takes back anything. Ctrl+1 to Ctrl+5 are the five tools: Explore, Map, Compare, Train, Make.
+EPILOG = """First steps: press "Train on the sample paintings". A quarter of a minute later the first picture is there,
+and the sliders at its right change it, the most telling ones first; it gets better while you play. Double-click a
+slider to put it back, Ctrl+Z takes back anything. Ctrl+1 to Ctrl+5 are the five tools: Explore, Map, Compare, Train, Make.
 Drop a picture of yours on the window to find it in the model. Everything stays on this machine."""
 
 

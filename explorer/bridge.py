@@ -1,7 +1,9 @@
-"""The only file that knows both the pipes and Qt: questions to the engine, runs of trainers, and what happens when one dies.
+"""The only file that knows both the pipes and Qt: questions to the engine, runs of trainers, and what happens when one
+dies.
 
-The engine is one long-lived process that owns TensorFlow; each run has a trainer process of its own, and a spare one may
-wait with TensorFlow imported already. Threads read and write the pipes; everything else happens in the window's thread.
+The engine is one long-lived process that owns TensorFlow; each run has a trainer process of its own, and a spare one
+may wait with TensorFlow imported already. Threads read and write the pipes; everything else happens in the window's
+thread.
 """
 
 import contextlib
@@ -42,8 +44,8 @@ from explorer.worker_process import RestartLimit, WorkerProcess
 ENGINE = ("explorer.engine.process", "engine_main")
 TRAINER = ("explorer.engine.training", "trainer_main")
 MODEL_BOUND = (Decode, Encode, ReadMap)  # questions about the open model: they end with it
-# In these lanes an answer is also shown when a newer question waits, as long as no newer answer came: otherwise a slider
-# that moves faster than the machine decodes would show nothing until the hand rests.
+# In these lanes an answer is also shown when a newer question waits, as long as no newer answer came: otherwise a
+# slider that moves faster than the machine decodes would show nothing until the hand rests.
 FLOWING = ("picture", "other")
 RUN_LOST = "The training process ended unexpectedly ({}). The other runs and the explorer are not affected."
 KILLED = "The run was ended at once, so it left no model."
@@ -117,7 +119,8 @@ class Bridge(QObject):
         lane: str | None = None,
         failed: Callable[[str], None] | None = None,
     ) -> int:
-        """Ask the engine. `then` gets every answer, `failed` one sentence; a newer question in `lane` replaces this one."""
+        """Ask the engine. `then` gets every answer, `failed` one sentence;
+        a newer question in `lane` replaces this one."""
         ticket = next(self._tickets)
         name = lane or ""
         if name and name not in FLOWING:
@@ -142,9 +145,9 @@ class Bridge(QObject):
     def open(self, path: str, *, same: bool = False) -> None:
         """Open the model file at `path`.
 
-        Where that is the `same` model to the person who plays with it, or the file that is on screen already, its latents
-        stay if they fit, and the model on screen answers until it is loaded. Otherwise what was asked about the present
-        model is dropped.
+        Where that is the `same` model to the person who plays with it, or the file that is on screen already, its
+        latents stay if they fit, and the model on screen answers until it is loaded. Otherwise what was asked about the
+        present model is dropped.
         """
         path = os.fspath(path)
         self._same = self.model is not None and (same or path == self.model.path)

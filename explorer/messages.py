@@ -1,8 +1,8 @@
 """The whole protocol between the window and its processes: frozen messages over one pipe to each process.
 
-The window asks the engine with a `Request`, whose `ticket` every `Reply` to it carries. A lane holds one request: a newer
-one replaces an older one that has not been begun, and answers to an older one are dropped. Trainer processes are told
-`Start`, `SetWeight`, `Pause`, `Continue` and `Stop`, and send everything below "a run" on their own account.
+The window asks the engine with a `Request`, whose `ticket` every `Reply` to it carries. A lane holds one request: a
+newer one replaces an older one that has not been begun, and answers to an older one are dropped. Trainer processes are
+told `Start`, `SetWeight`, `Pause`, `Continue` and `Stop`, and send everything below "a run" on their own account.
 
 Nothing here imports more than NumPy: window and processes share this file and nothing else.
 """
@@ -116,10 +116,11 @@ class Refresh:
 class ModelInfo:
     """What the window knows of a model. Latent dimensions are numbered from 0; arrays are float32 unless said.
 
-    `rates` (latent,), in nats, `means` and `spreads` (latent,), the mean and standard deviation over the pictures of each
-    posterior mean. `directions` (count, latent) are unit principal directions of the posterior means with
-    `direction_spreads` (count,), largest first. `latents` (n, latent) and `thumbnails`, uint8 (n, height, width, channels), are
-    a few of the training pictures. `carries_weight` says whether the picture itself follows the KL weight.
+    `rates` (latent,), in nats, `means` and `spreads` (latent,), the mean and standard deviation over the pictures of
+    each posterior mean. `directions` (count, latent) are unit principal directions of the posterior means with
+    `direction_spreads` (count,), largest first. `latents` (n, latent) and `thumbnails`, uint8 (n, height, width,
+    channels), are a few of the training pictures. `carries_weight` says whether the picture itself follows the KL
+    weight.
     """
 
     path: str
@@ -161,7 +162,8 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """The pictures of `latents`, float32 (count, latent), at `kl_weight` where the model carries one. Answer: `Decoded`."""
+    """The pictures of `latents`, float32 (count, latent), at `kl_weight` where the model carries one.
+    Answer: `Decoded`."""
 
     latents: np.ndarray
     kl_weight: float | None = None
@@ -184,7 +186,8 @@ class Encode:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """`latents` (latent,), the posterior mean; `image` as the model saw it and `reconstruction`, both uint8 (h, w, c)."""
+    """`latents` (latent,), the posterior mean; `image` as the model saw it and `reconstruction`, both uint8 (h,
+    w, c)."""
 
     latents: np.ndarray
     image: np.ndarray
@@ -206,8 +209,8 @@ def place_of(data: Any) -> str:
 class ReadMap:
     """Encode the pictures the open model was trained on, at most `most`. Answers: `MapPart`s, then `MapDone`.
 
-    Nothing is read but in one of the places `agreed`; elsewhere `Unread` is the first answer, and the map that of the few
-    pictures in the model itself.
+    Nothing is read but in one of the places `agreed`; elsewhere `Unread` is the first answer, and the map that of the
+    few pictures in the model itself.
     """
 
     most: int = 10_000
@@ -216,7 +219,8 @@ class ReadMap:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """The pictures at `place`, on which the model called `name` was trained, were not read, as nobody has agreed to it."""
+    """The pictures at `place`, on which the model called `name` was trained, were not read,
+    as nobody has agreed to it."""
 
     name: str
     place: str
@@ -226,7 +230,8 @@ class Unread:
 class MapPart:
     """Some more pictures, in order. Not the last reply.
 
-    `latents` float32 (n, latent), `thumbnails` uint8 (n, side, side, channels), at most 64 pixels; `names` and `folders` (n,).
+    `latents` float32 (n, latent), `thumbnails` uint8 (n, side, side, channels), at most 64 pixels; `names` and
+    `folders` (n,).
     """
 
     done: int
@@ -239,7 +244,8 @@ class MapPart:
 
 @dataclass(frozen=True, slots=True)
 class MapDone:
-    """The principal components of all latents sent: `mean` (latent,), `components` (count, latent), their variance `shares`."""
+    """The principal components of all latents sent: `mean` (latent,), `components` (count, latent),
+    their variance `shares`."""
 
     mean: np.ndarray
     components: np.ndarray
@@ -251,8 +257,8 @@ class MapDone:
 class Compare:
     """Reconstruct the same pictures with several models. Answers: `Originals`, then a `Compared` for each model.
 
-    `pictures` are files; none means `count` held-out pictures of the first model's collection. Each model sees the pictures at its own size.
-    Where that collection is in none of the places `agreed`, the one answer is `Unread`.
+    `pictures` are files; none means `count` held-out pictures of the first model's collection. Each model sees the
+    pictures at its own size. Where that collection is in none of the places `agreed`, the one answer is `Unread`.
     """
 
     models: tuple[str, ...]
@@ -272,7 +278,8 @@ class Originals:
 class Compared:
     """One model's row. `distortion`, `rate` (None for an autoencoder) and `psnr` are means over these pictures.
 
-    `failure` is a sentence where this model could not be used; then `images` is empty. The last model's row is the last reply.
+    `failure` is a sentence where this model could not be used; then `images` is empty. The last model's row is the last
+    reply.
     """
 
     path: str
@@ -290,7 +297,8 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class ExportPicture:
-    """Decode `latents` (latent,) and write a PNG of `side` pixels. `smooth` enlarges softly, otherwise in whole pixels."""
+    """Decode `latents` (latent,) and write a PNG of `side` pixels. `smooth` enlarges softly,
+    otherwise in whole pixels."""
 
     path: str
     latents: np.ndarray
@@ -409,7 +417,8 @@ class Working:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The pictures are ready. The Gaussian limit on held-out pictures: `weights`, `distortions`, `rates`, each (points,)."""
+    """The pictures are ready. The Gaussian limit on held-out pictures: `weights`, `distortions`, `rates`,
+    each (points,)."""
 
     run: int
     name: str
@@ -521,7 +530,8 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class RunFailed:
-    """The run ended without a model; one sentence. `unread` where it was because nobody agreed to reading the pictures there."""
+    """The run ended without a model; one sentence. `unread` where it was because nobody agreed to reading the pictures
+    there."""
 
     run: int
     sentence: str

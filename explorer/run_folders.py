@@ -19,7 +19,8 @@ class RunFolders:
         except OSError as error:
             place, why = tempfile.gettempdir(), error.strerror or error
             raise OSError(
-                f"A run needs a folder for temporary files, and none can be made in {place} ({why}). Free some space there."
+                f"A run needs a folder for temporary files, and none can be made in {place} ({why}). Free some space "
+                "there."
             ) from error
         return self.folders[run]
 

@@ -34,7 +34,8 @@ def line(text: object, most: int = MOST) -> str:
 
 
 def plain(text: object, most: int = MOST) -> str:
-    """`text` as a tooltip, a menu or a label that guesses shows it literally; line ends stay, for texts of several lines.
+    """`text` as a tooltip, a menu or a label that guesses shows it literally; line ends stay, for texts of several
+    lines.
 
     Qt takes text for markup by its first `<` or `&lt;`; with a gap of no width inside, neither begins anything.
     """

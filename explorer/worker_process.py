@@ -37,8 +37,8 @@ class RestartLimit:
 def _leave_working_directory_out() -> None:
     """Have processes begun from here on find no modules in the working directory, which may be a stranger's folder.
 
-    `multiprocessing` starts them, and a process that cleans up after them, by `python -c`, which looks there first. What
-    they are handed is our own path, in which "" stands for it. `PYTHONPATH` counts as ever.
+    `multiprocessing` starts them, and a process that cleans up after them, by `python -c`, which looks there first.
+    What they are handed is our own path, in which "" stands for it. `PYTHONPATH` counts as ever.
     """
     os.environ["PYTHONSAFEPATH"] = "1"
     sys.path[:] = [entry for entry in sys.path if entry]

@@ -71,7 +71,8 @@ SETTINGS: dict[str, Setting] = {
     ),
     "widths": Setting(
         None,
-        "channels of each level; each level halves the picture. By default 32 64 128 256 ... until it is 4 pixels small",
+        "channels of each level; each level halves the picture. By default 32 64 128 256 ... until it is 4 pixels "
+        "small",
         int,
         "model",
         1,
@@ -95,8 +96,9 @@ SETTINGS: dict[str, Setting] = {
     # weighting: how the KL weight is set over time
     "weighting": Setting(
         "constant",
-        "how the KL weight is set over time: constant; warm-up and cyclical let it rise; capacity and pi hold the rate, "
-        "geco the distortion; free-bits leaves each latent a little for nothing; calibrated and learned follow the error",
+        "how the KL weight is set over time: constant; warm-up and cyclical let it rise; capacity and pi hold the "
+        "rate, geco the distortion; free-bits leaves each latent a little for nothing; calibrated and learned follow "
+        "the error",
         group="weighting",
         choices=(
             "constant",
@@ -168,8 +170,8 @@ SETTINGS: dict[str, Setting] = {
     ),
     "likelihood": Setting(
         "squared-error",
-        "what the optimizer sees as distortion: squared-error; laplace, the absolute error; bernoulli, the cross-entropy. "
-        "The logged D is the squared error always",
+        "what the optimizer sees as distortion: squared-error; laplace, the absolute error; bernoulli, the "
+        "cross-entropy. The logged D is the squared error always",
         group="objective",
         choices=("squared-error", "laplace", "bernoulli"),
     ),
@@ -196,7 +198,8 @@ SETTINGS: dict[str, Setting] = {
     ),
     "batch_size": Setting(
         None,
-        "pictures in one step; by default 64, or fewer where there are few pictures, so that an epoch has several steps",
+        "pictures in one step; by default 64, or fewer where there are few pictures, so that an epoch has several "
+        "steps",
         int,
         "training",
         1,

@@ -1,4 +1,5 @@
-"""What every test shares: a cache of its own, a quiet TensorFlow, and pictures whose best VAE is known in closed form."""
+"""What every test shares: a cache of its own, a quiet TensorFlow,
+and pictures whose best VAE is known in closed form."""
 
 import os
 import subprocess

@@ -35,7 +35,8 @@ from explorer.widgets.question import Question
 
 EMPTY = (
     "Train with two weights and compare them here.\n\n"
-    "Add models with the button above, or drop .keras files here. Pictures dropped here are compared instead of held-out ones."
+    "Add models with the button above, or drop .keras files here. Pictures dropped here are compared instead of "
+    "held-out ones."
 )
 MODEL = ".keras"
 _DELAY = 200  # milliseconds after the last change before the engine is asked
@@ -48,7 +49,8 @@ def _is_model(path: str) -> bool:
 
 
 class _Area(QScrollArea):
-    """Tells the table how much room there is. The room of a scroll bar is always left free, or both would chase each other."""
+    """Tells the table how much room there is. The room of a scroll bar is always left free,
+    or both would chase each other."""
 
     def __init__(self, table: CompareTable) -> None:
         super().__init__()

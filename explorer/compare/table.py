@@ -1,7 +1,7 @@
 """The table of a comparison: originals over each model's reconstructions, in exact pixels, on screen and in a file.
 
-Lengths of a `Layout` are device pixels, so that a picture's pixel is a whole number of the screen's; `ratio` of them make
-one of Qt's. The file is the same drawing at another ratio.
+Lengths of a `Layout` are device pixels, so that a picture's pixel is a whole number of the screen's; `ratio` of them
+make one of Qt's. The file is the same drawing at another ratio.
 """
 
 from collections.abc import Callable
@@ -156,7 +156,8 @@ class Drawing:
 
 
 class CompareTable(QWidget):
-    """Shows a comparison. Emits what a row's buttons ask for, and `column_pointed`: a column to enlarge, -1 for none."""
+    """Shows a comparison. Emits what a row's buttons ask for, and `column_pointed`: a column to enlarge,
+    -1 for none."""
 
     moved = pyqtSignal(str, int)
     removed = pyqtSignal(str)

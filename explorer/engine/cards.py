@@ -20,7 +20,8 @@ MOST_DIRECTIONS = 32
 
 
 def glimpse(path: str) -> ModelInfo | None:
-    """What the file at `path` says of its model, in some milliseconds; None where only `kvae.load` can tell what is wrong."""
+    """What the file at `path` says of its model, in some milliseconds;
+    None where only `kvae.load` can tell what is wrong."""
     from kvae.files.refusal import Refused
     from kvae.saving.card import opened
 
@@ -115,7 +116,8 @@ def _samples(card: Mapping[str, Any], latent: int, shape: tuple[int, int, int]) 
 
 
 def _directions(card: Mapping[str, Any], latents: np.ndarray, latent: int) -> tuple[np.ndarray, np.ndarray]:
-    """Unit directions (count, latent) with their spreads (count,): the card's, or for older cards those of its latents."""
+    """Unit directions (count, latent) with their spreads (count,): the card's,
+    or for older cards those of its latents."""
     directions, spreads = _array(card.get("directions")), _array(card.get("direction_spreads"))
     fits = directions.ndim == 2 and directions.shape[1:] == (latent,) and spreads.shape == directions.shape[:1]
     if fits and np.isfinite(directions).all() and np.isfinite(spreads).all():

@@ -53,7 +53,8 @@ def remove_unfinished() -> None:
 
 
 def remove_left_by(process: int | None, request: Any) -> None:
-    """Remove what the engine with this process id, which was killed, left of an export; of other requests nothing is left."""
+    """Remove what the engine with this process id, which was killed, left of an export;
+    of other requests nothing is left."""
     if process is None or not isinstance(request, ExportPicture | ExportMorph | ExportLatents):
         return
     wanted = Path(request.path).absolute()
@@ -109,7 +110,8 @@ def export_morph(request: ExportMorph, decode: DecodeFunction, progress: Progres
 
 
 def export_latents(request: ExportLatents) -> Exported:
-    """Write latents with their names, exact in float32: columns name, z0, z1 ... of a .csv, or `latents` and `names` of an .h5.
+    """Write latents with their names, exact in float32: columns name, z0, z1 ... of a .csv, or `latents` and `names` of
+    an .h5.
 
     Raises:
         OSError, ValueError: one sentence.

@@ -39,7 +39,8 @@ class Mailbox:
         self._unwanted: set[int] = set()  # those of `_serving`
 
     def put(self, request: Request) -> None:
-        """Let `request` wait; an older one in its lane is dropped, or told that it is not wanted if it is being served."""
+        """Let `request` wait; an older one in its lane is dropped,
+        or told that it is not wanted if it is being served."""
         with self._changed:
             if request.lane:
                 self._waiting = [old for old in self._waiting if old.lane != request.lane]
@@ -144,7 +145,8 @@ class Job:
 
     @contextlib.contextmanager
     def piece(self) -> Iterator[None]:
-        """A stretch of work of some tens of milliseconds; pictures come first. Raises NotWanted instead of beginning one."""
+        """A stretch of work of some tens of milliseconds; pictures come first.
+        Raises NotWanted instead of beginning one."""
         if worker_of(self._request) == PICTURES:
             with self._turns.picture():
                 yield

@@ -65,7 +65,8 @@ class Loaded:
         latents = np.asarray(latents, np.float32)
         if latents.ndim != 2 or latents.shape[1] != self.info.latent_dim:
             raise ValueError(
-                f"{self.info.name} has {self.info.latent_dim} latent dimensions. Received: latents of shape {latents.shape}."
+                f"{self.info.name} has {self.info.latent_dim} latent dimensions. Received: latents of shape "
+                f"{latents.shape}."
             )
         return self._in_pieces(self._decode, latents, kl_weight, piece, np.empty((0, *self.info.image_shape), np.uint8))
 

@@ -32,7 +32,8 @@ def picture_for(info: ModelInfo, picture: str | np.ndarray) -> tuple[np.ndarray,
 
 
 def with_channels(images: np.ndarray, info: ModelInfo) -> np.ndarray:
-    """uint8 (n, height, width, 1 or 3) with as many channels as the model has: colour becomes luminance, grey is repeated."""
+    """uint8 (n, height, width, 1 or 3) with as many channels as the model has: colour becomes luminance,
+    grey is repeated."""
     channels = info.image_shape[2]
     if images.shape[-1] == channels:
         return images
@@ -57,7 +58,8 @@ class NotAgreed(ValueError):
 
 
 def open_pictures(info: ModelInfo, size: int, progress: Any, agreed: tuple[str, ...]) -> Any:
-    """The collection that the model was trained on, at `size` pixels; `progress(done, total, what)` while it is decoded.
+    """The collection that the model was trained on, at `size` pixels; `progress(done, total, what)` while it is
+    decoded.
 
     Raises:
         NotAgreed: its place is none of those `agreed`; nothing was looked at.
@@ -76,7 +78,8 @@ def open_pictures(info: ModelInfo, size: int, progress: Any, agreed: tuple[str, 
 
 
 def thumbnails_of(images: np.ndarray, most: int = 64) -> np.ndarray:
-    """`images` (n, h, w, c) made smaller by a whole factor, the mean of each block, until no side is above `most` pixels."""
+    """`images` (n, h, w, c) made smaller by a whole factor, the mean of each block,
+    until no side is above `most` pixels."""
     from kvae.figures.tiles import shrink
 
     return shrink(images, -(-max(images.shape[1:3]) // most))

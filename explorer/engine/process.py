@@ -1,8 +1,8 @@
 """The engine: the process that decodes, encodes and lays out maps for the window.
 
-It says `Hello` at once, imports TensorFlow while the first file's card is read already, and then serves requests in four
-threads: pictures, which wait for nothing; opening; quick questions such as filmstrips; and long ones. It ends when its
-pipe closes, so that nothing is left when the window is killed.
+It says `Hello` at once, imports TensorFlow while the first file's card is read already, and then serves requests in
+four threads: pictures, which wait for nothing; opening; quick questions such as filmstrips; and long ones. It ends when
+its pipe closes, so that nothing is left when the window is killed.
 
 Importing this file is cheap and brings in neither kvae nor TensorFlow: the window names `engine_main` to start it.
 """

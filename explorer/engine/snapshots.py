@@ -50,9 +50,11 @@ class Snapshots:
             model.card = own
 
     def write_weights(self, model: VAE, card: dict[str, Any]) -> Path:
-        """Write this part of a card, as JSON, and the weights in the order of `model.weights`: .npy after .npy in one file.
+        """Write this part of a card, as JSON, and the weights in the order of `model.weights`: .npy after .npy in one
+        file.
 
-        Not as .npz, whose checksums take half of the time, and not flushed to the disk: nobody wants it after a power cut.
+        Not as .npz, whose checksums take half of the time, and not flushed to the disk: nobody wants it after a power
+        cut.
         """
         with self._lock:
             self._count += 1
@@ -68,7 +70,8 @@ class Snapshots:
         return path
 
     def remove(self) -> None:
-        """Remove what was written here, also what a writer in another thread has begun, and the folder where that is all.
+        """Remove what was written here, also what a writer in another thread has begun, and the folder where that is
+        all.
 
         Nothing is written after that.
         """

@@ -1,4 +1,5 @@
-"""A trainer: the process of one run. It imports TensorFlow at once and then waits for `Start`, so that a spare one is warm.
+"""A trainer: the process of one run. It imports TensorFlow at once and then waits for `Start`, so that a spare one is
+warm.
 
 The run goes on in the main thread. A second thread reads what the window wants; the run obeys between two batches. When
 the window is gone, that thread ends the process. Nothing here imports kvae before the process runs: the window names
@@ -181,7 +182,8 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
 
 
 def given(settings: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:
-    """What somebody chose: a form holds every setting, also those at their defaults and those that others put out of use."""
+    """What somebody chose: a form holds every setting, also those at their defaults and those that others put out of
+    use."""
     from kvae.settings import SETTINGS, checked
     from kvae.training.effect import without_effect
 

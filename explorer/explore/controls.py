@@ -1,4 +1,5 @@
-"""What stands under the sliders: dice, undo, A and B, my picture, bookmarks. Buttons that draw and emit, nothing else."""
+"""What stands under the sliders: dice, undo, A and B, my picture, bookmarks. Buttons that draw and emit,
+nothing else."""
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QAction

@@ -17,7 +17,8 @@ _Wanted = tuple[SliderRow, Axis, object]  # the key says what the strip is decod
 
 
 def composed(images: np.ndarray, room: QSize, ratio: float) -> QImage:
-    """`images`, uint8 (count, h, w, c), side by side in one image, shrunk to `room` for each at `ratio` screen pixels."""
+    """`images`, uint8 (count, h, w, c), side by side in one image,
+    shrunk to `room` for each at `ratio` screen pixels."""
     count, height, width = images.shape[:3]
     wide = to_qimage(np.concatenate(list(images), axis=1))  # (h, count * w, c)
     scale = min(room.width() * ratio / width, room.height() * ratio / height)
@@ -29,7 +30,8 @@ def composed(images: np.ndarray, room: QSize, ratio: float) -> QImage:
 
 
 class Filmstrips(QObject):
-    """Asks for the strips of the rows in view whose pictures would be others than those they show, all in one question."""
+    """Asks for the strips of the rows in view whose pictures would be others than those they show,
+    all in one question."""
 
     def __init__(self, bridge, rows: SliderList, parent: QObject | None = None) -> None:
         super().__init__(parent)

@@ -29,7 +29,8 @@ _WAITING = "Until then you see the nearest stored picture."
 
 
 class ExplorePage(QWidget):
-    """Shows one point of the open model. Every change is a new `LatentState`, one step of undo and one picture asked for."""
+    """Shows one point of the open model. Every change is a new `LatentState`,
+    one step of undo and one picture asked for."""
 
     point_changed = pyqtSignal(object)  # np.ndarray (latent,)
     bookmarks_changed = pyqtSignal(object)  # tuple[Bookmark]

@@ -97,7 +97,8 @@ class ExplorePanel(QWidget):
 
 
 def make_actions(page: "ExplorePage") -> dict[str, QAction]:
-    """The page's actions by name. All but undo and redo, which the window has, are in `page.actions()` with their keys."""
+    """The page's actions by name. All but undo and redo, which the window has,
+    are in `page.actions()` with their keys."""
     made = {}
     for name, text, keys, tip, act in (
         ("undo", "Undo", "", "", page.undo_stack.undo),

@@ -184,7 +184,8 @@ def _nothing(value: float) -> None:
 
 
 class _Rows(QWidget):
-    """Holds the rows, and explains them: an `event` of each row's own would be called for everything that happens to it."""
+    """Holds the rows, and explains them: an `event` of each row's own would be called for everything that happens to
+    it."""
 
     def event(self, event: QEvent | None) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:

@@ -58,7 +58,8 @@ class ExportBox(QWidget):
         return self._ticket is not None
 
     def describe(self, keyframes: int, frames: int, frames_per_second: float) -> None:
-        """Say what would be written of so many keyframes and frames; where that is nothing, there is no button to press."""
+        """Say what would be written of so many keyframes and frames; where that is nothing,
+        there is no button to press."""
         needed = 2 if self.form.ending in FILMS else 1
         self._possible = keyframes >= needed
         if not self._possible:

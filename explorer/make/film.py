@@ -1,4 +1,5 @@
-"""The frames of a morph, decoded ahead of being shown: a few at a time, so that the engine stays free for other work."""
+"""The frames of a morph, decoded ahead of being shown: a few at a time,
+so that the engine stays free for other work."""
 
 import numpy as np
 from PyQt6.QtCore import QObject, pyqtSignal

@@ -154,7 +154,8 @@ class MakePage(QWidget):
         self._update()
 
     def _update(self) -> None:
-        """Ask for what is missing on screen. While the page is hidden nothing is asked: it would only slow the others."""
+        """Ask for what is missing on screen. While the page is hidden nothing is asked:
+        it would only slow the others."""
         if self.isVisible() and self._stale and self._model is not None:
             self._stale = False
             self._ask_pictures(self._faded)

@@ -93,7 +93,8 @@ class Player(QWidget):
             self._start_clock()
 
     def refresh(self) -> None:
-        """The film was set anew: keep the place, as far as there is one, and what is on the screen until it is decoded."""
+        """The film was set anew: keep the place, as far as there is one,
+        and what is on the screen until it is decoded."""
         with signals_blocked(self.slider):
             self.slider.setRange(0, max(0, self._film.count - 1))
         many = self._film.count > 1

@@ -40,8 +40,8 @@ _PAN = 64  # pixels for an arrow key
 class ScatterView(QWidget):
     """Shows pictures at places; pan by dragging, zoom by wheel. Pictures are numbered in the order they were added.
 
-    `hovered` and `clicked` carry a picture's number, -1 for none; `activated` a double-clicked one or that of the Enter key;
-    `dragged` says that a picture was dragged on another (Shift or Alt, or `morphing` on).
+    `hovered` and `clicked` carry a picture's number, -1 for none; `activated` a double-clicked one or that of the Enter
+    key; `dragged` says that a picture was dragged on another (Shift or Alt, or `morphing` on).
     """
 
     hovered = pyqtSignal(int)
@@ -96,7 +96,8 @@ class ScatterView(QWidget):
         self._thumbnails.extend(thumbnails)
 
     def set_places(self, places: np.ndarray, colours: list[str], numbers: np.ndarray, refit: bool = False) -> None:
-        """Where the pictures are, (n, 2); picture i has the colour `colours[numbers[i]]`, a quiet one where that is -1."""
+        """Where the pictures are, (n, 2); picture i has the colour `colours[numbers[i]]`,
+        a quiet one where that is -1."""
         self._detail = mapping.Detail(places, self._shown_of(len(places)))
         table = np.array([QColor(colour).rgb() for colour in [*colours, theme.palette().quiet]], np.uint32)
         self._colours, self._framed = table[numbers], np.asarray(numbers) >= 0

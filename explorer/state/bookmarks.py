@@ -17,7 +17,8 @@ class Bookmark:
 
 
 def key_of(path: str) -> str:
-    """The preference under which the bookmarks of the model at `path` are kept; one file has one, however it is spelt."""
+    """The preference under which the bookmarks of the model at `path` are kept; one file has one,
+    however it is spelt."""
     real = os.path.normcase(os.path.realpath(path))
     return f"bookmarks/{hashlib.sha256(os.fsencode(real)).hexdigest()[:16]}"
 
@@ -50,8 +51,8 @@ def to_plain(bookmarks: tuple[Bookmark, ...]) -> list[dict[str, object]]:
 
 
 def from_plain(entries: object, latent_dim: int) -> tuple[Bookmark, ...]:
-    """The bookmarks in `entries` that have `latent_dim` finite values; damaged ones, and those of another model that was
-    once in this file, are left out."""
+    """The bookmarks in `entries` that have `latent_dim` finite values; damaged ones, and those of another model that
+    was once in this file, are left out."""
     read = (_read(entry, latent_dim) for entry in entries) if isinstance(entries, list) else ()
     return tuple(bookmark for bookmark in read if bookmark is not None)
 

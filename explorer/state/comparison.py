@@ -1,4 +1,5 @@
-"""The comparison of several models on the same pictures, without a window: who is in it, what came back, words and files."""
+"""The comparison of several models on the same pictures, without a window: who is in it, what came back,
+words and files."""
 
 import csv
 import io
@@ -16,8 +17,8 @@ from explorer.safe_text import cell
 class Comparison:
     """`models` and `pictures` are paths; no pictures means `count` held-out ones of the first model's collection.
 
-    `originals` uint8 (count, height, width, channels) and `rows` by model path are the engine's answers so far; `unread` is
-    one that waits for a person to agree.
+    `originals` uint8 (count, height, width, channels) and `rows` by model path are the engine's answers so far;
+    `unread` is one that waits for a person to agree.
     """
 
     models: tuple[str, ...] = ()
@@ -52,7 +53,8 @@ class Comparison:
         return Compare(self.models, self.pictures, self.count)
 
     def answered(self, content: Originals | Compared | Unread) -> "Comparison":
-        """With one more answer. Originals other than before make every row one of the past; failures are tried again."""
+        """With one more answer. Originals other than before make every row one of the past;
+        failures are tried again."""
         if isinstance(content, Unread):
             return replace(self, originals=None, rows={}, unread=content)
         if isinstance(content, Compared):
@@ -188,7 +190,8 @@ def write_new(path: Path, data: bytes) -> Path:
 class Layout:
     """Where everything stands, in whole pixels: a label at the left, then one column per picture, rows from the top.
 
-    `zooms` are whole numbers, one per row; the first row is the originals. `tops` and `heights` are those of the pictures.
+    `zooms` are whole numbers, one per row; the first row is the originals. `tops` and `heights` are those of the
+    pictures.
     """
 
     label: int
@@ -226,12 +229,13 @@ def lay_out(
     least: int,
     comfortable: int = 128,
 ) -> Layout:
-    """The layout of rows of pictures of `sizes` (height, width) each, in a room of (width, height), whole-number scaling.
+    """The layout of rows of pictures of `sizes` (height, width) each, in a room of (width, height), whole-number
+    scaling.
 
     Pictures are as large as the width allows; where the rows then do not fit the height, smaller, but not below
     `comfortable` pixels: rather scroll. All rows share the columns: smaller pictures are enlarged as often as they fit.
-    `caption` pixels stand under each row but the first, the originals; no row is less than `least` high, which is the height
-    of one without pictures, size (0, 0).
+    `caption` pixels stand under each row but the first, the originals; no row is less than `least` high, which is the
+    height of one without pictures, size (0, 0).
     """
     widest = max((size[1] for size in sizes), default=1)
     most = max(((room[0] - label - gap) // max(columns, 1) - gap) // widest, 1)

@@ -78,7 +78,8 @@ class LatentState:
     def rolled(self, seed: int, temperature: float, centre: np.ndarray, unit: np.ndarray) -> LatentState:
         """BatchSample from N(centre, (temperature · unit)²), both of shape (latent,); the same for the same seed.
 
-        A lock keeps its dimension and changes nothing in the others: every dimension is drawn and the locked are put back.
+        A lock keeps its dimension and changes nothing in the others: every dimension is drawn and the locked are put
+        back.
         """
         drawn = np.random.default_rng(seed).standard_normal(len(self.values))
         thrown = self._with_free(centre + temperature * unit * drawn)
@@ -166,7 +167,8 @@ class Axis:
         return self.centre + self.unit * np.linspace(-WIDEST, WIDEST, count)
 
     def frames(self, state: LatentState, count: int) -> np.ndarray:
-        """The latents of the filmstrip, float32 (count, latent): `state` with this slider at each stop, locked or not."""
+        """The latents of the filmstrip, float32 (count, latent): `state` with this slider at each stop,
+        locked or not."""
         free = replace(state, locked=frozenset())
         return np.stack([self.moved(free, float(stop)).array() for stop in self.stops(count)])
 
@@ -230,7 +232,8 @@ def centre_of(info: ModelInfo) -> np.ndarray:
 
 
 def unit_of(info: ModelInfo) -> np.ndarray:
-    """One standard deviation of the dice in each dimension, (latent,): the prior's, or that of an autoencoder's codes."""
+    """One standard deviation of the dice in each dimension, (latent,): the prior's,
+    or that of an autoencoder's codes."""
     if not info.autoencoder:
         return np.ones(info.latent_dim)
     spreads = np.asarray(info.spreads, np.float64)
@@ -253,7 +256,8 @@ def starting_point(info: ModelInfo) -> LatentState:
 
 
 def _breadth(pictures: np.ndarray) -> np.ndarray:
-    """How much each of uint8 (n, h, w, c) varies as a whole, by how much from pixel to pixel. Shape (n,); 0: one colour.
+    """How much each of uint8 (n, h, w, c) varies as a whole, by how much from pixel to pixel. Shape (n,); 0: one
+    colour.
 
     Of the green alone, which tells most of light and dark: a hand waits for this.
     """

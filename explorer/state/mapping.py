@@ -1,6 +1,7 @@
 """The map of the pictures in latent space, without a window: places, axes, neighbours, level of detail, the view.
 
-World coordinates are those of the latent space along the two chosen axes, y upwards; screen coordinates are pixels, y downwards.
+World coordinates are those of the latent space along the two chosen axes, y upwards; screen coordinates are pixels, y
+downwards.
 """
 
 from collections.abc import Iterable
@@ -54,7 +55,8 @@ class Pictures:
         return len(self.names)
 
     def matching(self, text: str, folders: Iterable[str] = ()) -> np.ndarray:
-        """Which pictures (n,) have `text` in their name, in any case, and lie in one of `folders`; none given: in any."""
+        """Which pictures (n,) have `text` in their name, in any case, and lie in one of `folders`; none given:
+        in any."""
         text, wanted = text.casefold().strip(), set(folders)
         named = (text in name.casefold() for name in self.names)
         placed = (not wanted or folder in wanted for folder in self.folders)
@@ -105,7 +107,8 @@ def positions(latents: np.ndarray, across: Axis, up: Axis) -> np.ndarray:
 
 
 def scales(latents: np.ndarray) -> np.ndarray:
-    """One over the standard deviation of each dimension (latent,), 0 where it is collapsed: its noise is no distance."""
+    """One over the standard deviation of each dimension (latent,), 0 where it is collapsed:
+    its noise is no distance."""
     variance = latents.var(axis=0, dtype=np.float64) if len(latents) else np.zeros(latents.shape[1])
     return np.where(variance >= LEAST_VARIANCE, 1.0 / np.sqrt(np.maximum(variance, LEAST_VARIANCE)), 0.0)
 
@@ -114,8 +117,8 @@ def nearest(latents: np.ndarray, index: int, count: int = 8, measure: str = "lik
     """The `count` pictures nearest to picture `index`, nearest first, of `latents` (n, latent).
 
     By one of `MEASURES`: "likeness" is the cosine of the angle at the pictures' mean, so that what two pictures share
-    counts and not how strongly; "distance" the squared distance, which favours pale pictures near the mean; "scaled" the
-    same with each dimension in its own standard deviations. Exact; equal ones keep the pictures' order.
+    counts and not how strongly; "distance" the squared distance, which favours pale pictures near the mean; "scaled"
+    the same with each dimension in its own standard deviations. Exact; equal ones keep the pictures' order.
     """
     if measure == "likeness":
         centred = latents - latents.mean(axis=0, dtype=np.float64).astype(latents.dtype)
@@ -136,7 +139,8 @@ def nearest(latents: np.ndarray, index: int, count: int = 8, measure: str = "lik
 
 @dataclass(frozen=True)
 class View:
-    """Which part of the world is on the screen: `scale` pixels per unit; (x, y) in the world is at the screen's centre."""
+    """Which part of the world is on the screen: `scale` pixels per unit; (x,
+    y) in the world is at the screen's centre."""
 
     scale: float = 1.0
     x: float = 0.0
@@ -173,7 +177,8 @@ class View:
         return replace(self, width=max(width, 1), height=max(height, 1))
 
     def fitting(self, places: np.ndarray, margin: int, share: float = 1.0) -> "View":
-        """The view of all `places` (n, 2), or along each axis of the middle `share` of them, with `margin` pixels around."""
+        """The view of all `places` (n, 2), or along each axis of the middle `share` of them,
+        with `margin` pixels around."""
         places = places[np.all(np.isfinite(places), axis=1)]
         if not len(places):
             return replace(self, scale=1.0, x=0.0, y=0.0)
@@ -202,8 +207,8 @@ def thumbnail_side(places: np.ndarray, scale: float) -> int:
 class Detail:
     """Which pictures get a thumbnail at which zoom: one per cell of a grid that is fixed to the world.
 
-    Cells halve as one zooms in, and a cell's picture is the first of a fixed random order: zooming in only adds pictures,
-    and panning changes none. Of `places` (n, 2) only those that `shown` (n,) says take part; None: all.
+    Cells halve as one zooms in, and a cell's picture is the first of a fixed random order: zooming in only adds
+    pictures, and panning changes none. Of `places` (n, 2) only those that `shown` (n,) says take part; None: all.
     """
 
     def __init__(self, places: np.ndarray, shown: np.ndarray | None = None):

@@ -84,7 +84,8 @@ class Limit:
         return cls(*(part[usable][order] for part in parts))
 
     def at(self, kl_weight: float) -> tuple[float, float] | None:
-        """D and L at `kl_weight`, between two points along the logarithm of the weight; None beyond the curve's ends."""
+        """D and L at `kl_weight`, between two points along the logarithm of the weight;
+        None beyond the curve's ends."""
         low, high = self.weights[0] * (1 - _ROUGHLY), self.weights[-1] * (1 + _ROUGHLY)
         if not low <= kl_weight <= high:
             return None
@@ -281,7 +282,8 @@ class RunCurves:
         return step / max(self.steps_per_epoch, 1) if along == "epochs" else step
 
     def nearest(self, x: float, along: str) -> int | None:
-        """The batch (from 0) nearest to a place on the x axis; None where the run has nothing within its own stretch."""
+        """The batch (from 0) nearest to a place on the x axis;
+        None where the run has nothing within its own stretch."""
         places = self.x(along)
         if len(places) == 0:
             return None

@@ -16,8 +16,8 @@ _EMPTY = "While a model learns: how hard likeness and smoothness pull at it."
 class BalanceArrows(QWidget):
     """The force of D to the right, and that of βR turned from it by the angle between them.
 
-    BatchSample to one scale, the longer one always of the same length: what counts is their share and their angle. Equal and
-    opposite means that neither can win any more.
+    BatchSample to one scale, the longer one always of the same length: what counts is their share and their angle.
+    Equal and opposite means that neither can win any more.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:

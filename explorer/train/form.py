@@ -1,4 +1,5 @@
-"""The form that starts a run. What an artist decides stands open; every other setting that kvae declares appears folded."""
+"""The form that starts a run. What an artist decides stands open;
+every other setting that kvae declares appears folded."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +26,8 @@ _AT_ONCE = 8  # fields that are folded away and made in one turn
 
 
 class SettingsForm(QWidget):
-    """Made from the settings the engine tells of. `started` carries the chosen ones; a bound that is broken starts nothing.
+    """Made from the settings the engine tells of. `started` carries the chosen ones; a bound that is broken starts
+    nothing.
 
     `complete` is emitted when the last field is made, folded ones among them.
     """
@@ -181,7 +183,8 @@ class SettingsForm(QWidget):
     # ------------------------------------------------------------------ using it
 
     def values(self) -> dict[str, Any]:
-        """Every setting as chosen; one that is left to kvae, or that cannot be set now, is not among them. Raises `Unfit`."""
+        """Every setting as chosen; one that is left to kvae, or that cannot be set now, is not among them.
+        Raises `Unfit`."""
         chosen = {name: field.value() for name, field in self.fields.items() if field.isEnabledTo(self)}
         if self.length is not None:
             chosen |= self.length.values()

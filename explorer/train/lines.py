@@ -26,7 +26,8 @@ _RATE = [5.0, 3.5]
 
 @dataclass(frozen=True)
 class View:
-    """How curves are shown. `span` is in steps; `hidden` are quantities, "limit" among them; `room` is the x in view."""
+    """How curves are shown. `span` is in steps; `hidden` are quantities, "limit" among them;
+    `room` is the x in view."""
 
     log: bool = True
     along: str = "steps"
@@ -68,7 +69,8 @@ def colour_of(quantity: str) -> str:
 
 
 def pen_of(quantity: str, age: int = 0) -> QPen:
-    """The stroke of a quantity: its colour, R dashed; the newest run is solid and wide, older ones thinner and broken."""
+    """The stroke of a quantity: its colour, R dashed; the newest run is solid and wide,
+    older ones thinner and broken."""
     if quantity == "limit":
         return pg.mkPen(theme.palette().quiet, width=theme.stroke(1), style=Qt.PenStyle.DotLine)
     pattern = _DASHES[min(age, len(_DASHES) - 1)]
@@ -180,7 +182,8 @@ class RunLines:
             self.raw[name].setData(*thinned(part.x, view.on_axis(part.raw), _FEW if view.age > 0 else POINTS))
 
     def _number(self, run: RunCurves, name: str, view: View, shown: bool) -> None:
-        """Which run it is, at the end of its line: where several runs are in view. L speaks for D, which runs close to it."""
+        """Which run it is, at the end of its line: where several runs are in view. L speaks for D,
+        which runs close to it."""
         drawn, label = self.shown[name], self.numbers[name]
         speaks = name != ("loss" if run.autoencoder else "distortion")
         speaks = speaks and shown and not view.alone
@@ -191,7 +194,8 @@ class RunLines:
             label.setPos(float(drawn.x[known[-1]]), float(view.on_axis(drawn.front[known[-1:]])[0]))
 
     def _mark(self, run: RunCurves, view: View, shown: bool) -> None:
-        """A line where the weight was turned, with the new value; turns too close to read apart show the last of them."""
+        """A line where the weight was turned, with the new value;
+        turns too close to read apart show the last of them."""
         turns = merged_turns(run, view) if shown else []
         while len(self.marks) < len(turns):
             label = {"position": 0.97, "anchors": [(0, 0), (0, 0)], "fill": None}
@@ -259,7 +263,8 @@ def _stairs(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def span_of(parts: list[np.ndarray], log: bool, decades: float = 5.0) -> tuple[float, float] | None:
-    """The y range (positions) that shows these values: all on a log axis down to some decades, from 0 on a plain one."""
+    """The y range (positions) that shows these values: all on a log axis down to some decades,
+    from 0 on a plain one."""
     finite = [part[np.isfinite(part) & ((part > 0) if log else True)] for part in parts]
     values = np.concatenate([part for part in finite if part.size] or [np.empty(0)])
     if values.size == 0:

@@ -239,7 +239,8 @@ class CurvesPlot(pg.PlotWidget):
             line.setPen(pg.mkPen(colour_of(name), width=theme.stroke(1), style=Qt.PenStyle.DotLine))
         self.cursor_line.setPen(pg.mkPen(colours.quiet, width=theme.stroke(1)))
         self.said.setStyleSheet(
-            f"background: {colours.background}; color: {colours.ink}; border: 1px solid {colours.rule}; padding: 4px 8px;"
+            f"background: {colours.background}; color: {colours.ink}; border: 1px solid {colours.rule}; padding: 4px "
+            "8px;"
         )
         self.empty.setStyleSheet(f"color: {colours.quiet}; background: transparent;")
         for age, run in enumerate(reversed(self.runs)):

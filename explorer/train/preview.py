@@ -15,7 +15,8 @@ _EMPTY = "After the first epoch: pictures that training never sees, over what th
 
 
 class PreviewGrid(QWidget):
-    """Pairs, original over reconstruction, in as many columns as let the pixels be largest; enlarged by whole numbers."""
+    """Pairs, original over reconstruction, in as many columns as let the pixels be largest;
+    enlarged by whole numbers."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -40,7 +41,8 @@ class PreviewGrid(QWidget):
     def layout_of(self, width: float, height: float) -> tuple[int, int, float]:
         """How many pairs, in how many columns, and their enlargement, for a room of screen pixels.
 
-        Whole pixels that fill most of the room, but never fewer than a few pairs: rather than that they are made smaller.
+        Whole pixels that fill most of the room, but never fewer than a few pairs: rather than that they are made
+        smaller.
         """
         few = min(_FEW, len(self._pairs))
         whole = []

@@ -147,7 +147,8 @@ class RateDistortionChart(pg.PlotWidget):
             line.setData(limit.rates, limit.distortions)
 
     def _range(self) -> None:
-        """All points and the ways to them; of the limit the part near them, or all of it where there is no point yet."""
+        """All points and the ways to them; of the limit the part near them,
+        or all of it where there is no point yet."""
         ways = [place.run.trajectory() for place in self.places]
         rates = np.concatenate([way[0] for way in ways] + [np.empty(0)])
         distortions = np.concatenate([way[1] for way in ways] + [np.array([p.distortion for p in self.places])])
@@ -227,7 +228,8 @@ class RateDistortionChart(pg.PlotWidget):
             axis.setPen(pg.mkPen(colours.rule))
             axis.setTextPen(pg.mkPen(colours.quiet))
         self.said.setStyleSheet(
-            f"background: {colours.background}; color: {colours.ink}; border: 1px solid {colours.rule}; padding: 4px 8px;"
+            f"background: {colours.background}; color: {colours.ink}; border: 1px solid {colours.rule}; padding: 4px "
+            "8px;"
         )
         self.empty.setStyleSheet(f"color: {colours.quiet}; background: transparent;")
         self._key = None

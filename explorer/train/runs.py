@@ -51,7 +51,8 @@ def another_weight(tried: Iterable[float]) -> float:
 
 
 class RunsPanel(QWidget):
-    """`opened` names a finished run, `again` a run and a weight to train it with at once, `to_form` a run to put into the form.
+    """`opened` names a finished run, `again` a run and a weight to train it with at once, `to_form` a run to put into
+    the form.
 
     `chosen` follows the selected row; `shown`, `removed` and `killed` (end at once, without a model) are asked for
     in the menu of a row.

@@ -1,4 +1,5 @@
-"""What is to happen a little later, and not at all once its owner is gone: a timer that fires once, and work in steps."""
+"""What is to happen a little later, and not at all once its owner is gone: a timer that fires once,
+and work in steps."""
 
 from collections import deque
 from collections.abc import Callable

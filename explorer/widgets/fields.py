@@ -1,4 +1,5 @@
-"""One field of the form for each kind of setting. A field knows its setting's bounds and says in a sentence what breaks them."""
+"""One field of the form for each kind of setting. A field knows its setting's bounds and says in a sentence what breaks
+them."""
 
 import math
 from typing import Any

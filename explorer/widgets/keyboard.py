@@ -1,4 +1,5 @@
-"""Where the keyboard is and where it goes next: a frame for widgets that no style sheet reaches, and the order of Tab."""
+"""Where the keyboard is and where it goes next: a frame for widgets that no style sheet reaches,
+and the order of Tab."""
 
 from PyQt6.QtCore import QEvent, QObject, QRectF, Qt
 from PyQt6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QPen
@@ -39,7 +40,8 @@ def _stops(*parts: QWidget) -> list[list[QWidget]]:
 
 
 class Ring(QWidget):
-    """Lies over `around` while `widget` has the keyboard, once it came there by a key: a hand on the mouse needs none."""
+    """Lies over `around` while `widget` has the keyboard, once it came there by a key:
+    a hand on the mouse needs none."""
 
     def __init__(self, widget: QWidget, around: QWidget | None = None) -> None:
         self._around = widget if around is None else around

@@ -72,7 +72,8 @@ class Notice(QWidget):
         self._show()
 
     def move_on(self) -> None:
-        """Somebody turned to something else: what was worth knowing and has been there for a while goes. Errors stay."""
+        """Somebody turned to something else: what was worth knowing and has been there for a while goes.
+        Errors stay."""
         now = time.monotonic()
         self._lines = [one for one in self._lines if one.is_error or now - one.since < _READ]
         self._show()

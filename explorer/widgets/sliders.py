@@ -1,4 +1,5 @@
-"""A slider with its filmstrip, number and lock in one light widget that paints itself: 128 of them are quickly built."""
+"""A slider with its filmstrip, number and lock in one light widget that paints itself:
+128 of them are quickly built."""
 
 from PyQt6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (

@@ -5,27 +5,30 @@
 
 TERMS: dict[str, str] = {
     # the question
-    "distortion": "Distortion D: how far the rebuilt picture is from the original, the squared difference summed over all"
-    " its pixel values. Smaller is more faithful.",
-    "rate": "Rate R: how much the model says about each picture, in nats (1 nat is 1.44 bits). More rate keeps more detail"
-    " and leaves the space between pictures less smooth.",
+    "distortion": "Distortion D: how far the rebuilt picture is from the original, the squared difference summed over "
+    "all its pixel values. Smaller is more faithful.",
+    "rate": "Rate R: how much the model says about each picture, in nats (1 nat is 1.44 bits). More rate keeps more "
+    "detail and leaves the space between pictures less smooth.",
     "weighted_rate": "Weighted rate βR: the rate times the KL weight, the part of the loss that asks for smoothness.",
     "loss": "Loss L = D + βR: the one number that training makes small.",
-    "kl_weight": "KL weight β: how strongly to smooth the space of pictures. High: soft, blurred pictures that morph evenly."
-    " Low: sharp, faithful pictures with rougher places in between.",
-    "sigma": "Noise σ: how far off a pixel may be before the model minds, from 0 to 1 (black to white). It is another way to"
-    " say the weight: decoder noise σ = √(β/2).",
-    "calibrated": "Calibrated weight: the weight that fits this model, at which the noise σ it allows is as large as the"
-    " errors it really makes.",
-    "psnr": "PSNR: likeness to the original in decibels. Around 20 is a rough impression, above 30 is hard to tell apart.",
-    "gradient_balance": "Gradient balance: how hard each of the two wishes, likeness and smoothness, pulls at the model.",
-    "gaussian_limit": "Gaussian limit: the best that a purely linear model could do on these pictures, worked out exactly."
-    " A trained network should lie below it.",
-    "rate_distortion": "Each point is a trained model: to the right it says more about a picture, further down it is more"
-    " faithful. The KL weight chooses the place on the curve.",
+    "kl_weight": "KL weight β: how strongly to smooth the space of pictures. High: soft, blurred pictures that morph "
+    "evenly. Low: sharp, faithful pictures with rougher places in between.",
+    "sigma": "Noise σ: how far off a pixel may be before the model minds, from 0 to 1 (black to white). It is another "
+    "way to say the weight: decoder noise σ = √(β/2).",
+    "calibrated": "Calibrated weight: the weight that fits this model, at which the noise σ it allows is as large as "
+    "the errors it really makes.",
+    "psnr": "PSNR: likeness to the original in decibels. Around 20 is a rough impression, above 30 is hard to tell "
+    "apart.",
+    "gradient_balance": "Gradient balance: how hard each of the two wishes, likeness and smoothness, pulls at the "
+    "model.",
+    "gaussian_limit": "Gaussian limit: the best that a purely linear model could do on these pictures, worked out "
+    "exactly. A trained network should lie below it.",
+    "rate_distortion": "Each point is a trained model: to the right it says more about a picture, further down it is "
+    "more faithful. The KL weight chooses the place on the curve.",
     # the latent space
     "latent": "Latent dimension: one of the hidden controls from which the model paints. Each slider moves one.",
-    "latent_space": "Latent space: all pictures the model can paint, laid out so that similar ones are near each other.",
+    "latent_space": "Latent space: all pictures the model can paint, laid out so that similar ones are near each "
+    "other.",
     "active": "Active dimension: a control that the model really uses, as its value differs from picture to picture.",
     "collapsed": "Collapsed dimension: a control that the model has let go of; moving it changes nothing you can see.",
     "rate_per_dimension": "How much this control says about a picture, in nats. The most telling ones stand first.",
@@ -47,19 +50,19 @@ TERMS: dict[str, str] = {
     # the map
     "variance_share": "How much of the difference between all pictures this direction of the map shows.",
     "neighbours": "The training pictures whose slider positions are nearest to this one.",
-    "near_likeness": "Likeness: what two pictures have in common counts, not how strongly (the cosine of the angle between"
-    " them, seen from the middle of all pictures).",
+    "near_likeness": "Likeness: what two pictures have in common counts, not how strongly (the cosine of the angle "
+    "between them, seen from the middle of all pictures).",
     "near_distance": "Distance: how far apart the sliders stand. Pale, quiet pictures are near to everything.",
-    "near_scaled": "Scaled distance: the same, but every active slider has an equal say, however little it moves between"
-    " pictures.",
+    "near_scaled": "Scaled distance: the same, but every active slider has an equal say, however little it moves "
+    "between pictures.",
     # training
     "epoch": "Epoch: one pass over all pictures.",
     "step": "Step: the model looks at one small batch of pictures and improves a little.",
     "held_out": "Held-out pictures: a few that training never sees, to measure honestly.",
-    "autoencoder": "Plain autoencoder: the same network without smoothing, as a comparison. It copies well but has no even"
-    " space to walk in.",
-    "network": "Kinds of network: hybrid is right from the first step, then refined; conv and residual learn from nothing;"
-    " linear is the exact formula alone.",
+    "autoencoder": "Plain autoencoder: the same network without smoothing, as a comparison. It copies well but has no "
+    "even space to walk in.",
+    "network": "Kinds of network: hybrid is right from the first step, then refined; conv and residual learn from "
+    "nothing; linear is the exact formula alone.",
     "resume": "Go on with a model that was trained before.",
 }
 

@@ -2,7 +2,8 @@
 
 A widget that paints itself asks `palette()` in its paint event; one that sets colours once connects `notifier.changed`.
 Labels take their look from a property: `label.setProperty("role", "title" | "heading" | "quiet" | "caption")`; the one
-button that matters most on a page has `setProperty("primary", True)`, a button without a frame `setProperty("flat", True)`.
+button that matters most on a page has `setProperty("primary", True)`, a button without a frame `setProperty("flat",
+True)`.
 """
 
 import contextlib
@@ -22,8 +23,9 @@ SCHEMES = ("system", "light", "dark")
 class Palette:
     """Colours of one appearance, as "#rrggbb". One colour per quantity, from Okabe and Ito's colour-blind-safe set.
 
-    `background` is behind everything, `surface` is what can be written on or holds a plot, `ink` is text, `quiet` is text
-    of second rank, `rule` is a thin line. `distortion`, `rate`, `weight` and `loss` are the same as in kvae's figures.
+    `background` is behind everything, `surface` is what can be written on or holds a plot, `ink` is text, `quiet` is
+    text of second rank, `rule` is a thin line. `distortion`, `rate`, `weight` and `loss` are the same as in kvae's
+    figures.
     """
 
     background: str

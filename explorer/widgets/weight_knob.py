@@ -17,8 +17,8 @@ _THROTTLE = 33  # ms
 class WeightKnob(QWidget):
     """A KL weight: slider from 0.001 to 100 in equal ratios, and an entry for any other, 0 included.
 
-    `changed` follows the hand, at most every 33 ms, and the last value always arrives; `released` says that the hand let go.
-    `wide` puts the title above the slider, `flat` everything in one row.
+    `changed` follows the hand, at most every 33 ms, and the last value always arrives; `released` says that the hand
+    let go. `wide` puts the title above the slider, `flat` everything in one row.
     """
 
     changed = pyqtSignal(float)

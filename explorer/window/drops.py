@@ -9,7 +9,8 @@ from explorer.widgets.picture import may_be_picture
 
 
 def dropped(data: QMimeData | None) -> tuple[str, str] | None:
-    """("model" | "folder" | "picture", path) of the first thing of use among what is dragged; None where there is none."""
+    """("model" | "folder" | "picture", path) of the first thing of use among what is dragged;
+    None where there is none."""
     if data is None or not data.hasUrls():
         return None
     paths = [url.toLocalFile() for url in data.urls() if url.isLocalFile()]

@@ -33,8 +33,8 @@ _HANDS = (
     ("Drop a .keras file", "open that model"),
     ("Drop a folder", "train on the pictures in it"),
 )
-ABOUT = """A laboratory for one question: what happens when the KL term of a variational autoencoder is scaled against the
-reconstruction term?
+ABOUT = """A laboratory for one question: what happens when the KL term of a variational autoencoder is scaled
+against the reconstruction term?
 
 Everything runs on this machine; no picture leaves it. Free software under the GNU General Public License, version 3 or
 later."""

@@ -1,4 +1,5 @@
-"""The pages of the window by name. Each is imported and made when it is wanted, so that the window is on screen first."""
+"""The pages of the window by name. Each is imported and made when it is wanted,
+so that the window is on screen first."""
 
 import contextlib
 import threading
@@ -47,7 +48,8 @@ PAGES: Mapping[str, Load] = {"explore": _explore, "map": _map, "compare": _compa
 
 
 class Pages(QObject):
-    """Each page is made when it is first asked for, or ahead of that in turns of its own, so that the window never stalls.
+    """Each page is made when it is first asked for, or ahead of that in turns of its own, so that the window never
+    stalls.
 
     `placed` brings the name and the page as it takes its place, `complete` comes after the last.
     """

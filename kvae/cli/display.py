@@ -45,8 +45,8 @@ class Json(Silent):
     """A line of JSON per epoch on standard output; sentences go to standard error."""
 
     KEYS = (
-        "epoch", "step", "distortion", "rate", "kl_weight", "loss", "val_distortion", "val_rate", "val_loss", "val_psnr",
-        "images_per_second", "seconds",
+        "epoch", "step", "distortion", "rate", "kl_weight", "loss", "val_distortion", "val_rate", "val_loss",
+        "val_psnr", "images_per_second", "seconds",
     )  # fmt: skip
 
     def __init__(self, *, quiet: bool = False, **constants: Any) -> None:

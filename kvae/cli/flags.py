@@ -108,7 +108,8 @@ def _reader(name: str) -> Any:
 
 
 def checked_flag(name: str, value: Any) -> Any:
-    """`value` of the setting `name`, in its bounds; `Parser.error` puts the flag before what is said of it otherwise."""
+    """`value` of the setting `name`, in its bounds; `Parser.error` puts the flag before what is said of it
+    otherwise."""
     try:
         return check(name, value, "")
     except ValueError as error:

@@ -42,7 +42,8 @@ codecs.register_error(SPELLED, spelled)
 
 
 class Lasting:
-    """A stream that is written to as long as it takes anything, and then no more. Everything else is the stream's own."""
+    """A stream that is written to as long as it takes anything, and then no more.
+    Everything else is the stream's own."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -91,7 +92,8 @@ def lasting_output() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_warnings(quiet: bool) -> Iterator[None]:
-    """Inside this block of a `quiet` command nobody warns: neither Python's own way nor by a logger, as TensorFlow does."""
+    """Inside this block of a `quiet` command nobody warns: neither Python's own way nor by a logger,
+    as TensorFlow does."""
     level = logging.root.manager.disable
     with warnings.catch_warnings():
         if quiet:

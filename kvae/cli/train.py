@@ -35,8 +35,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     output.add_argument(
         "--resume",
         metavar="MODEL",
-        help="go on from this model, or with the run that was to leave it and was cut off, at any point, with its settings "
-        "unless a flag says else",
+        help="go on from this model, or with the run that was to leave it and was cut off, at any point, with its "
+        "settings unless a flag says else",
     )
     output.add_argument(
         "--list-methods", action="store_true", default=False, help="print every weighting, rate and likelihood, and end"

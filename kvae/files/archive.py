@@ -1,8 +1,9 @@
-"""Zip files from strangers: looked at before anything is unpacked, and unpacked into memory only, never further than said.
+"""Zip files from strangers: looked at before anything is unpacked, and unpacked into memory only, never further than
+said.
 
 Python's `zipfile` reads whatever directory a file declares, and of two directories the one that a zip64 record before
-the end names. Here there is one directory: that of the classic end record, walked in bounds before `zipfile` sees it. What
-it says of each member is compared with the member before that is touched, and the members lie one after the other.
+the end names. Here there is one directory: that of the classic end record, walked in bounds before `zipfile` sees it.
+What it says of each member is compared with the member before that is touched, and the members lie one after the other.
 """
 
 import contextlib
@@ -112,7 +113,8 @@ class Archive:
 
 
 def _check_frame(file: BinaryIO, most_bytes: int, most_members: int) -> None:
-    """A zip file from its first byte to its last: nothing in front, nothing behind, and one directory, as large as it says."""
+    """A zip file from its first byte to its last: nothing in front, nothing behind, and one directory,
+    as large as it says."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if size > min(most_bytes, MOST_BYTES):

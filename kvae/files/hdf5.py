@@ -101,7 +101,8 @@ class Tensors:
 
 
 class _Structure:
-    """The blocks of an HDF5 file: which arrays its groups lead to, and where they lie, found in at most `steps` steps."""
+    """The blocks of an HDF5 file: which arrays its groups lead to, and where they lie,
+    found in at most `steps` steps."""
 
     def __init__(self, content: bytes, steps: int) -> None:
         self._content = content

@@ -1,4 +1,5 @@
-"""Files of ours where others may have put something in their place: no link is followed, and nobody else may read them."""
+"""Files of ours where others may have put something in their place: no link is followed,
+and nobody else may read them."""
 
 import contextlib
 import errno
@@ -87,7 +88,8 @@ def open_private(path: Path, *, write: bool = False) -> int:
 
 
 def read_private(path: Path, most: int) -> bytes | None:
-    """What is in the file `path`, opened as `open_private` does; None where it is missing, or longer than `most` bytes."""
+    """What is in the file `path`, opened as `open_private` does; None where it is missing,
+    or longer than `most` bytes."""
     try:
         handle = open_private(path)
     except FileNotFoundError:

@@ -15,7 +15,8 @@ class Refused(ValueError):
 
 
 def line(text: object) -> str:
-    """`text` of whatever origin on one bounded line for a terminal or a report: what acts and is not seen becomes a sign."""
+    """`text` of whatever origin on one bounded line for a terminal or a report:
+    what acts and is not seen becomes a sign."""
     found = str(text)
     if len(found) > MOST_OF_LINE:
         found = f"{found[: MOST_OF_LINE // 2]}…{found[1 - MOST_OF_LINE // 2 :]}"

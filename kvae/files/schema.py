@@ -1,4 +1,5 @@
-"""What the parts of a stranger's JSON may be, said as data: a kind with bounds for each field, and one way to hold a value.
+"""What the parts of a stranger's JSON may be, said as data: a kind with bounds for each field, and one way to hold a
+value.
 
 Every kind has `hold(value, name)`, which returns the value or refuses it in a sentence that names the field.
 """
@@ -114,7 +115,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Columns:
-    """A table of lists of one length, at most `most`; an empty table too. `others` is the kind of unknown columns' values."""
+    """A table of lists of one length, at most `most`; an empty table too.
+    `others` is the kind of unknown columns' values."""
 
     kinds: Mapping[str, Kind]
     most: int

@@ -20,8 +20,8 @@ def parse(content: bytes, *, most_nodes: int, most_depth: int = MOST_DEPTH) -> A
     """The value that `content`, UTF-8, says.
 
     Raises:
-        Refused: other text, deeper than `most_depth`, more than `most_nodes` names and values, a name twice in one table, a number
-            that is not finite or has over 40 digits.
+        Refused: other text, deeper than `most_depth`, more than `most_nodes` names and values, a name twice in one
+            table, a number that is not finite or has over 40 digits.
     """
     bare = _STRING.sub(b"", content)
     brackets = bare.translate(None, _NOT_BRACKETS)

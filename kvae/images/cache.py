@@ -6,8 +6,9 @@
     checks    uint32 (count,), the CRC-32 of each row
     factors/  a column for each known factor of variation; none for pictures from files
 
-Behind the HDF5 file lies a seal: MARK, where `images` begins and how many bytes it has, and the SHA-256 of everything but
-those bytes, of the seal too. So the HDF5 library sees no file that was changed, and `checks` can be trusted with the rest.
+Behind the HDF5 file lies a seal: MARK, where `images` begins and how many bytes it has, and the SHA-256 of everything
+but those bytes, of the seal too. So the HDF5 library sees no file that was changed, and `checks` can be trusted with
+the rest.
 
 A file is named after the hash of its manifest and settings, is written once, and is never changed.
 """

@@ -1,4 +1,5 @@
-"""The program of a process that reads pictures from one HDF5 file, so that a crash of the HDF5 library is its end alone.
+"""The program of a process that reads pictures from one HDF5 file, so that a crash of the HDF5 library is its end
+alone.
 
 Answered on stdout, line by line in JSON: ["pictures", [shape, dtype]], then ["rows", n] and the bytes of n
 pictures, again and again, and at last ["rows", null]; or at any place ["refused", sentence].

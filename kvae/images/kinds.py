@@ -18,8 +18,8 @@ NO_PICTURE = "is not a picture kvae reads (JPEG, PNG, WebP, BMP, GIF or TIFF), w
 class Kind(NamedTuple):
     """One kind of picture. `decoder` is Pillow's name of it, "" where kvae has none.
 
-    `starts` are (place, bytes), each of which tells the kind; without any its endings have to. `cure` is what to do with
-    one that is not read, `{it}` standing for it.
+    `starts` are (place, bytes), each of which tells the kind; without any its endings have to. `cure` is what to do
+    with one that is not read, `{it}` standing for it.
     """
 
     name: str

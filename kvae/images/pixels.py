@@ -71,8 +71,8 @@ def check_first(batch: Any, shape: tuple[int, ...], owner: str) -> None:
     images, *others = batch if isinstance(batch, (tuple, list)) and len(batch) else (batch,)
     if not is_array(images):
         raise ValueError(
-            f"{owner} must give arrays of pictures, (count, {', '.join(map(str, shape))}), or tuples that begin with one. "
-            f"Received: {type(images).__name__}."
+            f"{owner} must give arrays of pictures, (count, {', '.join(map(str, shape))}), or tuples that begin with "
+            f"one. Received: {type(images).__name__}."
         )
     images = ops.convert_to_numpy(images)
     as_pictures(images, shape, owner)

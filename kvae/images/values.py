@@ -35,7 +35,8 @@ def check_floats(owner: str, values: np.ndarray) -> None:
     """Refuse floats that are no pixel values.
 
     Raises:
-        ValueError: NaN, infinity, or values outside [0, 1] by more than rounding; one sentence that begins with `owner`.
+        ValueError: NaN, infinity, or values outside [0, 1] by more than rounding; one sentence that begins with
+            `owner`.
     """
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     if not np.isfinite([low, high]).all():  # the extremes of what holds NaN are NaN

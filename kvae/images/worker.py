@@ -41,7 +41,8 @@ class Outcome(NamedTuple):
 
 
 def command_of(program: str) -> list[str]:
-    """The command line of a plain interpreter that runs `program`, with this one's `sys.path` but for the working directory.
+    """The command line of a plain interpreter that runs `program`, with this one's `sys.path` but for the working
+    directory.
 
     `PYTHONPATH` still counts, also where it names that directory.
     """

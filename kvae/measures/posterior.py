@@ -1,4 +1,5 @@
-"""What the posteriors of many pictures say about each latent dimension, and about the directions they vary in together."""
+"""What the posteriors of many pictures say about each latent dimension,
+and about the directions they vary in together."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ class PosteriorStatistics:
 
     `mean` and `variance` of the posterior mean, the mean of the posterior variance `noise`, and the mean `rate` in nats
     (NaN for an autoencoder, whose noise is 0). `directions` (count, latent) are the principal directions of the
-    posterior means, unit vectors, at most 32; `direction_spreads` (count,) the standard deviations along them, largest first.
+    posterior means, unit vectors, at most 32; `direction_spreads` (count,) the standard deviations along them, largest
+    first.
     """
 
     mean: np.ndarray

@@ -24,8 +24,8 @@ def fitting_precision(dtype: Any) -> str:
         name = ""
     if name not in PRECISIONS:
         raise ValueError(
-            f"VAE: `dtype` must be one of {', '.join(PRECISIONS)}; weights, heads and losses are float32 in each of them. "
-            f"Received: dtype={getattr(given, 'name', given)!r}."
+            f"VAE: `dtype` must be one of {', '.join(PRECISIONS)}; weights, heads and losses are float32 in each of "
+            f"them. Received: dtype={getattr(given, 'name', given)!r}."
         )
     return name
 

@@ -19,13 +19,14 @@ def export(model: Any, folder: str | os.PathLike[str], format: str = "tf_saved_m
 
     Two functions are written, of float32 arrays with any number of rows:
 
-        encode: images (count, height, width, channels) in [0, 1] → posterior mean and log-variance, each (count, latent)
+        encode: images (count, height, width, channels) in [0, 1] → posterior mean and log-variance, each (count,
+            latent)
         decode: latents (count, latent) → images (count, height, width, channels) in [0, 1]
 
     Args:
         folder: a new folder, or an empty one.
-        format: "tf_saved_model", both as endpoints of a SavedModel; "onnx", as encode.onnx and decode.onnx, which compute
-            in float32 whatever the model's `dtype`.
+        format: "tf_saved_model", both as endpoints of a SavedModel; "onnx", as encode.onnx and decode.onnx, which
+            compute in float32 whatever the model's `dtype`.
 
     Raises:
         ValueError: another format, or one that Keras's present backend has no way to.

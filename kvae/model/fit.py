@@ -98,8 +98,8 @@ class FitMixin(keras.Model):
             self.adapt(images)
             if self._started():
                 warnings.warn(
-                    f"VAE: the closed-form start of {self.network!r} was found from one batch of {len(images)} pictures. "
-                    "Call vae.adapt(pictures) before training for a better one.",
+                    f"VAE: the closed-form start of {self.network!r} was found from one batch of {len(images)} "
+                    "pictures. Call vae.adapt(pictures) before training for a better one.",
                     stacklevel=2,
                 )
         return super().train_on_batch(*given.args, **given.kwargs)
@@ -183,7 +183,8 @@ class FitMixin(keras.Model):
             values = dict(zip(("x", "y", "sample_weight"), data, strict=False))
         else:
             raise ValueError(
-                f"VAE.fit: `validation_data` must be (x,) or (x, y, sample_weight), or batches. Received: {len(data)} parts."
+                f"VAE.fit: `validation_data` must be (x,) or (x, y, sample_weight), or batches. Received: {len(data)} "
+                "parts."
             )
         self._gate(values, "VAE.fit: validation_data")
         return tuple(values.values()) if isinstance(data, (tuple, list)) or is_array(data) else values["x"]

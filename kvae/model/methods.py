@@ -58,8 +58,8 @@ def choose(given: Mapping[str, Any], owner: str) -> Methods:
             raise ValueError(f"{owner}: `{name}` has no effect: {why[0]}. Leave `{name}` out, or {why[1]}.")
     if names["weighting"] in GAUSSIAN and names["likelihood"] != "squared-error":
         raise ValueError(
-            f"{owner}: weighting {names['weighting']} sets the noise of a Gaussian decoder, so it goes with the likelihood "
-            f"squared-error alone. Received: likelihood={names['likelihood']!r}."
+            f"{owner}: weighting {names['weighting']} sets the noise of a Gaussian decoder, so it goes with the "
+            f"likelihood squared-error alone. Received: likelihood={names['likelihood']!r}."
         )
     made = []
     for axis, registry in AXES.items():

@@ -49,7 +49,8 @@ class NumpyMixin:
         return np.clip(np.concatenate(images), 0.0, 1.0)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """The images, float32 in [0, 1], that the posterior means of `images` decode to. Nothing is sample at random."""
+        """The images, float32 in [0, 1], that the posterior means of `images` decode to.
+        Nothing is sample at random."""
         return self.decode(self.encode(images)[0])
 
     def sample(self, count: int = 1, *, temperature: float = 1.0, seed: int = 0) -> np.ndarray:

@@ -65,8 +65,9 @@ class VAE(NumpyMixin, FitMixin):
     D, the distortion, is the squared error summed over one image's height, width and channels, pixels in [0, 1]. R, the
     rate, is KL(q(z given x) ‖ N(0, 1)) of one image in nats. β is `kl_weight`, a non-trainable scalar variable: write
     `vae.kl_weight = 0.05` between any two batches and the next batch uses it (`kl_weight.assign` does the same without
-    looking at the number). β·R enters through `add_loss`. `fit`, `evaluate` and the history report `loss`, `distortion`,
-    `rate` and `kl_weight`; with a `sample_weight` L is the mean of w·(D + β·R), and D and R are means weighted by it.
+    looking at the number). β·R enters through `add_loss`. `fit`, `evaluate` and the history report `loss`,
+    `distortion`, `rate` and `kl_weight`; with a `sample_weight` L is the mean of w·(D + β·R), and D and R are means
+    weighted by it.
 
     A `weighting` other than constant sets β by itself: `kl_weight` then follows, one value a batch, and evaluation uses
     the last. D and R are reported as defined above whatever is optimised; `loss` is what the optimizer sees in
@@ -83,12 +84,13 @@ class VAE(NumpyMixin, FitMixin):
         widths: channels of each level, each of which halves the picture; None chooses.
         depth: residual blocks of a level; None chooses.
         kl_weight: β = 2σ², the decoder noise in squared pixel values.
-        autoencoder: the same layers without sampling and without the KL term; β is then 0, and no weighting or rate counts.
+        autoencoder: the same layers without sampling and without the KL term; β is then 0, and no weighting or rate
+            counts.
         weighting: how β is set over time, one of `kvae.weighting.registry.WEIGHTINGS`.
         rate, likelihood: one of `RATES` and of `LIKELIHOODS` in `kvae.objectives.registry`.
         seed: of the initial weights and of the sampling noise.
-        dtype: policy of the networks' inner layers, float32, mixed_float16 or mixed_bfloat16; heads, sampling and losses
-            are float32 always.
+        dtype: policy of the networks' inner layers, float32, mixed_float16 or mixed_bfloat16; heads, sampling and
+            losses are float32 always.
         trainable: False freezes all; {"encoder": False} one part, by its name here. `layer.trainable` says it later.
         options: settings of the chosen methods by name, such as target_distortion=40.
 
@@ -180,8 +182,8 @@ class VAE(NumpyMixin, FitMixin):
             raise ValueError("VAE: an autoencoder has no KL term, so `kl_weight` stays 0. Make a VAE for a weight.")
         if self.methods.weighting.MOVES:
             raise ValueError(
-                f"VAE: the weighting {self.methods.names['weighting']!r} sets `kl_weight` anew in every batch, so a number "
-                "of yours would last until the next. Make a VAE of the weighting 'constant' to set it by hand."
+                f"VAE: the weighting {self.methods.names['weighting']!r} sets `kl_weight` anew in every batch, so a "
+                "number of yours would last until the next. Make a VAE of the weighting 'constant' to set it by hand."
             )
         return check("kl_weight", value, "VAE")
 
@@ -285,7 +287,8 @@ class VAE(NumpyMixin, FitMixin):
         return output
 
     def _penalty(self, distortions: Tensor, weights: Tensor | None) -> Tensor:
-        """What the methods add to D in training; the weighting's state goes one step on from where the batch found it."""
+        """What the methods add to D in training; the weighting's state goes one step on from where the batch found
+        it."""
         seen = self._batch.observed(
             self.methods.rate, distortions, weights, self.weighting_trained, math.prod(self.image_shape)
         )
@@ -427,8 +430,8 @@ class VAE(NumpyMixin, FitMixin):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "VAE":
-        """The model of `config`. Networks of other people are built where they are trusted: a config that `get_config` gave
-        here, or inside `kvae.load(path, trust=True)` and Keras's `safe_mode=False`.
+        """The model of `config`. Networks of other people are built where they are trusted: a config that `get_config`
+        gave here, or inside `kvae.load(path, trust=True)` and Keras's `safe_mode=False`.
 
         Raises:
             ValueError: such networks, without that trust.
@@ -468,7 +471,8 @@ class VAE(NumpyMixin, FitMixin):
         write(self, filepath, lambda path: super(VAE, self).save(path, **options))
 
     def export(self, filepath: Any, *args: Any, **options: Any) -> None:
-        """As `keras.Model.export`: images (batch, height, width, channels) → their reconstructions, from posterior means.
+        """As `keras.Model.export`: images (batch, height, width, channels) → their reconstructions, from posterior
+        means.
 
         `kvae.export` writes encoder and decoder as two functions.
         """

@@ -78,8 +78,8 @@ def default_widths(image_shape: tuple[int, int, int]) -> tuple[int, ...]:
         step = 2 ** math.ceil(math.log2(side / STILL_SMALL))
         good = round(side / step) * step
         raise ValueError(
-            f"VAE: a picture of {image_shape[0]}x{image_shape[1]} cannot be halved down to {STILL_SMALL} pixels or less. "
-            f"Choose a size that is a multiple of a power of two, such as {good}."
+            f"VAE: a picture of {image_shape[0]}x{image_shape[1]} cannot be halved down to {STILL_SMALL} pixels or "
+            f"less. Choose a size that is a multiple of a power of two, such as {good}."
         )
     return tuple(widths)
 

@@ -1,4 +1,5 @@
-"""Networks that somebody brings: two Keras models whose shapes must fit, and whose configs are built where they are trusted."""
+"""Networks that somebody brings: two Keras models whose shapes must fit,
+and whose configs are built where they are trusted."""
 
 from typing import Any
 
@@ -9,7 +10,8 @@ from kvae.networks.blocks import Networks
 
 
 class _Ours(str):
-    """A name in a config that this process made: it stays so in memory, while what is read from a file is a plain str."""
+    """A name in a config that this process made: it stays so in memory,
+    while what is read from a file is a plain str."""
 
 
 def described(network: keras.Model) -> dict[str, Any]:

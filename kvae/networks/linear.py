@@ -34,7 +34,8 @@ class LinearPath(layers.Layer):
     With eigenvalues λ and eigenvectors V of the pictures' covariance, mean picture m and s = β/2, a direction is
     active while λ > s, and
 
-        posterior mean of x = Vᵀ(x − m)·√relu(λ − s)/λ     log-variance = min(0, log(s/λ))     picture of z = m + V(√relu(λ − s)·z)
+        posterior mean of x = Vᵀ(x − m)·√relu(λ − s)/λ     log-variance = min(0, log(s/λ))     picture of z = m +
+        V(√relu(λ − s)·z)
 
     So when the weight is turned, the path follows at once. `assign_pca` brings the eigenvectors; they are the start of
     training, which moves them. They are stored times √(height·width·channels), so that their entries are of order one
@@ -93,8 +94,8 @@ class LinearPath(layers.Layer):
 def affine_form(
     pca: PCA, image_shape: tuple[int, int, int], latent_dim: int, kl_weight: Tensor
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """The path of `pca` at one weight as plain affine maps: kernel and bias from latents to values, the same from values
-    to posterior means, and the log-variances (latent,)."""
+    """The path of `pca` at one weight as plain affine maps: kernel and bias from latents to values, the same from
+    values to posterior means, and the log-variances (latent,)."""
     path = LinearPath(image_shape, latent_dim)
     path.assign_pca(pca.mean, pca.eigenvalues, pca.eigenvectors)
     # an affine map is known from what it does to nothing and to the axes

@@ -143,7 +143,8 @@ def abstract_build(build: Callable[[], Any], optimizer: Callable[[], Any] | None
 
 
 def laid_out(build: Callable[..., Any], description: Description) -> tuple[Any, dict[str, Kept]]:
-    """The model that `build` makes of the settings of `description`, and what it keeps, before anything of its size is made.
+    """The model that `build` makes of the settings of `description`, and what it keeps, before anything of its size is
+    made.
 
     Raises:
         Refused: settings that make no model, a model of more bytes than are stored, or one too large to be used.

@@ -110,7 +110,8 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Settings of Adam, whose learning rate may be a `Schedule`, and of the loss scaling around it where there is one."""
+    """Settings of Adam, whose learning rate may be a `Schedule`,
+    and of the loss scaling around it where there is one."""
 
     adam: dict[str, Any]
     scaling: dict[str, Any] | None = None

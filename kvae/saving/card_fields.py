@@ -1,4 +1,5 @@
-"""What the card of a model may say, as data: the same table for whoever resumes from it, shows it, or keeps it in a run.
+"""What the card of a model may say, as data: the same table for whoever resumes from it, shows it, or keeps it in a
+run.
 
 A model with a card of somebody's own opens; what does not hold to the table is not resumed from, and not shown.
 """

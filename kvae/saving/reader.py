@@ -71,7 +71,8 @@ def load(path: str | os.PathLike[str], *, trust: bool = False, custom_objects: d
 
 
 def _made(description: Description, archive: Archive) -> VAE:
-    """The model of a description with the weights in its archive; nothing of its size is made before they are known to fit."""
+    """The model of a description with the weights in its archive;
+    nothing of its size is made before they are known to fit."""
     _, kept = laid_out(VAE, description)
     values = dict(stored(kept, description, archive))
     model = VAE(**description.config)
@@ -88,7 +89,8 @@ def _made(description: Description, archive: Archive) -> VAE:
 
 
 def _made_by_keras(path: Path, owner: str, custom_objects: dict[str, Any] | None) -> VAE:
-    """What Keras's own loader makes of a file that is trusted, whose model is of the class that Keras knows as `owner`."""
+    """What Keras's own loader makes of a file that is trusted,
+    whose model is of the class that Keras knows as `owner`."""
     names = (owner, owner.rpartition(">")[2])
     found = [keras.saving.get_registered_object(name, custom_objects) for name in names]
     kind = next((one for one in found if one is not None), None)

@@ -62,8 +62,8 @@ def deliver(
 ) -> Run:
     """Measure the trained model, write its card, save it and draw its figure.
 
-    Each step can be done again: `folder` notes the model before it is written, and `complete` does the rest when the run
-    is cut off after that.
+    Each step can be done again: `folder` notes the model before it is written, and `complete` does the rest when the
+    run is cut off after that.
     """
     evaluated = loop.evaluation(prepared.validation_batches())
     posterior = posterior_statistics(model, prepared.collection.blocks(prepared.training[:MOST_PICTURES]))

@@ -1,4 +1,5 @@
-"""The gradient balance: how the two terms of the loss pull at the weights, seen on a probe batch while training goes on.
+"""The gradient balance: how the two terms of the loss pull at the weights, seen on a probe batch while training goes
+on.
 
 Beta scales the length of one of two arrows, ∇D and ∇R, on the weights of the encoder, which both terms reach. Where
 their cosine is negative the terms compete; at a stationary point of L = D + β·R the arrows are equal and opposite.

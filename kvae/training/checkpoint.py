@@ -60,7 +60,8 @@ ABOUT = Table(_ABOUT, needed=tuple(_ABOUT))  # what a checkpoint says of itself 
 
 @dataclass(frozen=True)
 class State:
-    """A run between two steps: all variables of the model, of its optimizer and of the running means, and the records."""
+    """A run between two steps: all variables of the model, of its optimizer and of the running means,
+    and the records."""
 
     step: int
     about: bytes  # JSON
@@ -127,8 +128,8 @@ class CheckpointWriter:
         size = sum(_array_size(one) for one in _variables(model))
         if size > MOST_BYTES - 2 * MOST_HEADER:  # before hours of training
             raise ValueError(
-                f"train: a model's file holds at most {(MOST_BYTES >> 30) + 1} GB, and with its optimizer this one needs "
-                f"{size / (1 << 30):.1f}. Choose fewer --widths, a smaller --size or fewer --latent-dim."
+                f"train: a model's file holds at most {(MOST_BYTES >> 30) + 1} GB, and with its optimizer this one "
+                f"needs {size / (1 << 30):.1f}. Choose fewer --widths, a smaller --size or fewer --latent-dim."
             )
         self.folder, self._model, self._listener = folder, model, listener
         self._settings, self._pictures = dict(settings), pictures
@@ -243,7 +244,8 @@ def check_numbers(model: VAE, step: int, arrays: list[np.ndarray]) -> None:
     """Hold what `restore` gave `model` to what its variables can be after `step` steps.
 
     Raises:
-        Refused: numbers that are not finite, a weight below its bound, an optimizer that counted more steps than there were.
+        Refused: numbers that are not finite, a weight below its bound, an optimizer that counted more steps than there
+            were.
     """
     for variable, array in zip(_variables(model), arrays, strict=True):
         if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -76,8 +76,8 @@ def without_effect(
 ) -> Iterator[tuple[str, str]]:
     """Of each setting in `given` that has no effect among all `settings`, the name, and a sentence with the cure.
 
-    A setting that is left to be worked out is not given. `settings["custom"]` says that the networks are the user's own,
-    and `settled` that the model is there already, so that nothing but leaving the setting out is of use.
+    A setting that is left to be worked out is not given. `settings["custom"]` says that the networks are the user's
+    own, and `settled` that the model is there already, so that nothing but leaving the setting out is of use.
     """
     every = {**{name: setting.default for name, setting in SETTINGS.items()}, **settings}
     for name, value in given.items():

@@ -1,4 +1,5 @@
-"""The folder of a run that goes on: its settings, its checkpoints, the two newest, and a lock that ends with its process.
+"""The folder of a run that goes on: its settings, its checkpoints, the two newest, and a lock that ends with its
+process.
 
 It lies where others may write, so nothing in it is opened through a link, and only names that are ours are removed.
 """
@@ -33,7 +34,8 @@ SUFFIX = ".keras"  # of the model that the run will leave
 
 
 class RunFolder:
-    """`.art.run` beside `art.keras`, while that model is trained. A kernel's lock: a killed process leaves none behind."""
+    """`.art.run` beside `art.keras`, while that model is trained. A kernel's lock:
+    a killed process leaves none behind."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -208,7 +210,8 @@ class RunFolder:
         return self.path / f"{PREFIX}{step:09d}"
 
     def _sweep(self) -> None:
-        """Remove what killed writers left here and beside the model; nobody else writes either while the lock is held."""
+        """Remove what killed writers left here and beside the model;
+        nobody else writes either while the lock is held."""
         remove_leftovers(self.path)
         remove_leftovers(self.path.parent, f"{self.model.stem}.")
 

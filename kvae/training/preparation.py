@@ -1,4 +1,5 @@
-"""What a run works on: its pictures, split and ready, their Gaussian limit, and the linear solution it sets out from."""
+"""What a run works on: its pictures, split and ready, their Gaussian limit,
+and the linear solution it sets out from."""
 
 import hashlib
 import itertools
@@ -150,8 +151,8 @@ def collection_pca(collection: Collection, indices: np.ndarray, count: int, seed
 def augmented_pca(collection: Collection, indices: np.ndarray, count: int, seed: int, listener: Listener) -> PCA:
     """The PCA of varied copies of the pictures: the covariance of few pictures is mostly noise, and theirs is less so.
 
-    Measured on 1,211 paintings at 64x64 with 128 latents, before any training (benchmarks/quality.py): the held-out loss
-    falls from 219.6 to 199.8 at weight 0.1, and from 327.7 to 312.8 at weight 1.
+    Measured on 1,211 paintings at 64x64 with 128 latents, before any training (benchmarks/quality.py): the held-out
+    loss falls from 219.6 to 199.8 at weight 0.1, and from 327.7 to 312.8 at weight 1.
     """
     total = int(min(max(len(indices) * COPIES, 1), 2 * PCA_PICTURES, MOST_BYTES // int(np.prod(collection.shape))))
     total = max(total, min(len(indices), PCA_PICTURES))

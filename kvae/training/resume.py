@@ -67,7 +67,8 @@ def _loaded(path: Path) -> VAE:
 
 
 def run_of(path: str | Path) -> RunFolder | None:
-    """The folder of the run that `path` names: itself, or that of a model which the run was to leave and has not finished."""
+    """The folder of the run that `path` names: itself, or that of a model which the run was to leave and has not
+    finished."""
     path = Path(os.path.abspath(Path(path).expanduser()))  # so that what is said of it holds everywhere
     beside = RunFolder.beside(path)
     if path.is_file():
@@ -162,7 +163,8 @@ def _noted_model(folder: RunFolder) -> Path | None:
 
 
 def _noted(folder: RunFolder, name: str) -> dict[str, Any]:
-    """A note of the run, read as a stranger's. Raises Refused where there is none, or one that this kvae did not write."""
+    """A note of the run, read as a stranger's. Raises Refused where there is none,
+    or one that this kvae did not write."""
     content = folder.note(name)
     if content is None:
         raise Refused("does not hold what a run keeps. Train anew.")

@@ -59,8 +59,8 @@ def train(
         prepared: pictures that are ready already, from `prepare`.
         settings: any of `kvae.settings.SETTINGS` by name, such as kl_weight=0.1.
 
-    While it trains, a folder beside `output` holds its last good state: `kvae-train --resume` goes on from there when the
-    process is killed.
+    While it trains, a folder beside `output` holds its last good state: `kvae-train --resume` goes on from there when
+    the process is killed.
 
     Raises:
         ValueError, OSError: before training starts, one sentence about what is missing or wrong; afterwards, that the
@@ -116,7 +116,8 @@ def _trained(
         model = build(chosen, prepared, listener, encoder, decoder)
     _check_shape(model, prepared)
     listener.on_message(
-        f"device: {prepared.device}, {model.precision}; network {_network_name(model)}, {model.count_params():,} parameters"
+        f"device: {prepared.device}, {model.precision}; network {_network_name(model)}, {model.count_params():,} "
+        "parameters"
     )
     limit = prepared.limit(model.beta)
     listener.on_message(_limit_sentence(limit, model.beta))
@@ -181,8 +182,8 @@ def _completed(
 def _check_shape(model: VAE, prepared: Prepared) -> None:
     if model.image_shape != prepared.collection.shape:
         raise ValueError(
-            f"train: the model takes pictures of shape {model.image_shape}, and those of {prepared.collection.name} are "
-            f"{prepared.collection.shape}. Bring square networks with as many channels as the pictures have."
+            f"train: the model takes pictures of shape {model.image_shape}, and those of {prepared.collection.name} "
+            f"are {prepared.collection.shape}. Bring square networks with as many channels as the pictures have."
         )
 
 

@@ -15,8 +15,8 @@ class Observed:
     `given` is the model's KL weight as it stands. `distortion` is the batch mean of D, its gradient stopped. `rates`,
     shape (latent,), is the batch mean of each dimension's KL in nats; their sum is R. `extra` is what the rate method
     adds to R, in nats. `trained` is the number that the optimizer trains for this method, or None. `values` is height
-    times width times channels of a picture. Where pictures have weights, the means are weighted by them, so that targets
-    keep their meaning, and `share` is the mean weight, which the penalty is multiplied by; else it is None.
+    times width times channels of a picture. Where pictures have weights, the means are weighted by them, so that
+    targets keep their meaning, and `share` is the mean weight, which the penalty is multiplied by; else it is None.
     """
 
     given: Tensor

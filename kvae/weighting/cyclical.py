@@ -13,8 +13,9 @@ from kvae.weighting.base import Observed, Tensor, Weighting, settled
 class Cyclical(Weighting):
     """β(t) = kl_weight·min(1, τ/ρ), τ = frac(t·M/T), in squared error per nat.
 
-    M = `cycles`, 4 as published, in T = `ramp_steps`, as published the length of the run (20000 steps outside of one); ρ = `cycle_ramp`, 0.5 as published, is the
-    share of a cycle in which the weight rises. From step T on it goes round in the same way.
+    M = `cycles`, 4 as published, in T = `ramp_steps`, as published the length of the run (20000 steps outside of one);
+    ρ = `cycle_ramp`, 0.5 as published, is the share of a cycle in which the weight rises. From step T on it goes round
+    in the same way.
     """
 
     kl_weight: float = default("kl_weight")

@@ -11,7 +11,8 @@ from kvae.weighting.base import Observed, Tensor, Weighting
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a batch drew, and what it found: the KL weight `given` and the weighting's `state`, None where there is none.
+    """What a batch drew, and what it found: the KL weight `given` and the weighting's `state`, None where there is
+    none.
 
     `latents`, `prior` and `rates`, the KL of each dimension in nats, are (batch, latent); `prior` is None unless the
     rate method needs it.

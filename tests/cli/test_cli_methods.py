@@ -31,11 +31,17 @@ def test_list_methods_names_every_method_what_it_holds_and_its_settings(capsys, 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--target-distortion", "30"], "`target_distortion` has no effect: it belongs to weighting geco, and the weighting here is constant"),
-        (["--rate", "mmd", "--tc-weight", "3"], "`tc_weight` has no effect: it belongs to rate tc, and the rate here is mmd"),
+        (
+            ["--target-distortion", "30"],
+            "`target_distortion` has no effect: it belongs to weighting geco, and the weighting here is constant",
+        ),
+        (
+            ["--rate", "mmd", "--tc-weight", "3"],
+            "`tc_weight` has no effect: it belongs to rate tc, and the rate here is mmd",
+        ),
         (["--weighting", "learned", "--likelihood", "laplace"], "goes with the likelihood squared-error alone"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_refused_in_a_sentence_before_training(small, flags, words, tmp_path, capsys):
     assert main([*small, *flags, "--output", str(tmp_path / "a")]) == 2
     assert words in capsys.readouterr().err and not list(tmp_path.iterdir())

@@ -126,7 +126,8 @@ def test_the_same_flags_twice_print_the_same_numbers(small, undrawn, tmp_path, c
 
 @pytest.fixture(scope="module", params=["SIGINT", "SIGTERM"])
 def interrupted(request, folder, tmp_path_factory):
-    """A run of very many epochs that gets a Ctrl-C, or is ended politely: its exit code, what it printed, its folder."""
+    """A run of very many epochs that gets a Ctrl-C, or is ended politely: its exit code, what it printed,
+    its folder."""
     number = getattr(signal, request.param)
     place = tmp_path_factory.mktemp("interrupted")
     flags = [
@@ -371,7 +372,7 @@ def test_no_checkpoint_that_is_whole_is_said(small, undrawn, tmp_path, capsys, f
     )
 
 
-# ---------------------------------------------------------------------- an end before the first checkpoint, or after the model
+# ------------------------------------------------------------ an end before the first checkpoint, or after the model
 
 
 def cut_off_early(path, **settings) -> None:

@@ -1,4 +1,5 @@
-"""What the explorer's tests share: a small model as the window sees it, and a bridge that leads nowhere and records all."""
+"""What the explorer's tests share: a small model as the window sees it,
+and a bridge that leads nowhere and records all."""
 
 import os
 from dataclasses import dataclass, replace
@@ -92,8 +93,9 @@ def model_info() -> ModelInfo:
 class FakeBridge(QObject):
     """The signals and methods of `explorer.bridge.Bridge` without any process behind them.
 
-    `asked` holds (ticket, content, lane); `cancelled` tickets; `told` (run, content); `runs` (run, settings, output, resume);
-    `opened`, `opened_as_same` and `refreshed` paths; `killed` run numbers. `answer` and `fail` play the engine.
+    `asked` holds (ticket, content, lane); `cancelled` tickets; `told` (run, content); `runs` (run, settings, output,
+    resume); `opened`, `opened_as_same` and `refreshed` paths; `killed` run numbers. `answer` and `fail` play the
+    engine.
     """
 
     engine_changed = pyqtSignal(str, str)
@@ -169,7 +171,8 @@ class FakeBridge(QObject):
     # what a test calls
 
     def answer(self, ticket: int, content) -> None:
-        """The engine answers; an answer to a question that was replaced or cancelled goes nowhere, as in the real bridge."""
+        """The engine answers; an answer to a question that was replaced or cancelled goes nowhere,
+        as in the real bridge."""
         if ticket in self._pending:
             self._pending[ticket][0](content)
 
@@ -220,7 +223,8 @@ def is_markup(qapp):
 
 @dataclass(frozen=True)
 class RealModels:
-    """`trained`: hybrid, trained on the pictures in `pictures`, with a card. `plain`: conv, untrained, without a card."""
+    """`trained`: hybrid, trained on the pictures in `pictures`, with a card. `plain`: conv, untrained,
+    without a card."""
 
     trained: Path
     plain: Path

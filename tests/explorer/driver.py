@@ -2,7 +2,7 @@
 
 python driver.py sliders MODEL          drag a slider with the mouse, take it back, throw the dice
 python driver.py weights PICTURES       train with weight 1 and then with 0.1 from the window
-python driver.py busy MODEL PICTURES    train, write a film and lay out the map until somebody ends the program; says "busy"
+python driver.py busy MODEL PICTURES    train, write a film and lay out the map until the program is ended; says "busy"
 """
 
 import gc

@@ -379,8 +379,8 @@ class Note:
         asked.add(name.split(".")[0])
 sys.meta_path.insert(0, Note)
 import multiprocessing.connection, multiprocessing.resource_tracker, multiprocessing.spawn
-import explorer.app, explorer.worker_process, explorer.engine.process, explorer.engine.run_reporter, explorer.engine.training
-import explorer.engine.comparing, explorer.engine.mapping, explorer.engine.pictures
+import explorer.app, explorer.worker_process, explorer.engine.process, explorer.engine.run_reporter
+import explorer.engine.training, explorer.engine.comparing, explorer.engine.mapping, explorer.engine.pictures
 import kvae.images.painters, kvae.images.worker, kvae.training.run
 print(*sorted(asked | {name.split(".")[0] for name in sys.modules}))
 """

@@ -1,4 +1,5 @@
-"""The real program, started as its command starts it, with its own engine and trainers, under a real X server where there is one."""
+"""The real program, started as its command starts it, with its own engine and trainers,
+under a real X server where there is one."""
 
 import json
 import os

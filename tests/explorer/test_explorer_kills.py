@@ -144,7 +144,8 @@ def child_lost(number: int) -> str:
 
 @pytest.fixture
 def program(qtbot, real_models, tmp_path, monkeypatch):
-    """The program with `real_models.trained` open. When it has ended, nothing is left: no process, no temporary file."""
+    """The program with `real_models.trained` open. When it has ended, nothing is left: no process,
+    no temporary file."""
     mark = f"{uuid.uuid4()}"
     monkeypatch.setenv("KVAE_TEST_MARK", mark)
     monkeypatch.setattr(worker_process, "DEATHS_WITHIN", 0.0)  # 50 deaths in a row are no reason to give up here

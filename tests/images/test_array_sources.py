@@ -240,7 +240,8 @@ def test_a_crash_of_the_hdf5_library_is_one_sentence(tmp_path, monkeypatch):
 
 def test_a_crash_in_the_middle_of_an_hdf5_file_is_one_sentence(tmp_path, monkeypatch):
     hdf5(tmp_path / "a.h5", chunks=(1, 16, 16, 3))
-    program = 'import os, sys; sys.stdout.write(\'["pictures", [[7, 16, 16, 3], "|u1"]]\\n["rows", 3]\\n12345\'); sys.stdout.flush(); os.abort()'
+    said = '["pictures", [[7, 16, 16, 3], "|u1"]]\n["rows", 3]\n12345'
+    program = f"import os, sys; sys.stdout.write({said!r}); sys.stdout.flush(); os.abort()"
     crashing = command_of(program)
     monkeypatch.setattr(arrays, "command_of", lambda _: crashing)
     with pytest.raises(ValueError, match=r"^a\.h5 makes the HDF5 library crash or hang\."):

@@ -1,4 +1,5 @@
-"""Kinds of pictures: told by their first bytes, whatever the file is called, and each that is not read with its cure."""
+"""Kinds of pictures: told by their first bytes, whatever the file is called,
+and each that is not read with its cure."""
 
 import io
 

@@ -199,7 +199,10 @@ def test_the_choices_of_the_settings_are_the_registries():
 
 
 @pytest.mark.parametrize("network", ["hybrid", "residual", "linear", "custom"])
-@pytest.mark.parametrize(("weighting", "rate"), [("geco", "full"), ("calibrated", "bn"), ("learned", "tc"), ("capacity", "delta"), ("warm-up", "mmd")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("weighting", "rate"),
+    [("geco", "full"), ("calibrated", "bn"), ("learned", "tc"), ("capacity", "delta"), ("warm-up", "mmd")],
+)
 def test_methods_go_with_every_network(network, weighting, rate, pictures):
     parts = {}
     if network == "custom":

@@ -1,4 +1,5 @@
-"""The VAE as its users meet it: the weight during `fit`, evaluation, precision, encode, decode and what lies between."""
+"""The VAE as its users meet it: the weight during `fit`, evaluation, precision, encode,
+decode and what lies between."""
 
 import keras
 import numpy as np
@@ -217,8 +218,15 @@ def test_a_hybrid_autoencoder_starts_as_pca():
 
 
 @pytest.mark.parametrize("by", ["argument", "global policy"])
-@pytest.mark.parametrize(("network", "precision"), [("conv", "mixed_float16"), ("hybrid", "mixed_float16"),
-                                                    ("residual", "mixed_bfloat16"), ("linear", "mixed_float16")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("network", "precision"),
+    [
+        ("conv", "mixed_float16"),
+        ("hybrid", "mixed_float16"),
+        ("residual", "mixed_bfloat16"),
+        ("linear", "mixed_float16"),
+    ],
+)
 def test_heads_sampling_and_losses_are_float32_under_any_policy(pictures, network, precision, by):
     if by == "argument":
         model = small(network, dtype=precision)

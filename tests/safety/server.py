@@ -1,7 +1,7 @@
 """Opens files for the tests in a process of its own, and says of each what came of it and what it took.
 
-A line with a JSON list [kind, path] comes in, a line with a JSON table goes out. The process never leaves on its own, so a
-missing answer is a crash of a library.
+A line with a JSON list [kind, path] comes in, a line with a JSON table goes out. The process never leaves on its own,
+so a missing answer is a crash of a library.
 """
 
 import contextlib

@@ -1,4 +1,5 @@
-"""Small runs: paintings of 16 pixels, two levels, four latents, and a batch size that leaves an epoch a smaller last batch."""
+"""Small runs: paintings of 16 pixels, two levels, four latents,
+and a batch size that leaves an epoch a smaller last batch."""
 
 import numpy as np
 import pytest

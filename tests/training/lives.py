@@ -1,4 +1,5 @@
-"""Runs that are killed, each in a process of its own: forked from one that has imported TensorFlow but not begun to use it.
+"""Runs that are killed, each in a process of its own: forked from one that has imported TensorFlow but not begun to use
+it.
 
     python lives.py FOLDER      reads orders, one JSON object a line, and forks a child for each
 

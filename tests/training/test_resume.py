@@ -1,4 +1,5 @@
-"""What is found of runs that were cut off: without a trace of the look, and strictly, as it may come from a stranger."""
+"""What is found of runs that were cut off: without a trace of the look, and strictly,
+as it may come from a stranger."""
 
 import json
 import os

@@ -24,7 +24,8 @@ def test_a_weight_of_another_tool_is_the_factor_of_math_md(weight, reduction, ou
     assert kl_weight_from(weight, reduction=reduction, image_shape=SHAPE, latent_dim=LATENT) == pytest.approx(ours)
 
 
-# each tool's own loss of one image from squared errors (h, w, c) and per-dimension KL (latent,), and what it is times ours
+# each tool's own loss of one image from squared errors (h, w, c) and per-dimension KL (latent,), and what it is times
+# ours
 LOSSES = {
     "sum": (lambda error, kl, weight: error.sum() + weight * kl.sum(), 1),
     "half-sum": (lambda error, kl, weight: 0.5 * error.sum() + weight * kl.sum(), 1 / 2),

@@ -22,8 +22,13 @@ from kvae.weighting.warm_up import WarmUp
 def seen(distortion=30.0, rates=(1.0, 0.1, 0.4), given=0.3, extra=0.0, trained=None, values=100) -> Observed:
     tensor = lambda value: ops.convert_to_tensor(value, "float32")  # noqa: E731
     return Observed(
-        tensor(given), tensor(distortion), tensor(rates), tensor(extra), trained if trained is None else tensor(trained), values
-    )  # fmt: skip
+        tensor(given),
+        tensor(distortion),
+        tensor(rates),
+        tensor(extra),
+        trained if trained is None else tensor(trained),
+        values,
+    )
 
 
 def state(*numbers: float):

@@ -362,5 +362,8 @@ def test_a_name_that_says_another_kind_is_refused_with_the_right_endings(tmp_pat
 
 
 def test_the_module_costs_the_window_nothing(python):
-    code = "import sys, explorer.engine.exporting; print(*[m for m in ('kvae', 'av', 'PIL', 'h5py', 'keras') if m in sys.modules])"
+    code = (
+        "import sys, explorer.engine.exporting; "
+        "print(*[m for m in ('kvae', 'av', 'PIL', 'h5py', 'keras') if m in sys.modules])"
+    )
     assert python(code).strip() == ""

@@ -488,7 +488,8 @@ def test_snapshots_keep_the_last_two_weights_and_remove_what_a_killed_writer_lef
 
 
 def test_what_a_form_holds_without_effect_is_left_out_and_said():
-    """A form gives every setting. Those at their defaults are no wishes, and one that others put out of use stops nothing."""
+    """A form gives every setting. Those at their defaults are no wishes,
+    and one that others put out of use stops nothing."""
     every = {name: setting.default for name, setting in SETTINGS.items()}
     chosen = {"data": "/mine", "network": "linear", "depth": 3, "kl_weight": 2.0, "batch_size": None, "size": 32}
     heard = []

@@ -26,9 +26,15 @@ from explorer.widgets.terms import LABELS
         ),
         ("Use --device cpu, or install kvae.", "Set “Compute on” to cpu, or install kvae."),
         ("Name the file, such as --output /a b/art.keras.", "Name the file, such as /a b/art.keras."),
-        ("/a cannot be written to. Choose another --output.", "/a cannot be written to. Choose another place for the model."),
-        ("There is no model file a. Train one with kvae-train.", "There is no model file a. Train one on the Train page."),
-        ("A sentence -- with a dash, and a file my--file.keras.", "A sentence -- with a dash, and a file my--file.keras."),
+        (
+            "/a cannot be written to. Choose another --output.",
+            "/a cannot be written to. Choose another place for the model.",
+        ),
+        (
+            "There is no model file a. Train one with kvae-train.",
+            "There is no model file a. Train one on the Train page.",
+        ),
+        *[("A sentence -- with a dash, and a file my--file.keras.",) * 2],
     ],
 )  # fmt: skip
 def test_a_flag_becomes_the_name_of_its_field(said, shown):

@@ -95,7 +95,8 @@ def _ended(content: bytes, before: bytes = b"", **fields: int) -> bytes:
 
 
 def _two_directories(good: Good, folder: Path, count: int, modest: bool) -> Path:
-    """Before the end record, which tells of the good members or of the record itself, a zip64 record of `count` others."""
+    """Before the end record, which tells of the good members or of the record itself,
+    a zip64 record of `count` others."""
     content = good.path.read_bytes()
     entry = b"PK\x01\x02" + bytes(24) + b"\1" + bytes(17) + b"a"
     body, end = content[:-22], content[-22:]
@@ -167,7 +168,9 @@ CASES = {
     "a count of one less": lambda good, folder: good.file(folder, _ended(good.path.read_bytes(), here=3, members=3)),
     "a count of one more": lambda good, folder: good.file(folder, _ended(good.path.read_bytes(), here=5, members=5)),
     "two counts": lambda good, folder: good.file(folder, _ended(good.path.read_bytes(), here=3)),
-    "a count of 65,535": lambda good, folder: good.file(folder, _ended(good.path.read_bytes(), here=65535, members=65535)),
+    "a count of 65,535": lambda good, folder: good.file(
+        folder, _ended(good.path.read_bytes(), here=65535, members=65535)
+    ),
     "a directory that begins in another place": lambda good, folder: good.file(
         folder, _ended(good.path.read_bytes(), start=30)
     ),
@@ -184,9 +187,13 @@ CASES = {
     "a comment": lambda good, folder: good.file(folder, good.path.read_bytes()[:-2] + b"\x04\x00more"),
     "a name above": lambda good, folder: _with(good, folder, Member("../evil", b"x")),
     "an absolute name": lambda good, folder: _with(good, folder, Member("/tmp/evil", b"x")),
-    "a name with a zero byte": lambda good, folder: _with(good, folder, Member("config.json\0.txt", b"x"), instead=CONFIG),
+    "a name with a zero byte": lambda good, folder: _with(
+        good, folder, Member("config.json\0.txt", b"x"), instead=CONFIG
+    ),
     "a backslash name": lambda good, folder: _with(good, folder, Member("..\\evil", b"x")),
-    "a symlink member": lambda good, folder: _with(good, folder, Member(CARD, b"/etc/passwd", mode=0o120777), instead=CARD),
+    "a symlink member": lambda good, folder: _with(
+        good, folder, Member(CARD, b"/etc/passwd", mode=0o120777), instead=CARD
+    ),
     "a device member": lambda good, folder: _with(good, folder, Member(CARD, b"", mode=0o020666), instead=CARD),
     "a folder member": lambda good, folder: _with(good, folder, Member("assets/", b"", mode=0o040755)),
     "a duplicate config": lambda good, folder: _with(good, folder, Member(CONFIG, b"{}")),
@@ -225,7 +232,9 @@ CASES = {
     "no weights": lambda good, folder: good.zipped(folder, weights=None),
     "no config": lambda good, folder: good.zipped(folder, config=None),
     "an older HDF5 model": lambda good, folder: good.file(folder, good.members[WEIGHTS]),
-    "weights as npz": lambda good, folder: _with(good, folder, Member("model.weights.npz", b"PK\x03\x04"), instead=WEIGHTS),
+    "weights as npz": lambda good, folder: _with(
+        good, folder, Member("model.weights.npz", b"PK\x03\x04"), instead=WEIGHTS
+    ),
     "an address": lambda good, folder: "https://127.0.0.1/art.keras",
     "a hub address": lambda good, folder: "hf://someone/art.keras",
     "a name with line breaks": _named,

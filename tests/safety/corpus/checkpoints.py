@@ -1,4 +1,5 @@
-"""Checkpoints of a run that lie about their arrays. Each case changes what is known, or an array, and writes both whole."""
+"""Checkpoints of a run that lie about their arrays. Each case changes what is known, or an array,
+and writes both whole."""
 
 import hashlib
 import json
@@ -16,7 +17,8 @@ NAME = "checkpoint-000000004"
 
 
 def written(folder: Path, about: bytes, arrays: list[np.ndarray], declared: Any = None, name: str = NAME) -> Path:
-    """A run folder with one checkpoint, whose checksum is right whatever it says; `declared` replaces what it says of arrays."""
+    """A run folder with one checkpoint, whose checksum is right whatever it says;
+    `declared` replaces what it says of arrays."""
     run = folder / ".art.run"
     run.mkdir()
     said = [[one.dtype.name, list(one.shape)] for one in arrays] if declared is None else declared

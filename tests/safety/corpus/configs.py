@@ -32,7 +32,9 @@ CUSTOM_PARTS = {
         layers=[_layer("keras.config", "set_dtype_policy") | {"inbound_nodes": [{"args": ["float64"], "kwargs": {}}]}],
         input_layers=[], output_layers=[],
     ),
-    "a function": {"class_name": "function", "config": "set_dtype_policy", "module": "keras.config", "registered_name": "function"},
+    "a function": {
+        "class_name": "function", "config": "set_dtype_policy", "module": "keras.config", "registered_name": "function",
+    },
 }  # fmt: skip
 
 

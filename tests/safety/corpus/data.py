@@ -108,7 +108,9 @@ IMAGES: dict[str, bytes | Callable[[Path], bytes]] = {
     "a script in front.npz": b"#!/bin/sh\n" + _npz(Member("images", _npy(PICTURES))),
     "lzma.npz": archive([Member("images.npy", b"x", method=14, packed=b"x" * 30)]),
     "external link.h5": _link,
-    "soft link.h5": _h5(lambda file: (file.__setitem__("a/b", PICTURES), file.__setitem__("images", h5py.SoftLink("/a/b")))),
+    "soft link.h5": _h5(
+        lambda file: (file.__setitem__("a/b", PICTURES), file.__setitem__("images", h5py.SoftLink("/a/b")))
+    ),
     "virtual dataset.h5": _virtual,
     "external storage.h5": _external,
     "unknown filter.h5": _h5(_unknown_filter),

@@ -119,7 +119,8 @@ def deflated(data: bytes) -> bytes:
 
 
 def many(byte: bytes, times: int) -> bytes:
-    """What `times` repetitions of `byte` deflate to, without compressing them all; `times` is a multiple of 16 million."""
+    """What `times` repetitions of `byte` deflate to, without compressing them all;
+    `times` is a multiple of 16 million."""
     piece = 1 << 24
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     first = packer.compress(byte * piece) + packer.flush(zlib.Z_FULL_FLUSH)
