@@ -20,8 +20,8 @@ and turn the KL weight while they learn.
 """
 EPILOG = """First steps: press "Train on the sample paintings". A quarter of a minute later the first picture is there,
 and the sliders at its right change it, the most telling ones first; it gets better while you play. Double-click a
-slider to put it back, Ctrl+Z takes back anything. Ctrl+1 to Ctrl+5 are the five tools: Explore, Map, Compare, Train, Make.
-Drop a picture of yours on the window to find it in the model. Everything stays on this machine."""
+slider to put it back, Ctrl+Z takes back anything. Ctrl+1 to Ctrl+5 are the five tools: Explore, Map, Compare, Train,
+Make. Drop a picture of yours on the window to find it in the model. Everything stays on this machine."""
 
 
 class Troubles:

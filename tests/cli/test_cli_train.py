@@ -70,7 +70,7 @@ def test_a_folder_of_pictures_becomes_a_model_and_a_figure_told_in_json(small, t
         assert opened.sample(2).shape == (2, 16, 16, 3)
 
 
-def test_the_built_in_paintings_train_told_in_plain_lines_and_an_existing_model_stays(few_paintings, tmp_path, capsys):
+def test_training_the_built_in_paintings_is_told_in_plain_lines_and_replaces_no_model(few_paintings, tmp_path, capsys):
     path = tmp_path / "art.keras"
     path.write_bytes(b"my model")
     flags = ["--size", "16", "--widths", "8", "--latent-dim", "4", "--batch-size", "32", "--epochs", "1"]
@@ -603,7 +603,7 @@ def test_a_step_that_leaves_the_finite_numbers_changes_nothing_and_the_run_goes_
     assert card["steps"]["step"] == [1, 2, 4, 5, 6, 7, 8]
 
 
-def test_a_run_that_leaves_the_finite_numbers_for_good_ends_in_a_sentence_with_the_last_good_model(
+def test_a_run_that_leaves_the_finite_numbers_for_good_ends_with_the_last_good_model(
     small, undrawn, tmp_path, capsys, infinite_from, monkeypatch
 ):
     monkeypatch.setattr("kvae.training.checkpoint.SPACING", 0.0)

@@ -126,7 +126,7 @@ def test_the_first_signal_while_training_ends_softly_and_the_second_at_once(caps
 
 
 @pytest.mark.parametrize("number", [number for number in NUMBERS if number != signal.SIGINT])
-def test_a_terminal_that_closes_and_a_timeout_send_their_signal_twice_and_mean_it_once(clock, number):
+def test_a_closing_terminal_and_a_timeout_send_their_signal_twice_and_mean_it_once(clock, number):
     listener = Silent()
     with soft_stop(listener):
         listener.on_step(STEP)

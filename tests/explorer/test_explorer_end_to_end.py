@@ -73,7 +73,7 @@ def _session(process):
         return None
 
 
-def test_a_slider_dragged_with_the_mouse_changes_the_picture_and_one_undo_brings_it_back(screen, tmp_path):
+def test_a_dragged_slider_changes_the_picture_and_one_undo_brings_it_back(screen, tmp_path):
     pictures = np.random.default_rng(0).integers(0, 256, (48, 16, 16, 3), np.uint8)
     np.save(tmp_path / "pictures.npy", pictures)
     run = kvae.train(

@@ -69,7 +69,7 @@ def test_a_method_survives_the_config_round_trip(axis, name):
 
 
 @every_method
-def test_a_method_goes_on_where_it_was_when_it_is_saved_in_the_middle_of_its_schedule(axis, name, pictures, tmp_path):
+def test_a_method_saved_in_the_middle_of_its_schedule_goes_on_where_it_was(axis, name, pictures, tmp_path):
     model = small_steps(build(axis, name))
     before = steps(model, pictures, 0, 3)
     model.save(tmp_path / "middle.keras")

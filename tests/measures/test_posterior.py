@@ -58,7 +58,7 @@ def test_the_directions_are_the_principal_components_of_the_means(told, sizes):
     assert (found.directions[np.arange(5), np.abs(found.directions).argmax(1)] > 0).all()
 
 
-def test_there_are_at_most_32_directions_and_they_live_in_the_dimensions_that_vary_most():
+def test_there_are_at_most_32_directions_in_the_dimensions_that_vary_most():
     random = np.random.default_rng(11)
     spread = np.full(600, 1e-3)
     spread[::20] = np.linspace(3.0, 1.0, 30)

@@ -87,7 +87,7 @@ def test_a_linear_vae_collapses_from_twice_the_first_eigenvalue_on(gaussian, bui
 
 
 @pytest.mark.parametrize("start", ["adapt", "fit_linear", "adapt in batches"])
-def test_the_hybrid_network_starts_at_the_closed_form_of_every_weight_it_is_turned_to(gaussian, start):
+def test_the_hybrid_network_starts_at_the_closed_form_of_every_weight_it_is_given(gaussian, start):
     model = named_linear("hybrid", kl_weight=0.7)
     if start == "adapt":
         model.adapt(gaussian.pictures)
@@ -111,7 +111,7 @@ def test_fit_linear_sets_the_linear_network_to_the_closed_form(gaussian, kl_weig
 
 
 @pytest.mark.parametrize("network", ["hybrid", "linear"])
-def test_other_pictures_meet_the_distortion_and_rate_that_the_held_out_limit_foretells(gaussian, network):
+def test_other_pictures_meet_the_distortion_and_rate_that_the_held_out_limit_says(gaussian, network):
     pca = fit_pca(lambda: [gaussian.pictures], LATENT)
     limit = held_out(pca, [gaussian.others])
     for kl_weight in (0.1, 1.0, 5.0):

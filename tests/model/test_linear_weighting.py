@@ -94,7 +94,7 @@ def test_calibrated_noise_becomes_that_of_probabilistic_pca(gaussian, weighting,
     assert track.distortion[-1] == pytest.approx(8 * variance, rel=0.03)
 
 
-def test_full_covariance_finds_the_bound_that_a_fixed_turned_decoder_hides_from_the_diagonal(gaussian):
+def test_full_covariance_finds_the_bound_that_a_turned_decoder_hides_from_the_diagonal(gaussian):
     bounds = {}
     for rate in ("diagonal", "full"):
         model = linear(gaussian.pictures, start=0.5, latent_dim=4, rate=rate)

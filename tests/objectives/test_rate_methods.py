@@ -65,7 +65,7 @@ def test_one_latent_has_no_covariance_to_learn():
     assert FullCovariance().layers(1, 10) == []
 
 
-def test_full_covariance_beats_the_diagonal_bound_where_the_true_posterior_is_correlated():
+def test_full_covariance_beats_the_diagonal_where_the_true_posterior_is_correlated():
     # x = W z + noise: the posterior precision I + WᵀW/s is far from diagonal
     decoder, level = np.array([[2.0, 1.8], [0.1, 0.2]]), 0.5
     precision = np.eye(2) + decoder.T @ decoder / level

@@ -75,7 +75,7 @@ def test_what_is_shown_of_a_card_are_the_parts_that_can_be(run):
     }
 
 
-def test_every_change_of_every_field_of_a_checkpoint_is_refused_in_a_sentence_or_held(run):
+def test_every_change_of_every_field_of_a_checkpoint_is_refused_or_held_to_its_bounds(run):
     about, arrays = run[1]
     kinds = [(one.dtype, one.shape) for one in arrays]
     said = {}

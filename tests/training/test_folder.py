@@ -204,7 +204,7 @@ sys.stdin.read()
     assert not path.exists()
 
 
-def test_who_takes_a_run_removes_what_a_killed_delivery_left_of_its_model_and_of_no_other(tmp_path):
+def test_taking_a_run_removes_what_a_killed_delivery_left_of_its_model_and_of_no_other(tmp_path):
     half = tmp_path / ".art.keras.8x1_3q9z.part"
     half.mkdir()
     (half / "art.keras").touch()

@@ -185,5 +185,5 @@ def test_a_run_that_dies_between_two_steps_of_its_delivery_is_finished_by_going_
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_that_is_killed_thirteen_times_ends_with_the_weights_of_one_that_was_not(lives, tmp_path, name):
+def test_a_run_killed_thirteen_times_ends_with_the_weights_of_one_that_was_not(lives, tmp_path, name):
     check(lives, tmp_path, {**SMALL, **RUNS[name], "epochs": 15}, 13, seed=20 + len(name))

@@ -100,7 +100,7 @@ def test_batch_terms_recover_each_batch_from_the_running_means_in_every_epoch(si
         np.testing.assert_allclose(found, values[:, [0, 1, 3]], rtol=1e-4)
 
 
-def test_an_autoencoder_logs_neither_rate_nor_weight_and_has_batch_terms_all_the_same():
+def test_an_autoencoder_logs_neither_rate_nor_weight_yet_has_the_terms_of_each_batch():
     values, sizes, terms = batches(4), [8, 8, 8, 6], BatchTerms()
     values[:, 1:3] = 0.0
     for row, logs, size in zip(values, running_means(values, sizes), sizes, strict=True):
@@ -108,7 +108,7 @@ def test_an_autoencoder_logs_neither_rate_nor_weight_and_has_batch_terms_all_the
         np.testing.assert_allclose(found, row[[0, 1, 3]], rtol=1e-4)
 
 
-def test_the_listener_hears_each_batchs_own_terms_across_epochs_with_a_smaller_last_batch():
+def test_the_listener_hears_each_batchs_own_terms_also_of_a_smaller_last_batch():
     heard = Recorder()
     loop = made(heard)
     expected = []
@@ -236,7 +236,7 @@ def test_the_last_step_ends_the_run_without_calling_it_stopped():
         ({"distortion": 5.0, "rate": np.inf, "loss": np.inf}, "rate"),
     ],
 )
-def test_a_term_that_is_no_number_is_left_out_said_once_and_ends_the_run_after_twenty_in_a_row(logs, term):
+def test_a_term_that_is_no_number_is_left_out_and_twenty_in_a_row_end_the_run(logs, term):
     heard = Recorder()
     loop = made(heard, first_step=41)
     loop.on_epoch_begin(0)

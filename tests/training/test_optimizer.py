@@ -15,7 +15,7 @@ def state(optimizer, weights) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 3e19])
 @pytest.mark.parametrize("traced", [True, False])
-def test_one_gradient_that_is_no_finite_number_or_has_no_finite_square_leaves_all_weights_as_they_were(wrong, traced):
+def test_one_gradient_without_a_finite_square_leaves_all_weights_as_they_were(wrong, traced):
     weights = [keras.Variable(np.ones((3, 2), "float32")), keras.Variable(np.ones(4, "float32"))]
     optimizer = FusedAdam(0.1)
     optimizer.build(weights)

@@ -115,7 +115,7 @@ def test_the_plain_pca_is_that_of_the_pictures_and_the_varied_one_of_a_dozen_cop
     assert varied.pictures == 12 * len(indices) and varied.total != plain.total
 
 
-def test_a_measurement_tells_how_far_it_is_to_its_end_and_one_that_is_read_back_tells_nothing(collection):
+def test_a_measurement_tells_its_progress_and_one_that_is_read_back_tells_nothing(collection):
     class Heard(Listener):
         def __init__(self):
             self.parts = []
@@ -155,7 +155,7 @@ class Sentences(Listener):
         self.sentences.append(sentence)
 
 
-def test_a_batch_by_itself_leaves_an_epoch_several_steps_and_has_64_where_there_are_enough():
+def test_the_default_batch_is_64_or_small_enough_for_several_steps_an_epoch():
     heard, before = Sentences(), 0
     for pictures in range(1, 2000):
         batch = fitting_batch(None, pictures, heard)

@@ -92,7 +92,7 @@ def test_a_look_writes_nothing_and_tells_what_each_run_stands_at(tmp_path):
 # ---------------------------------------------------------------------- before the first checkpoint
 
 
-def test_a_run_without_a_checkpoint_begins_anew_with_its_settings_and_keeps_its_folder_until_it_has_one(tmp_path):
+def test_a_run_without_a_checkpoint_begins_anew_and_keeps_its_folder_until_it_has_one(tmp_path):
     begun(tmp_path / "art.keras")
     said, tell = heard()
     left = opened(tmp_path / "art.keras", tell)

@@ -110,7 +110,7 @@ def test_the_gaussian_limit_has_a_row_at_each_weight(delivered):
     assert rows[1].psnr == pytest.approx(np.mean(-10 * np.log10(mse)), abs=0.01)
 
 
-def test_a_sweep_over_custom_networks_begins_each_run_with_their_weights_and_leaves_them_untouched(
+def test_each_run_of_a_sweep_begins_with_the_custom_networks_weights_untouched(
     pictures, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)

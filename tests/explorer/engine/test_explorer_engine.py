@@ -357,7 +357,7 @@ def test_a_repaired_file_loads(opened, real_models, tmp_path):
     assert opened.open(path).latent_dim == 6
 
 
-def test_runs_that_were_cut_off_are_found_the_newest_first_and_those_that_go_on_are_not(opened, tmp_path):
+def test_runs_that_were_cut_off_are_found_newest_first_and_those_that_go_on_are_not(opened, tmp_path):
     for age, (name, step) in enumerate({"old": 7, "new": 812, "alive": 3, "empty": 0}.items()):
         folder = RunFolder.beside(tmp_path / f"{name}.keras")
         folder.path.mkdir()

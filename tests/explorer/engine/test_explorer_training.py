@@ -135,7 +135,7 @@ def whole(windows, pictures):
 # ---------------------------------------------------------------------- a whole run
 
 
-def test_a_run_tells_its_preparation_its_steps_and_epochs_and_delivers_a_model_that_opens(whole):
+def test_a_run_tells_its_preparation_steps_and_epochs_and_leaves_a_model_that_opens(whole):
     kinds = [type(message) for message in whole.heard]
     firsts = [kinds.index(kind) for kind in (Said, Prepared, Began, Snapshot, Preview, Steps, EpochEnded, Delivered)]
     assert firsts == sorted(firsts) and kinds[-1] is Delivered
@@ -160,7 +160,7 @@ def test_what_is_prepared_comes_with_the_limit_on_held_out_pictures(whole):
     assert (began.kl_weight, began.total_steps, began.steps_per_epoch, began.first_step) == (0.1, None, 4, 0)
 
 
-def test_every_batch_is_told_once_with_its_own_terms_and_at_most_ten_messages_a_second(whole):
+def test_every_batch_is_told_once_with_its_own_terms_in_at_most_ten_messages_a_second(whole):
     steps = whole.of(Steps)
     told = np.concatenate([message.step for message in steps])
     np.testing.assert_array_equal(told, np.arange(1, len(told) + 1))
@@ -277,7 +277,7 @@ def test_a_run_that_was_killed_goes_on_with_its_settings_and_shows_its_curves(wi
     assert interrupted_runs(cut.models) == []
 
 
-def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew_with_its_settings(windows, pictures):
+def test_a_run_killed_before_its_first_checkpoint_begins_anew_with_its_settings(windows, pictures):
     from kvae.settings import checked
     from kvae.training.folder import RunFolder
     from kvae.training.resume import interrupted_runs, noted_settings

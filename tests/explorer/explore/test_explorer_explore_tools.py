@@ -258,7 +258,7 @@ def test_every_control_has_a_name_for_screen_readers(page):
         assert button.accessibleName()
 
 
-def test_the_picture_is_larger_than_the_panel_and_nothing_is_cut_off_on_a_small_screen(page):
+def test_on_a_small_screen_the_picture_is_larger_than_the_panel_and_nothing_is_cut_off(page):
     page.resize(1290, 600)
     page.grab()
     assert page.stage.picture.width() > page.panel.width()

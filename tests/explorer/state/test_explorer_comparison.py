@@ -81,7 +81,7 @@ def test_nothing_is_overwritten(tmp_path):
     assert [path.read_bytes() for path in paths] == [b"\0", b"\1", b"\2"]
 
 
-def test_a_new_file_is_written_through_no_link_and_leaves_nothing_when_the_disk_is_full(tmp_path, monkeypatch):
+def test_a_new_file_is_written_through_no_link_and_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     (tmp_path / "a.csv").symlink_to(tmp_path / "nowhere")
     assert comparison.write_new(tmp_path / "a.csv", b"1") == tmp_path / "a-2.csv"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a-2.csv", "a.csv"]

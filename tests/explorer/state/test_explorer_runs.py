@@ -152,7 +152,7 @@ def test_on_a_log_axis_the_logarithms_are_averaged():
 
 
 @pytest.mark.parametrize("log", [False, True])
-def test_where_the_weight_is_turned_the_smoothed_terms_follow_at_once_and_still_add_up(log):
+def test_where_the_weight_is_turned_smoothed_terms_follow_at_once_and_still_add_up(log):
     random = np.random.default_rng(2)
     weights = np.repeat([1.0, 0.02], 30)
     run = grown(began(weight=1.0), steps(1, weights, rate=random.uniform(150, 250, 60)))

@@ -118,7 +118,7 @@ def test_recent_files_are_newest_first_without_those_that_are_gone(preferences, 
     assert preferences.recent == [str(paths[0]), str(paths[1])]
 
 
-def test_preferences_are_written_beside_the_event_loop_and_leave_alone_what_others_wrote(preferences, tmp_path):
+def test_preferences_are_written_off_the_event_loop_and_keep_what_others_wrote(preferences, tmp_path):
     kept = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
     kept.setValue("theirs", '"kept"')
     kept.sync()

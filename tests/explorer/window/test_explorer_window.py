@@ -245,7 +245,7 @@ def test_a_model_rewritten_on_disk_is_read_again(opened, fake_bridge, model, qtb
     assert set(fake_bridge.opened) == {model.path} and opened.page("explore").told == []
 
 
-def test_a_model_that_is_deleted_stays_on_screen_with_a_sentence_and_is_read_when_it_comes_back(
+def test_a_deleted_model_stays_on_screen_and_is_read_when_it_comes_back(
     opened, fake_bridge, model, qtbot
 ):
     os.unlink(model.path)
