@@ -55,9 +55,7 @@ def written(checkpoints, monkeypatch) -> list[int]:
 
 
 @pytest.mark.parametrize("cost", [0.001, 0.05, 1.0])
-def test_checkpoints_take_at_most_a_fiftieth_of_the_time_and_come_every_five_seconds(
-    checkpoints, monkeypatch, cost
-):
+def test_checkpoints_take_at_most_a_fiftieth_of_the_time_and_come_every_five_seconds(checkpoints, monkeypatch, cost):
     clock = Clock(cost)
     monkeypatch.setattr(checkpoint, "time", clock)
     steps = written(checkpoints, monkeypatch)

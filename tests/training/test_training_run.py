@@ -216,9 +216,7 @@ class Turning(Recorder):
             self.model.kl_weight.assign(self.turns[step.step])
 
 
-def test_a_weight_turned_in_a_running_run_counts_from_the_next_batch_on(
-    small, undrawn, tmp_path
-):
+def test_a_weight_turned_in_a_running_run_counts_from_the_next_batch_on(small, undrawn, tmp_path):
     model = Watched(image_shape=(16, 16, 3), network="conv", widths=(8, 16), latent_dim=4, kl_weight=0.1)
     model.noted = []
     model.compile(keras.optimizers.Adam())

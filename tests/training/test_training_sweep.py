@@ -110,9 +110,7 @@ def test_the_gaussian_limit_has_a_row_at_each_weight(delivered):
     assert rows[1].psnr == pytest.approx(np.mean(-10 * np.log10(mse)), abs=0.01)
 
 
-def test_each_run_of_a_sweep_begins_with_the_custom_networks_weights_untouched(
-    pictures, tmp_path, monkeypatch
-):
+def test_each_run_of_a_sweep_begins_with_the_custom_networks_weights_untouched(pictures, tmp_path, monkeypatch):
     monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
     keras.utils.set_random_seed(8)
     encoder = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(12)])

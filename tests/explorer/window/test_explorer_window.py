@@ -245,9 +245,7 @@ def test_a_model_rewritten_on_disk_is_read_again(opened, fake_bridge, model, qtb
     assert set(fake_bridge.opened) == {model.path} and opened.page("explore").told == []
 
 
-def test_a_deleted_model_stays_on_screen_and_is_read_when_it_comes_back(
-    opened, fake_bridge, model, qtbot
-):
+def test_a_deleted_model_stays_on_screen_and_is_read_when_it_comes_back(opened, fake_bridge, model, qtbot):
     os.unlink(model.path)
     qtbot.waitUntil(lambda: "moved or deleted" in opened.notice.text, timeout=10_000)
     assert _shown(opened) is opened.page("explore") and len(fake_bridge.opened) == 1
