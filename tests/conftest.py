@@ -79,7 +79,7 @@ def gaussian(whole_gaussian):
 
 @pytest.fixture(scope="session")
 def whole_gaussian() -> Gaussian:
-    """The Gaussian of MATH.md's check, turned by a random rotation. Its pixel values do not stay within [0, 1]."""
+    """A Gaussian of known eigenvalues, turned by a random rotation. Its pixel values do not stay within [0, 1]."""
     random = np.random.default_rng(20140214)
     eigenvalues = np.array([4, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02])
     rotation = np.linalg.qr(random.standard_normal((8, 8)))[0]

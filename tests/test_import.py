@@ -49,7 +49,7 @@ def test_a_name_that_is_not_public_is_an_attribute_error():
         _ = kvae.WAE
 
 
-LEAN = """
+FEW_IMPORTS = """
 import sys
 from kvae.quiet_imports import quiet_imports
 with quiet_imports():
@@ -61,8 +61,8 @@ print(sorted(inside), "jax" in sys.modules, sys.modules["matplotlib.pyplot"] is 
 """
 
 
-def test_lean_imports_leave_out_what_keras_imports_in_passing_and_only_then(python):
-    assert python(LEAN).strip() == "[] False True"
+def test_quiet_imports_leave_out_what_keras_imports_in_passing_and_only_then(python):
+    assert python(FEW_IMPORTS).strip() == "[] False True"
 
 
 def imports_of(path: Path, modules: dict[str, Path]) -> set[str]:

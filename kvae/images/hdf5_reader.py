@@ -61,7 +61,7 @@ def _plain_names(file: h5py.File) -> list[str]:
 
 
 def _check_dataset(owner: str, data) -> None:
-    """Refuse what reaches outside the file, needs foreign code, or declares more than the file can hold."""
+    """Refuse what reaches outside the file, needs code of others, or declares more than the file can hold."""
     if not isinstance(data, h5py.Dataset):
         raise ValueError(f"{owner} must hold its pictures as a dataset. Call it {' or '.join(arrays.NAMES)}.")
     if data.shape is None or len(data.shape) not in (3, 4) or data.dtype.kind not in "buif":

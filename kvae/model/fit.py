@@ -257,7 +257,7 @@ class FitMixin(keras.Model):
     def _from_the_first(self) -> Iterator[None]:
         """Evaluation counts its pictures where training counts its draws: a state that all backends carry along."""
         state = self._noise.state
-        before = ops.convert_to_numpy(state)
+        before = ops.convert_to_numpy(ops.convert_to_tensor(state))
         state.assign(np.zeros_like(before))
         try:
             yield
@@ -298,7 +298,7 @@ def _outside(variable: Any) -> Any:
 
     def read() -> None:
         with contextlib.suppress(Exception):  # JAX takes variables away while it trains
-            found.append(ops.convert_to_numpy(variable))
+            found.append(ops.convert_to_numpy(ops.convert_to_tensor(variable)))
 
     thread = threading.Thread(target=read)
     thread.start()

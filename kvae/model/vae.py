@@ -47,7 +47,7 @@ FIXED = {
     "seed",
     "likelihood",
     "precision",
-    "foreign",
+    "custom",
     "methods",
     "linear_path",
     "mean_head",
@@ -368,7 +368,7 @@ class VAE(NumpyMixin, FitMixin):
     @property
     def beta(self) -> float:
         """The present KL weight as a Python number, as it was assigned: 0.1, not 0.10000000149."""
-        return float(str(np.float32(ops.convert_to_numpy(self.kl_weight))))
+        return float(str(np.float32(ops.convert_to_numpy(ops.convert_to_tensor(self.kl_weight)))))
 
     def seed_noise(self, seed: int, step: int) -> None:
         """Draw the sampling noise from here on as a run with `seed` does after `step` steps.
@@ -408,7 +408,7 @@ class VAE(NumpyMixin, FitMixin):
     # ------------------------------------------------------------------ saving
 
     def get_config(self) -> dict[str, Any]:
-        """kvae's own settings, and nothing else; a model of foreign networks adds their configs."""
+        """kvae's own settings, and nothing else; a model of custom networks adds their configs."""
         config: dict[str, Any] = {
             "image_shape": list(self.image_shape),
             "latent_dim": self.latent_dim,

@@ -103,5 +103,5 @@ def affine_form(
     origin = ops.convert_to_numpy(path.decode(0.0 * axes[:1], kl_weight)).reshape(-1)
     kernel = ops.convert_to_numpy(path.decode(axes, kl_weight)).reshape(latent_dim, -1) - origin
     offset, log_var = map(ops.convert_to_numpy, path.encode(np.zeros((1, *image_shape), "float32"), kl_weight))
-    variance = np.maximum(ops.convert_to_numpy(path.eigenvalues), 1e-12)
+    variance = np.maximum(ops.convert_to_numpy(ops.convert_to_tensor(path.eigenvalues)), 1e-12)
     return (kernel, origin), (kernel.T / variance, offset[0]), log_var[0]

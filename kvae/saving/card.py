@@ -24,7 +24,7 @@ MOST_STEPS = 2**31 - 1  # of a run: years of the fastest
 MOST_SIDE = 4096  # pixels
 MOST_LEVELS = 12  # 4096 halved to one pixel
 REGISTERED = "kvae>VAE"
-CUSTOM_PARTS = ("encoder", "decoder")  # where a model holds networks that somebody brought, these are their configs
+CUSTOM_PARTS = ("encoder", "decoder")  # where a model holds custom networks, these are their configs
 CURE = "Open a file that kvae saved."
 NOT_OURS = "was not made by kvae. kvae reads the .keras files that it saved; train one with kvae-train."
 NEEDS_TRUST = "holds parts that are not kvae's own and can run any code. If you trust it: kvae.load(path, trust=True)."

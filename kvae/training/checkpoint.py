@@ -258,7 +258,7 @@ def check_numbers(model: VAE, step: int, arrays: list[np.ndarray]) -> None:
 
 
 def _array(variable: keras.Variable) -> np.ndarray:
-    array = np.asarray(keras.ops.convert_to_numpy(variable))
+    array = np.asarray(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable)))
     return array.astype(_dtype(variable), copy=False)
 
 

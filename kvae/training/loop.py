@@ -222,7 +222,7 @@ class RunCallback(keras.callbacks.Callback):
             "val_loss": held.loss,
             "val_psnr": held.psnr,
             **self._balance,
-            "learning_rate": float(keras.ops.convert_to_numpy(self._vae.optimizer.learning_rate)),
+            "learning_rate": float(keras.ops.convert_to_tensor(self._vae.optimizer.learning_rate)),
             "images_per_second": speed,
             "seconds": self.seconds,
         }

@@ -70,7 +70,7 @@ def train(
     folder = resume.folder if isinstance(resume, Left) else None
     try:
         chosen = checked({**settings, "data": _named(data)}, "train")
-        custom = encoder is not None or decoder is not None or bool(getattr(resume, "foreign", False))
+        custom = encoder is not None or decoder is not None or bool(getattr(resume, "custom", False))
         if resume is None:  # else they are settled, and `resumed` has looked at what is new
             refuse_without_effect(settings, {**chosen, "custom": custom}, "train")
         choose(chosen, "train")  # before the pictures are decoded
@@ -350,7 +350,7 @@ def _loop(
 ) -> RunCallback:
     earlier = model.card or {}
     # float16 leaves out steps that overflow, so the optimizer may have counted fewer
-    first = max(int(keras.ops.convert_to_numpy(model.optimizer.iterations)), earlier.get("step", 0))
+    first = max(int(keras.ops.convert_to_tensor(model.optimizer.iterations)), earlier.get("step", 0))
     epochs, per_epoch = run_length(settings, len(prepared.training))
     done = first // per_epoch
     if settings["minutes"] is None and first and done >= epochs and interrupted is None:

@@ -428,14 +428,14 @@ def test_the_built_in_paintings_stay_a_word(few_paintings, undrawn, tmp_path):
 
 
 def test_a_disk_that_is_full_for_the_figure_leaves_the_model_and_resume_draws_it(small, tmp_path, capsys, monkeypatch):
-    import kvae.training.artifacts as delivery
+    from kvae.training import artifacts
 
-    path, figure, draw = tmp_path / "art.keras", tmp_path / "art.png", delivery.draw_run
+    path, figure, draw = tmp_path / "art.keras", tmp_path / "art.png", artifacts.draw_run
 
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(delivery, "draw_run", full)
+    monkeypatch.setattr(artifacts, "draw_run", full)
     told = (
         f"kvae-train: error: output: the model {path} is there, but its figure {figure} could not be written: the disk "
         f"is full. Free some space or choose another folder. Then kvae-train --resume {path} draws it.\n"
@@ -445,7 +445,7 @@ def test_a_disk_that_is_full_for_the_figure_leaves_the_model_and_resume_draws_it
         assert capsys.readouterr().err == told
         assert sorted(one.name for one in tmp_path.iterdir()) == [".art.run", "art.keras"]
     written = path.read_bytes()
-    monkeypatch.setattr(delivery, "draw_run", draw)
+    monkeypatch.setattr(artifacts, "draw_run", draw)
     assert main(["--resume", str(path), "--epochs", "9"]) == 2
     assert "Leave `epochs` out to draw it, and go on with training after that." in capsys.readouterr().err
     assert main(["--resume", str(path)]) == 0

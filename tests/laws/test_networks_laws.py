@@ -55,7 +55,7 @@ def model(network, pictures) -> VAE:
 
 
 def d_and_r(model: VAE, pictures: np.ndarray, output: np.ndarray) -> tuple[float, float]:
-    """The definitions of DESIGN.md, in float64."""
+    """D and R as kvae defines them, in float64."""
     mean, log_var = (part.astype("float64") for part in model.encode(pictures))
     distortion = np.square(pictures.astype("float64") - output).sum(axis=(1, 2, 3)).mean()
     return distortion, 0.5 * (mean**2 + np.exp(log_var) - 1 - log_var).sum(axis=1).mean()

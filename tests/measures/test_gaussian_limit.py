@@ -10,7 +10,7 @@ EIGENVALUES = np.array([4, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02])
 WEIGHTS = [0.01, 0.1, 0.7, 1.0, 3.0, 7.9]
 
 
-def test_water_filling_gives_the_figures_of_math_md():
+def test_water_filling_gives_the_figures_worked_by_hand():
     point = water_filling(EIGENVALUES, 1.0, 8)
     assert point.distortion == pytest.approx(2.370, abs=1e-9)
     assert point.rate == pytest.approx(2.0794, abs=1e-4)
@@ -98,7 +98,7 @@ def test_on_the_pictures_of_the_fit_held_out_is_water_filling(gaussian, kept):
 def test_held_out_is_what_the_linear_vae_does_to_other_pictures(gaussian, kl_weight, latent_dim):
     pca = fit_pca(lambda: [gaussian.pictures], 8)
     point = held_out(pca, [gaussian.others]).at(kl_weight, latent_dim)
-    # simulate it: encode, draw, decode (MATH.md, "the linear VAE is reverse water-filling")
+    # simulate it: encode, draw, decode (the linear VAE is reverse water-filling)
     random, level = np.random.default_rng(12), kl_weight / 2
     values, vectors = pca.eigenvalues[:latent_dim], pca.eigenvectors[:, :latent_dim].astype("float64")
     gain = np.sqrt(np.maximum(values - level, 0))

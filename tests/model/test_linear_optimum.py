@@ -1,4 +1,4 @@
-"""The real model class, with linear networks, lands on the closed form of the linear VAE (MATH.md, water-filling)."""
+"""The real model class, with linear networks, lands on the closed form of the linear VAE (reverse water-filling)."""
 
 import keras
 import numpy as np

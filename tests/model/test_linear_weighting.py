@@ -1,4 +1,4 @@
-"""Every weighting, on the linear model, lands on the closed form of what it says it holds (MATH.md, water-filling)."""
+"""Every weighting, on the linear model, lands on the closed form of what it says it holds (reverse water-filling)."""
 
 import keras
 import numpy as np

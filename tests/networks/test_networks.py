@@ -138,7 +138,7 @@ def test_the_linear_network_is_affine():
 
 
 @pytest.mark.parametrize("kl_weight", [0.01, 0.4, 1.9, 2.1, 10.0])
-def test_the_linear_path_is_the_formula_of_math_md(path, kl_weight):
+def test_the_linear_path_is_its_closed_form(path, kl_weight):
     images = np.random.default_rng(4).random((5, 3, 4, 1), dtype="float32")
     mean, log_var = (ops.convert_to_numpy(part) for part in path.encode(images, kl_weight))
     level, coefficients = kl_weight / 2, (images.reshape(5, 12) - np.linspace(0, 1, 12)) @ basis()

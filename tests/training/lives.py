@@ -45,7 +45,7 @@ def main() -> None:
 
 def dies(when: str, count: int) -> None:
     """The process dies as soon as what `when` names has been done for the `count`-th time."""
-    from kvae.training import checkpoint, delivery, folder
+    from kvae.training import artifacts, checkpoint, folder
 
     def mortal(owner, name):
         real, calls = getattr(owner, name), [0]
@@ -59,15 +59,15 @@ def dies(when: str, count: int) -> None:
 
         setattr(owner, name, call)
 
-    def removing(checkpoints, real=checkpoint.CheckpointWriter.delivered):
+    def removing(checkpoints, real=checkpoint.CheckpointWriter.finish):
         mortal(folder, "remove")
         real(checkpoints)
 
-    delivery.draw_run = lambda path, **options: path.write_bytes(b"a figure")
+    artifacts.draw_run = lambda path, **options: path.write_bytes(b"a figure")
     if when == "removed":
-        checkpoint.CheckpointWriter.delivered = removing
+        checkpoint.CheckpointWriter.finish = removing
     elif when != "nothing":
-        owner = {"begin": folder.RunFolder, "deliver": folder.RunFolder}.get(when, delivery)
+        owner = {"begin": folder.RunFolder, "deliver": folder.RunFolder}.get(when, artifacts)
         mortal(owner, when)
 
 

@@ -1,4 +1,4 @@
-"""The KL weight as noise, and other tools' weights as ours: the factors of MATH.md."""
+"""The KL weight as noise, and other tools' weights as ours: the published factors."""
 
 import math
 
@@ -20,7 +20,7 @@ SHAPE, LATENT = (64, 64, 3), 128
         (0.5, "mean-channels", 1.5),
     ],
 )
-def test_a_weight_of_another_tool_is_the_factor_of_math_md(weight, reduction, ours):
+def test_a_weight_of_another_tool_is_the_published_factor_times_it(weight, reduction, ours):
     assert kl_weight_from(weight, reduction=reduction, image_shape=SHAPE, latent_dim=LATENT) == pytest.approx(ours)
 
 
