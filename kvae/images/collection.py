@@ -35,6 +35,15 @@ class Collection:
     SHA-256 of each picture's file, array row or painting. Of copies in a folder only the first is a row; `duplicates`
     lists (left out, used). `factors` has a column of length `count` per factor of variation, for the built-in
     paintings only. `manifest_hash` says which pictures these are, whatever the size and crop.
+
+    Example:
+        >>> import kvae
+        >>> collection = kvae.open_collection(count=64, size=16)
+        >>> training, validation = collection.split(0.1)
+        >>> len(training) + len(validation) == len(collection) == 64
+        True
+        >>> [block.shape for block in collection.blocks(range(40), rows=32)]
+        [(32, 16, 16, 3), (8, 16, 16, 3)]
     """
 
     path: Path
@@ -124,6 +133,14 @@ def open_collection(
         follow_links: follow links in a folder to what lies outside it, too. `data` itself may be a link.
         count, seed: how many built-in paintings, and which.
         progress: called as progress(done, total, what) while pictures are decoded; not at all when they are cached.
+
+    Example:
+        >>> import kvae
+        >>> collection = kvae.open_collection(count=64, size=16)  # of the built-in paintings
+        >>> collection.summary
+        '64 usable'
+        >>> collection.read([0, 5]).shape
+        (2, 16, 16, 3)
     """
     if not isinstance(size, int | np.integer) or not MIN_SIZE <= size <= MAX_SIZE:
         raise ValueError(

@@ -37,6 +37,12 @@ def water_filling(eigenvalues: np.ndarray, kl_weight: float, latent_dim: int, to
 
     Raises:
         ValueError: a weight that is not above 0: without noise the rate of a Gaussian is infinite.
+
+    Example:
+        >>> import kvae
+        >>> limit = kvae.water_filling([4, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02], kl_weight=1.0, latent_dim=8)
+        >>> round(limit.distortion, 3), round(limit.rate, 4), limit.active
+        (2.37, 2.0794, 3)
     """
     if not kl_weight > 0:
         raise ValueError(f"water_filling: `kl_weight` must be above 0. Received: kl_weight={kl_weight!r}.")

@@ -32,6 +32,14 @@ def export(model: Any, folder: str | os.PathLike[str], format: str = "tf_saved_m
         ValueError: another format, or one that Keras's present backend has no way to.
         FileExistsError: a folder that holds something already.
         ImportError: a package that the format needs and that is not installed.
+
+    Example:
+        >>> import kvae, numpy, tensorflow
+        >>> vae = kvae.VAE(image_shape=(16, 16, 3), network="conv", widths=(8, 8), latent_dim=4)
+        >>> folder = kvae.export(vae, "art")
+        >>> served = tensorflow.saved_model.load(str(folder))
+        >>> tuple(served.decode(numpy.zeros((2, 4), "float32")).shape)
+        (2, 16, 16, 3)
     """
     if format not in FORMATS:
         raise ValueError(f"export: `format` must be one of {', '.join(FORMATS)}. Received: format={format!r}.")

@@ -96,6 +96,20 @@ class VAE(NumpyMixin, FitMixin):
 
     Raises:
         ValueError: a setting outside its bounds, or networks whose shapes do not fit, in one sentence.
+
+    Example:
+        >>> import kvae
+        >>> pictures = kvae.open_collection(count=64, size=16).read(range(64))  # uint8 (64, 16, 16, 3)
+        >>> vae = kvae.VAE(image_shape=(16, 16, 3), network="conv", widths=(8, 8), latent_dim=4, kl_weight=0.1)
+        >>> vae.compile()
+        >>> history = vae.fit(pictures, epochs=1, verbose=0).history
+        >>> sorted(history)
+        ['distortion', 'kl_weight', 'loss', 'rate']
+        >>> vae.kl_weight = 0.05
+        >>> vae.beta
+        0.05
+        >>> vae.sample(2).shape
+        (2, 16, 16, 3)
     """
 
     def __init__(

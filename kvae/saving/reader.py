@@ -30,6 +30,12 @@ def save(model: VAE, path: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: another ending, or a model or card that `load` would refuse.
         OSError: the folder cannot be written to.
+
+    Example:
+        >>> import kvae
+        >>> vae = kvae.VAE(image_shape=(16, 16, 3), network="conv", widths=(8, 8), latent_dim=4)
+        >>> kvae.save(vae, "art.keras").name
+        'art.keras'
     """
     model.save(path)
     return Path(path)
@@ -46,6 +52,13 @@ def load(path: str | os.PathLike[str], *, trust: bool = False, custom_objects: d
 
     Raises:
         FileNotFoundError, BadModelFile: no such file, or one that is not a kvae model; one line.
+
+    Example:
+        >>> import kvae
+        >>> vae = kvae.VAE(image_shape=(16, 16, 3), network="conv", widths=(8, 8), latent_dim=4, kl_weight=0.5)
+        >>> vae.save("art.keras")
+        >>> kvae.load("art.keras").beta
+        0.5
     """
     try:
         if Path(path).is_dir():

@@ -65,6 +65,15 @@ def train(
     Raises:
         ValueError, OSError: before training starts, one sentence about what is missing or wrong; afterwards, that the
             model could not be written, or that training left the finite numbers: the last good model is saved then.
+
+    Example:
+        >>> import kvae
+        >>> pictures = kvae.open_collection(count=64, size=16).read(range(64))  # uint8 (64, 16, 16, 3)
+        >>> run = kvae.train(pictures, output="art.keras", kl_weight=0.1, size=16, network="linear", latent_dim=4)
+        >>> run.path.name, run.figure.name
+        ('art.keras', 'art.png')
+        >>> kvae.load(run.path).card["settings"]["kl_weight"]
+        0.1
     """
     listener = listener or Listener()
     folder = resume.folder if isinstance(resume, Left) else None

@@ -61,6 +61,13 @@ def sweep(
 
     Raises:
         ValueError, OSError: before training starts, one sentence about what is missing or wrong.
+
+    Example:
+        >>> import kvae
+        >>> pictures = kvae.open_collection(count=64, size=16).read(range(64))  # uint8 (64, 16, 16, 3)
+        >>> swept = kvae.sweep(pictures, [1, 0.1], output="sweep.html", size=16, network="linear", latent_dim=4)
+        >>> [run.path.name for run in swept.runs], swept.page.name
+        (['sweep-1.keras', 'sweep-0.1.keras'], 'sweep.html')
     """
     listener = listener or Listener()
     weights = [check("kl_weight", weight, "sweep") for weight in dict.fromkeys(kl_weights)]

@@ -17,12 +17,24 @@ REDUCTIONS: dict[str, Callable[[float, int, int, int], float]] = {
 
 
 def decoder_noise(kl_weight: float) -> float:
-    """sigma, the standard deviation in pixel values of the Gaussian decoder that `kl_weight` = 2 sigma² stands for."""
+    """sigma, the standard deviation in pixel values of the Gaussian decoder that `kl_weight` = 2 sigma² stands for.
+
+    Example:
+        >>> import kvae
+        >>> round(kvae.decoder_noise(0.1), 4)
+        0.2236
+    """
     return math.sqrt(kl_weight / 2.0)
 
 
 def calibrated_weight(distortion: float, values: int) -> float:
-    """beta* = 2·MSE: the weight at which sigma equals the actual error of `distortion` summed over `values` values."""
+    """beta* = 2·MSE: the weight at which sigma equals the actual error of `distortion` summed over `values` values.
+
+    Example:
+        >>> import kvae
+        >>> round(kvae.calibrated_weight(123.0, values=64 * 64 * 3), 3)
+        0.02
+    """
     return 2.0 * distortion / values
 
 
@@ -35,6 +47,11 @@ def kl_weight_from(weight: float, *, reduction: str, image_shape: tuple[int, int
 
     Raises:
         ValueError: an unknown reduction.
+
+    Example:
+        >>> import kvae
+        >>> round(kvae.kl_weight_from(0.00025, reduction="mean", image_shape=(64, 64, 3), latent_dim=128), 3)
+        3.072
     """
     if reduction not in REDUCTIONS:
         raise ValueError(
