@@ -68,7 +68,7 @@ def test_json_prints_epochs_to_standard_output_and_sentences_to_standard_error(c
     told = json.loads(captured.out)
     assert told == {"run": "first", **{key: PLAIN_RECORD[key] for key in Json.KEYS}}
     assert "learning_rate" not in told
-    Json(quiet=True).said("60 usable")
+    Json(quiet=True).on_message("60 usable")
     assert capsys.readouterr().err == ""
 
 

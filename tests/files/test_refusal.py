@@ -26,7 +26,7 @@ def test_what_does_nothing_stays_as_it_is():
 def test_a_display_prints_no_code_of_a_name(kind, text, capsys):
     display = kind()
     try:
-        display.said(f"{text} was skipped")
+        display.on_message(f"{text} was skipped")
     finally:
         display.close()
     told = "".join(capsys.readouterr()).replace("\n", "")

@@ -32,7 +32,7 @@ def generated(model: VAE, latents: np.ndarray) -> np.ndarray:
 def trained(model: VAE, pictures: np.ndarray, steps: int) -> VAE:
     """After `steps` of Adam, whose step size falls to zero, on the whole collection at once."""
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.03, steps)), steps_per_execution=100)
-    model.fit(tf.data.Dataset.from_tensors(pictures).repeat(), steps_per_epoch=steps, verbose=0)
+    model.fit(tf.data.Dataset.from_tensors(pictures).repeat(), steps_per_epoch=steps, shuffle=False, verbose=0)
     return model
 
 

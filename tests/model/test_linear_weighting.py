@@ -28,7 +28,7 @@ def trained(model: VAE, pictures: np.ndarray, steps: int, *, rate: float = 0.03,
     track = Track()
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps)), steps_per_execution=every)
     data = tf.data.Dataset.from_tensors(pictures).repeat()
-    model.fit(data, steps_per_epoch=every, epochs=steps // every, verbose=0, callbacks=[track])
+    model.fit(data, steps_per_epoch=every, epochs=steps // every, shuffle=False, verbose=0, callbacks=[track])
     return track
 
 

@@ -90,7 +90,7 @@ def test_residual_blocks_start_as_nothing():
     parts = NETWORKS["residual"](plan("residual", depth=2))
     features = keras.Model(parts.encoder.inputs, [layer.output for layer in parts.encoder.layers])
     images = np.random.default_rng(1).random((2, 8, 16, 3), dtype="float32")
-    outputs = dict(zip([layer.name for layer in parts.encoder.layers], features(images), strict=True))
+    outputs = dict(zip([layer.name for layer in parts.encoder.layers], features([images]), strict=True))
     sums = [layer for layer in parts.encoder.layers if isinstance(layer, layers.Add)]
     assert len(sums) == 4
     for layer in sums:

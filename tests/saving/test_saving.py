@@ -194,7 +194,7 @@ def test_frozen_parts_come_back_frozen_with_the_state_of_the_optimizer(part, own
         same(one.weights, model.weights)
         same(one.optimizer.variables, model.optimizer.variables)
     if part != "all":
-        before = [np.array(one) for one in by_keras.non_trainable_weights]
+        before = [keras.ops.convert_to_numpy(one) for one in by_keras.non_trainable_weights]
         by_keras.fit(pictures, batch_size=4, verbose=0)
         same(by_keras.non_trainable_weights, before)
 
@@ -566,6 +566,7 @@ class Forgetful(Mine):
 SMALL = {"image_shape": (16, 16, 3), "latent_dim": 3, "network": "conv", "widths": (8,)}
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")  # of the layer that nothing uses
 def test_a_class_of_somebodys_own_opens_with_trust(tmp_path, pictures):
     for model, objects in ((Mine(units=5, **SMALL), None), (Plain(**SMALL), {"Plain": Plain})):
         model.compile(keras.optimizers.Adam(0.003))
@@ -609,6 +610,7 @@ COPIES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")  # of the layer that nothing uses
 @pytest.mark.parametrize("way", COPIES)
 @pytest.mark.parametrize("kind", ["kvae's", "own networks", "own class"])
 def test_a_model_in_memory_is_copied_without_any_trust(way, kind, pictures):

@@ -19,7 +19,7 @@ def linear(pictures: np.ndarray, network: str = "linear", **settings) -> VAE:
 
 def trained(model: VAE, pictures: np.ndarray) -> VAE:
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 400)), steps_per_execution=50)
-    model.fit(tf.data.Dataset.from_tensors(pictures).repeat(), steps_per_epoch=400, verbose=0)
+    model.fit(tf.data.Dataset.from_tensors(pictures).repeat(), steps_per_epoch=400, shuffle=False, verbose=0)
     return model
 
 
