@@ -17,12 +17,11 @@ from kvae.files.refusal import Refused, sentence
 from kvae.files.strict_json import parse
 from kvae.model.vae import VAE
 from kvae.saving.abstract_build import laid_out
-from kvae.saving.card import Description, Optimizer, read_settings
-from kvae.saving.card import opened as described
+from kvae.saving.card import Description, Optimizer, opened, read_settings
 from kvae.saving.card_fields import held
 from kvae.saving.reader import load
 from kvae.saving.writer import SUFFIX
-from kvae.settings import checked
+from kvae.settings import SETTINGS, check, checked
 from kvae.training.checkpoint import (
     ABOUT,
     ANEW,
@@ -34,15 +33,17 @@ from kvae.training.checkpoint import (
     check_numbers,
     restore,
 )
-from kvae.training.folder import DELIVERY, SETTINGS, RunFolder
+from kvae.training.effect import refuse_without_effect
+from kvae.training.folder import DELIVERY, SETTINGS_NOTE, RunFolder
 from kvae.training.optimizer import FusedAdam
 
 _KNOWN_BY = ("created", "step")  # in its card, a model that a run wrote
+MODEL_GROUPS = ("model", "weighting", "objective")  # of settings that a model keeps
 MOST_PATH = 4096  # characters
 BESIDE = 64 << 10  # bytes of a checkpoint beside the weights of its model and optimizer: the running means
 
 
-def opened(path: str | Path, tell: Callable[[str], None]) -> VAE | Left:
+def open_run(path: str | Path, tell: Callable[[str], None]) -> VAE | Left:
     """The delivered model at `path`, or what is left of the run that was to leave it, or whose folder it is.
 
     Raises:
@@ -145,7 +146,7 @@ def delivered(folder: RunFolder) -> Path | None:
     path = _noted_model(folder)
     if path is None:
         return None
-    with contextlib.suppress(OSError, Refused), described(path) as (description, _):
+    with contextlib.suppress(OSError, Refused), opened(path) as (description, _):
         card, told = description.card or {}, _noted(folder, DELIVERY)
         return path if all(card.get(key) == told[key] for key in _KNOWN_BY) else None
     return None
@@ -199,7 +200,7 @@ def _unbegun(folder: RunFolder, tell: Callable[[str], None]) -> Unbegun:
 
 def _settings_of(folder: RunFolder) -> dict[str, Any]:
     try:
-        told = _noted(folder, SETTINGS)
+        told = _noted(folder, SETTINGS_NOTE)
         settings = told.get("settings")
         if set(told) != {"format", "settings", "custom"} or not isinstance(settings, dict):
             raise Refused("does not hold the settings of a run. Train anew.")
@@ -275,3 +276,58 @@ def _taken_over(folder: RunFolder, step: int, about: dict[str, Any], arrays: lis
         **{key: about[key] for key in ("history", "steps", "balance")},
     }
     return Interrupted(folder, step, model, about["loop"], arrays[-len(model.metrics_variables) :])
+
+
+def resumed(earlier_run: VAE | Left, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings to go on with: those the model was trained with, and over them those that are given now.
+
+    Raises:
+        ValueError: a model that does not know its settings, or a given setting that cannot change any more.
+    """
+    if isinstance(earlier_run, Left):
+        try:
+            return _resumed(earlier_run, given)
+        except ValueError:
+            earlier_run.folder.release()  # nothing comes of it
+            raise
+    model = earlier_run
+    earlier = dict((model.card or {}).get("settings", {}))
+    if not earlier:
+        raise ValueError("resume: this model does not say how it was trained. Train a new one.")
+    for name in given:
+        part = SETTINGS[name].group in MODEL_GROUPS or name in ("size", "precision")
+        if (
+            part
+            and name != "kl_weight"
+            and given[name] != "auto"
+            and check(name, given[name]) != check(name, earlier.get(name, SETTINGS[name].default))
+        ):
+            raise ValueError(f"resume: `{name}` is part of the model and cannot change. Train a new one for that.")
+    settings = _over(earlier, given)
+    if "kl_weight" in given and not model.autoencoder and model.methods.weighting.MOVES:
+        name = model.methods.names["weighting"]
+        raise ValueError(f"resume: this model's weight is set by its weighting, {name}. Leave `kl_weight` out.")
+    refuse_without_effect(given, {**settings, "custom": model.custom}, "resume", settled=True)
+    if "kl_weight" in given:
+        model.kl_weight = given["kl_weight"]
+    return settings
+
+
+def _resumed(left: Left, given: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(left, Unbegun):  # nothing is trained yet that would be lost
+        settings = _over(left.settings, given)
+        refuse_without_effect(given, settings, "resume")
+        return settings
+    if isinstance(left, Undelivered):
+        for name in given:
+            if SETTINGS[name].group != "pictures" and name != "device":
+                raise ValueError(
+                    f"resume: {left.output} was trained to its end, and only its figure is missing. "
+                    f"Leave `{name}` out to draw it, and go on with training after that."
+                )
+    return resumed(left.model, given)
+
+
+def _over(earlier: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    length = {"epochs": None, "minutes": None} if "epochs" in given or "minutes" in given else {}
+    return {**earlier, **length, **given}

@@ -18,7 +18,7 @@ from kvae.images.pipeline import steps_per_epoch, training_batches
 from kvae.images.pixels import unchecked
 from kvae.model.methods import METHOD_SETTINGS, choose
 from kvae.model.vae import VAE
-from kvae.settings import SETTINGS, check, checked
+from kvae.settings import checked
 from kvae.training.artifacts import Run, complete, cut_off, deliver, undrawn, writable_path
 from kvae.training.balance import PROBE_PICTURES, BalanceProbe
 from kvae.training.checkpoint import CheckpointWriter, Interrupted, Left, Unbegun, Undelivered
@@ -27,11 +27,12 @@ from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 from kvae.training.loop import Diverged, RunCallback
 from kvae.training.optimizer import FusedAdam, carry_on_fused
-from kvae.training.preparation import Prepared, augmented_pca, prepare
+from kvae.training.preparation import augmented_pca, prepare
+from kvae.training.prepared import Prepared
 from kvae.training.resume import free_run, noted_settings
+from kvae.training.run_state import RunState
 from kvae.weighting.registry import WEIGHTINGS
 
-MODEL_GROUPS = ("model", "weighting", "objective")  # of settings that a model keeps
 DEFAULT_STEPS = 2000  # of a run whose length nobody states
 ARRAY = "array"  # what a run on an array says that it was trained on
 DELIVERING = "measuring and saving the model"
@@ -196,29 +197,29 @@ def _finish(
     target: Path,
 ) -> Run:
     """Train to the end, and deliver; what goes wrong after training leaves a checkpoint to go on from."""
-    diverged: Diverged | None = None
+    state, diverged = loop.state, None
     started = time.perf_counter()
     try:
         _fit(model, loop, settings, prepared, listener)
     except Diverged as error:
         diverged = error
-        checkpoints.go_back(loop)
+        checkpoints.go_back(state)
     seconds = time.perf_counter() - started
-    if loop.skipped:
-        listener.on_message(f"{loop.skipped} of {loop.step} steps were left out, as they were no finite numbers")
+    if state.skipped:
+        listener.on_message(f"{state.skipped} of {state.step} steps were left out, as they were no finite numbers")
     try:
         listener.on_progress(0, 1, DELIVERING)
-        run = deliver(model, loop, dict(settings), prepared, target, seconds, checkpoints.folder)
+        run = deliver(model, state, loop.evaluation, dict(settings), prepared, target, seconds, checkpoints.folder)
         listener.on_progress(1, 1, DELIVERING)
     except BaseException as error:
-        told = cut_off(error, loop, checkpoints, target)
+        told = cut_off(error, state, checkpoints, target)
         if told is None:
             raise
         raise told from (None if isinstance(error, KeyboardInterrupt) else error)
     checkpoints.finish()
     if diverged is not None:
         raise Diverged(
-            f"training: {diverged} Try a smaller --learning-rate; the last good model, that of step {loop.step}, "
+            f"training: {diverged} Try a smaller --learning-rate; the last good model, that of step {state.step}, "
             f"is {run.path}."
         )
     return run
@@ -230,61 +231,6 @@ def _same_pictures(model: VAE, prepared: Prepared) -> bool:
 
 def _batch_size(model: VAE) -> int | None:
     return (model.card or {}).get("settings", {}).get("batch_size")
-
-
-def resumed(earlier_run: VAE | Left, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings to go on with: those the model was trained with, and over them those that are given now.
-
-    Raises:
-        ValueError: a model that does not know its settings, or a given setting that cannot change any more.
-    """
-    if isinstance(earlier_run, Left):
-        try:
-            return _resumed(earlier_run, given)
-        except ValueError:
-            earlier_run.folder.release()  # nothing comes of it
-            raise
-    model = earlier_run
-    earlier = dict((model.card or {}).get("settings", {}))
-    if not earlier:
-        raise ValueError("resume: this model does not say how it was trained. Train a new one.")
-    for name in given:
-        part = SETTINGS[name].group in MODEL_GROUPS or name in ("size", "precision")
-        if (
-            part
-            and name != "kl_weight"
-            and given[name] != "auto"
-            and check(name, given[name]) != check(name, earlier.get(name, SETTINGS[name].default))
-        ):
-            raise ValueError(f"resume: `{name}` is part of the model and cannot change. Train a new one for that.")
-    settings = _over(earlier, given)
-    if "kl_weight" in given and not model.autoencoder and model.methods.weighting.MOVES:
-        name = model.methods.names["weighting"]
-        raise ValueError(f"resume: this model's weight is set by its weighting, {name}. Leave `kl_weight` out.")
-    refuse_without_effect(given, {**settings, "custom": model.custom}, "resume", settled=True)
-    if "kl_weight" in given:
-        model.kl_weight = given["kl_weight"]
-    return settings
-
-
-def _resumed(left: Left, given: Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(left, Unbegun):  # nothing is trained yet that would be lost
-        settings = _over(left.settings, given)
-        refuse_without_effect(given, settings, "resume")
-        return settings
-    if isinstance(left, Undelivered):
-        for name in given:
-            if SETTINGS[name].group != "pictures" and name != "device":
-                raise ValueError(
-                    f"resume: {left.output} was trained to its end, and only its figure is missing. "
-                    f"Leave `{name}` out to draw it, and go on with training after that."
-                )
-    return resumed(left.model, given)
-
-
-def _over(earlier: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    length = {"epochs": None, "minutes": None} if "epochs" in given or "minutes" in given else {}
-    return {**earlier, **length, **given}
 
 
 def build(
@@ -356,21 +302,22 @@ def _loop(
         raise ValueError(
             f"train: this model has already been trained for {done} epochs. Ask for more, such as --epochs {2 * done}."
         )
-    return RunCallback(
-        model,
-        prepared.validation_batches(),
-        listener,
+    state = RunState(
         pictures=len(prepared.training),
         batch_size=settings["batch_size"],
         learning_rate=settings["learning_rate"],
         total_steps=None if settings["minutes"] is not None else max(epochs, 1) * per_epoch,
         minutes=settings["minutes"],
         first_step=first,
-        history=earlier.get("history"),
-        steps=earlier.get("steps"),
+        **{key: earlier.get(key) or {} for key in ("history", "steps", "balance")},
+        folder=checkpoints.folder,
+    )
+    return RunCallback(
+        model,
+        state,
+        prepared.validation_batches(),
+        listener,
         probe=None if model.autoencoder else _probe(model, prepared, settings["balance_every"]),
-        balance=earlier.get("balance"),
-        weighting=model.methods.weighting,
         checkpoints=checkpoints,
         interrupted=interrupted,
     )
@@ -382,11 +329,12 @@ def _fit(model: VAE, loop: RunCallback, settings: Mapping[str, Any], prepared: P
         epochs = 10**6
     elif settings["epochs"] is None and model.network == "linear" and not model.custom:
         return  # the closed form is all there is to it
-    model.seed_noise(settings["seed"], loop.step)
-    listener.on_begin(model, loop)
+    state = loop.state
+    model.seed_noise(settings["seed"], state.step)
+    listener.on_begin(model, state)
     try:
-        while loop.step < epochs * per_epoch and not loop.ended:
-            done, within = divmod(loop.step, per_epoch)  # the rest of an epoch that was begun comes by itself
+        while state.step < epochs * per_epoch and not state.ended:
+            done, within = divmod(state.step, per_epoch)  # the rest of an epoch that was begun comes by itself
             with unchecked():  # the pipeline makes its batches from bytes
                 model.fit(
                     training_batches(
@@ -395,7 +343,7 @@ def _fit(model: VAE, loop: RunCallback, settings: Mapping[str, Any], prepared: P
                         batch_size=settings["batch_size"],
                         seed=settings["seed"],
                         augment=settings["augment"],
-                        start_step=loop.step,
+                        start_step=state.step,
                     ),
                     epochs=done + 1 if within else epochs,
                     initial_epoch=done,
@@ -405,7 +353,7 @@ def _fit(model: VAE, loop: RunCallback, settings: Mapping[str, Any], prepared: P
                     callbacks=[loop],
                 )
     except KeyboardInterrupt:
-        loop.stopped = True
+        state.stopped = True
 
 
 def _probe(model: VAE, prepared: Prepared, every: int | None) -> BalanceProbe:
