@@ -16,12 +16,12 @@ from explorer.messages import Balanced, Began, EpochEnded, Paused, Prepared, Pre
 from kvae.measures.posterior import posterior_statistics
 from kvae.model.vae import VAE
 from kvae.settings import check
-from kvae.training.prepared import Prepared as Pictures
 from kvae.training.artifacts import as_bytes, latent_card, model_card
 from kvae.training.balance import Balance
 from kvae.training.listener import Listener, Step
-from kvae.training.run_state import RunState
+from kvae.training.prepared import Prepared as Pictures
 from kvae.training.run import DELIVERING
+from kvae.training.run_state import RunState
 
 EVERY = 0.1  # seconds between two messages of steps, and of preparation
 PREVIEW_EVERY = 2.0  # seconds

@@ -14,12 +14,11 @@ from kvae.files.arrays import DTYPES, MOST_HEADER, MOST_NODES
 from kvae.files.failure import unwritable
 from kvae.files.refusal import Refused
 from kvae.files.schema import Anything, Kind, Number, Row, Table
-from kvae.files.strict_json import parse
+from kvae.files.strict_json import finite, parse
 from kvae.model.vae import VAE
 from kvae.saving.card import MOST_BYTES, MOST_STEPS
 from kvae.saving.card_fields import BALANCE, COUNT, GRADIENTS, HASH, HISTORY, MEASURED, SECONDS, SETTINGS_TABLE, STEPS
 from kvae.settings import SETTINGS
-from kvae.training.finite import finite
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 from kvae.training.run_state import RunState
@@ -194,7 +193,7 @@ class CheckpointWriter:
         model = self._model
         about = {
             "format": FORMAT,
-            "model": None if model.custom else model.get_config(),
+            "model": None if model.custom or model.methods.custom else model.get_config(),
             "settings": self._settings,
             "pictures": self._pictures,
             "loop": state.to_json(),

@@ -22,6 +22,27 @@ class Diverged(ValueError):
     """Training left the finite numbers; the message says at which step, and which term."""
 
 
+class RunCallbacks(keras.callbacks.CallbackList):
+    """The callbacks of a run: training begins and ends for them once, however many calls of `fit` the run takes."""
+
+    def __init__(self, callbacks: list[keras.callbacks.Callback], model: VAE) -> None:
+        super().__init__(callbacks, add_history=True, model=model)
+        self._begun = False
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if not self._begun:
+            self._begun = True
+            super().on_train_begin(logs)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Not yet: see `end`."""
+
+    def end(self) -> None:
+        """Training is over."""
+        if self._begun:
+            super().on_train_end()
+
+
 class RunCallback(keras.callbacks.Callback):
     """Schedules the step size, records every batch and epoch, and stops when told or when time is up.
 
@@ -44,15 +65,12 @@ class RunCallback(keras.callbacks.Callback):
         self.evaluation = Evaluation(model)
         self._vae, self._validation, self._listener = model, validation, listener
         self._probe, self._checkpoints, self._restored = probe, checkpoints, interrupted
-        self._weight, self._begun = model.beta, False
+        self._weight = model.beta
         self._optimizer_skipped = self._skipped()
         if interrupted is not None:
             state.take_over(interrupted.loop)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if self._begun:  # a run that goes on within an epoch calls `fit` twice
-            return
-        self._begun = True
         self.state.begin()
         if self._checkpoints is not None:
             self._checkpoints.begin(self.state)

@@ -128,7 +128,7 @@ def free_run(target: Path, tell: Callable[[str], None]) -> tuple[Path, RunFolder
 
 
 def noted_settings(settings: Mapping[str, Any], *, custom: bool) -> bytes:
-    """The settings of a run as its folder keeps them; `custom` where it has networks of somebody's own."""
+    """The settings of a run as its folder keeps them; `custom` where it has custom networks or methods."""
     return json.dumps({"format": FORMAT, "settings": settings, "custom": custom}, allow_nan=False).encode()
 
 
@@ -208,7 +208,7 @@ def _settings_of(folder: RunFolder) -> dict[str, Any]:
         if not isinstance(data, str) or not 0 < len(data) <= MOST_PATH or "\0" in data:
             raise Refused("does not say what to train on. Train anew.")
         if told["custom"] is not False:
-            raise Refused("is of a run with networks of your own, which it does not hold. Train anew.")
+            raise Refused("is of a run with networks or methods of your own, which it does not hold. Train anew.")
         return checked(settings, "gives a run settings that cannot be:")
     except (Refused, ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"resume: {sentence(folder.path, error)}") from None
@@ -251,7 +251,7 @@ def _look(about: dict[str, Any], kinds: list[ArrayKind]) -> None:
     if type(newer) is int and newer > FORMAT:
         raise Refused("was begun by a newer kvae. Update kvae to go on with it.")
     if about.get("model") is None:
-        raise Refused(f"has networks of its owner's own, which its folder does not hold. {ANEW}")
+        raise Refused(f"has networks or methods of its owner's own, which its folder does not hold. {ANEW}")
     ABOUT.hold(about, "its state")
     settings = read_settings(about["model"])
     stored = sum(dtype.itemsize * math.prod(shape) for dtype, shape in kinds)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kvae.measures.quality import psnr
+from kvae.objectives.likelihoods import psnr
 
 
 def test_psnr_is_minus_ten_log_ten_of_the_mean_squared_error_of_each_image():

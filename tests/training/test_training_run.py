@@ -18,16 +18,17 @@ import kvae
 from kvae.images.paintings import paint_many
 from kvae.images.pipeline import training_batches
 from kvae.measures.posterior import posterior_statistics
+from kvae.model.methods import RATES
 from kvae.model.vae import VAE
-from kvae.objectives.registry import RATES
 from kvae.saving.reader import BadModelFile
 from kvae.settings import checked
+from kvae.training.build import build
 from kvae.training.evaluation import Evaluation
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 from kvae.training.preparation import prepare
 from kvae.training.resume import resumed
-from kvae.training.run import DELIVERING, build
+from kvae.training.run import DELIVERING
 from kvae.training.run_state import HISTORY
 
 STEPS = 4  # an epoch of 55 training pictures in batches of 16
