@@ -16,11 +16,12 @@ from PIL import Image
 
 import kvae
 from kvae.figures import Limit, draw_run, tile
+from kvae.files.atomic import free_path
 from kvae.files.failure import unwritable
 from kvae.files.strict_json import finite
 from kvae.measures.posterior import PosteriorStatistics, posterior_statistics
 from kvae.model.vae import VAE
-from kvae.saving.reader import free_path, save
+from kvae.saving.reader import save
 from kvae.saving.writer import SUFFIX
 from kvae.training.checkpoint import CheckpointWriter, Undelivered
 from kvae.training.evaluation import MOST_PICTURES, Evaluated, Evaluation

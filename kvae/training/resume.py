@@ -1,7 +1,6 @@
 """Where a run sets out from: a free name, a model that was delivered, or a run that was interrupted."""
 
 import contextlib
-import itertools
 import json
 import math
 import os
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kvae.files.arrays import ArrayKind
+from kvae.files.atomic import is_free, numbered
 from kvae.files.private import NotOurs
 from kvae.files.refusal import Refused, sentence
 from kvae.files.strict_json import parse
@@ -108,9 +108,8 @@ def free_run(target: Path, tell: Callable[[str], None]) -> tuple[Path, RunFolder
 
     A run that another process trains, or that was interrupted, has its name; one without a checkpoint gives it away.
     """
-    for number in itertools.count(1):
-        candidate = target if number == 1 else target.with_name(f"{target.stem}-{number}{target.suffix}")
-        if os.path.lexists(candidate) or os.path.lexists(candidate.with_suffix(".png")):
+    for candidate in numbered(target):
+        if not is_free(candidate, ".png"):
             continue
         folder = RunFolder.beside(candidate)
         if not folder.take():

@@ -89,23 +89,23 @@ def train(
             return _completed(resume, data, chosen, listener, prepared)
         if chosen["autoencoder"]:
             chosen["kl_weight"] = 0.0
-        chosen = {
-            name: value for name, value in chosen.items() if name not in objects
-        }  # what a name would say is not so
+        earlier = _model_of(resume)
+        kept = earlier.methods.custom if earlier is not None else {}
+        for axis in objects.keys() | kept.keys():  # no name would be true of these
+            chosen.pop(axis, None)
         target = writable_path(output)
         if folder is None:
             target, folder = free_run(target, listener.on_message)
-        _begin(folder, chosen, custom=custom.beside_settings or _is_custom(resume))
+        _begin(folder, chosen, custom=custom.beside_settings or bool(kept) or (earlier is not None and earlier.custom))
         return _trained(data, target, folder, listener, custom, resume, prepared, chosen)
     finally:
         if folder is not None:
             folder.release()
 
 
-def _is_custom(resume: VAE | Left | None) -> bool:
-    """Whether the model to go on with has custom networks or methods."""
-    model = resume if isinstance(resume, VAE) else getattr(resume, "model", None)
-    return model is not None and bool(model.custom or model.methods.custom)
+def _model_of(resume: VAE | Left | None) -> VAE | None:
+    """The model to go on with."""
+    return resume if isinstance(resume, VAE) else getattr(resume, "model", None)
 
 
 def _refuse(given: Mapping[str, Any], chosen: Mapping[str, Any], custom: Custom, resume: VAE | Left | None) -> None:
@@ -129,8 +129,7 @@ def _trained(
     prepared: Prepared | None,
     chosen: dict[str, Any],
 ) -> Run:
-    interrupted = resume if isinstance(resume, Interrupted) else None
-    earlier = interrupted.model if interrupted else resume if isinstance(resume, VAE) else None
+    interrupted, earlier = resume if isinstance(resume, Interrupted) else None, _model_of(resume)
     if prepared is None:
         prepared = _pictures(data, chosen, listener, custom.encoder, again=resume is not None)
     if earlier is not None and not _same_pictures(earlier, prepared):

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 
 from kvae.figures import SweepRun, draw_sweep
+from kvae.files.atomic import free_path
 from kvae.files.failure import unwritable
 from kvae.model.methods import parted
 from kvae.model.vae import VAE
 from kvae.objectives.base import Rate
 from kvae.objectives.likelihoods import Likelihood, psnr
-from kvae.saving.reader import free_path
 from kvae.saving.writer import SUFFIX
 from kvae.settings import SweepSettings, check, checked
 from kvae.training.artifacts import Run, as_bytes, numbers, writable_path
