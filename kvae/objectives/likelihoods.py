@@ -58,6 +58,7 @@ def cross_entropy(images: Tensor, reconstructions: Tensor) -> Tensor:
     return ops.sum(entropy + slope * (reconstructions - inside), axis=(1, 2, 3))
 
 
+@keras.saving.register_keras_serializable("kvae")
 @dataclass(frozen=True)
 class Likelihood:
     """What the optimizer sees as distortion: its `function` of images and reconstructions, and what it `states`.
