@@ -1,6 +1,7 @@
 """Keras callbacks and methods of the user's own in `kvae.train`, and the README's example of one."""
 
 import csv
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,9 @@ import keras
 import pytest
 
 import kvae
-from kvae.training.folder import RunFolder
+from kvae.training.checkpoint import CheckpointWriter
 from kvae.training.listener import Listener
-from kvae.training.resume import noted_settings, open_run, resumed
+from kvae.training.resume import resumed
 from kvae.weighting.base import Weighting
 from kvae.weighting.geco import Geco
 
@@ -154,22 +155,18 @@ def test_a_custom_weighting_cannot_be_brought_to_a_model_that_is_resumed(small, 
         small(tmp_path / "more.keras", resume=model, weighting=Slope())
 
 
-def test_the_checkpoints_of_a_run_with_custom_methods_say_that_it_cannot_be_resumed(small, tmp_path):
-    folder, found = RunFolder.beside(tmp_path / "art.keras"), []
+def test_the_folder_of_a_run_with_custom_methods_says_that_it_does_not_hold_them(small, tmp_path, monkeypatch):
+    notes, states = [], []
 
     class Looks(Listener):
         def on_begin(self, model, state):
-            found.append((state.folder.path, state.folder.note("settings")))
+            notes.append(json.loads(state.folder.note("settings")))
 
-    small(tmp_path / "art.keras", weighting=Slope(), listener=Looks())
-    ((path, note),) = found
-    assert path == folder.path and b'"custom": true' in note
-    assert folder.take()
-    folder.begin(note)
-    folder.release()
-    with pytest.raises(ValueError, match="is of a run with networks or methods of your own"):
-        open_run(tmp_path / ".art.run" if not path.exists() else path, print)
-    assert b'"custom": false' in noted_settings({}, custom=False)
+    monkeypatch.setattr(CheckpointWriter, "begin", lambda self, state: states.append(self._taken(state)))
+    small(tmp_path / "own.keras", weighting=Slope(), listener=Looks())
+    small(tmp_path / "art.keras", listener=Looks())
+    assert [note["custom"] for note in notes] == [True, False]
+    assert [json.loads(state.about)["model"] is None for state in states] == [True, False]
 
 
 def test_a_sweep_takes_a_custom_rate(pictures, tmp_path):
