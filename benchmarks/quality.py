@@ -14,7 +14,7 @@ from kvae.settings import checked
 from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener
 from kvae.training.preparation import prepare
-from kvae.training.run import build
+from kvae.training.build import build
 
 
 class Epochs(Listener):
