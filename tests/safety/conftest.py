@@ -91,7 +91,7 @@ def run(tmp_path_factory):
     kept = folder / checkpoints.NAME
 
     class Copies(Listener):
-        def stepped(self, step):
+        def on_step(self, step):
             written = folder / ".art.run" / checkpoints.NAME
             if written.exists():
                 shutil.copy(written, kept)
