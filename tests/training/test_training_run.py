@@ -570,7 +570,8 @@ def test_a_model_that_does_not_say_how_it_was_trained_is_not_resumed():
 def test_a_model_that_would_not_open_again_keeps_its_run(small, tmp_path, monkeypatch):
     target = tmp_path / "art.keras"
     with monkeypatch.context() as patch:
-        patch.setattr("kvae.training.artifacts.model_card", lambda *_, **__: {"thumbnails": "x" * (17 << 20)})
+        card = {"created": "now", "step": STEPS, "thumbnails": "x" * (17 << 20)}
+        patch.setattr("kvae.training.artifacts.model_card", lambda *_, **__: card)
         with pytest.raises(ValueError, match=r"^save: not saved, since the file holds a member that is too large"):
             small(target)
     assert not target.exists() and RunFolder.beside(target).steps() == [STEPS]
