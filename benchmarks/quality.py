@@ -11,10 +11,10 @@ import tempfile
 
 import kvae
 from kvae.settings import checked
+from kvae.training.build import build
 from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener
 from kvae.training.preparation import prepare
-from kvae.training.run import build
 
 
 class Epochs(Listener):

@@ -35,9 +35,8 @@ def measure_cost(rounds: int, clock: Callable[[], float]) -> None:
     import keras
 
     from kvae.images.paintings import paint_many
+    from kvae.model.methods import RATES, WEIGHTINGS
     from kvae.model.vae import VAE
-    from kvae.objectives.registry import RATES
-    from kvae.weighting.registry import WEIGHTINGS
 
     pictures = paint_many(range(64), size=64, seed=0)[0].astype("float32") / 255.0
     methods = [("weighting", name) for name in WEIGHTINGS] + [("rate", name) for name in RATES if name != "diagonal"]

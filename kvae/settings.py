@@ -6,9 +6,10 @@ Command-line flags, the checks in constructors, the model card and the explorer'
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypedDict
 
-AUTO = "auto"  # asks for the value that is worked out
+Auto = Literal["auto"]
+AUTO: Auto = "auto"  # asks for the value that is worked out
 Value = bool | int | float | str | tuple[int, ...] | None
 
 
@@ -30,6 +31,29 @@ class Setting:
     many: bool = False  # holds a tuple of values
 
 
+METHODS: dict[str, dict[str, str]] = {  # every method by its name, and where in kvae its class is
+    "weighting": {
+        "constant": "weighting.base.Constant",
+        "warm-up": "weighting.warm_up.WarmUp",
+        "cyclical": "weighting.cyclical.Cyclical",
+        "capacity": "weighting.capacity.Capacity",
+        "free-bits": "weighting.free_bits.FreeBits",
+        "pi": "weighting.pi.ProportionalIntegral",
+        "geco": "weighting.geco.Geco",
+        "calibrated": "weighting.calibrated.Calibrated",
+        "learned": "weighting.calibrated.Learned",
+    },
+    "rate": {
+        "diagonal": "objectives.base.Diagonal",
+        "full": "objectives.full.FullCovariance",
+        "tc": "objectives.total_correlation.TotalCorrelation",
+        "mmd": "objectives.mmd.InfoVae",
+        "dip-i": "objectives.dip.DipOne",
+        "dip-ii": "objectives.dip.DipTwo",
+        "bn": "objectives.batch_norm.BatchNormalised",
+        "delta": "objectives.delta.CommittedRate",
+    },
+}
 SETTINGS: dict[str, Setting] = {
     # pictures
     "data": Setting(
@@ -100,17 +124,7 @@ SETTINGS: dict[str, Setting] = {
         "rate, geco the distortion; free-bits leaves each latent a little for nothing; calibrated and learned follow "
         "the error",
         group="weighting",
-        choices=(
-            "constant",
-            "warm-up",
-            "cyclical",
-            "capacity",
-            "free-bits",
-            "pi",
-            "geco",
-            "calibrated",
-            "learned",
-        ),  # fmt: skip
+        choices=tuple(METHODS["weighting"]),
     ),
     "ramp": Setting("linear", "how warm-up rises", group="weighting", choices=("linear", "logistic")),
     "ramp_steps": Setting(
@@ -166,7 +180,7 @@ SETTINGS: dict[str, Setting] = {
         "the rate: diagonal; full covariance; tc, mmd, dip-i and dip-ii add a term about all latents together; "
         "bn and delta keep the rate from falling to zero",
         group="objective",
-        choices=("diagonal", "full", "tc", "mmd", "dip-i", "dip-ii", "bn", "delta"),
+        choices=tuple(METHODS["rate"]),
     ),
     "likelihood": Setting(
         "squared-error",
@@ -228,6 +242,61 @@ SETTINGS: dict[str, Setting] = {
         choices=("auto", "float32", "mixed_float16", "mixed_bfloat16"),
     ),
 }
+
+
+class MethodSettings(TypedDict, total=False):
+    """The settings of weightings and rates as keywords, so that type checkers know them; held to SETTINGS by a test."""
+
+    ramp: str
+    ramp_steps: int | Auto | None
+    cycles: int
+    cycle_ramp: float
+    capacity: float
+    capacity_weight: float
+    free_bits: float
+    target_rate: float
+    proportional_gain: float
+    integral_gain: float
+    lowest_weight: float
+    highest_weight: float
+    target_distortion: float
+    constraint_rate: float
+    averaging: float
+    tc_weight: float
+    information: float
+    mmd_weight: float
+    dip_weight: float
+    bn_scale: float
+    committed_rate: float
+
+
+class SweepSettings(MethodSettings, total=False):
+    """The keywords of a sweep, whose runs differ in their `kl_weight`."""
+
+    size: int
+    crop: str
+    follow_links: bool
+    augment: bool
+    validation: float
+    latent_dim: int
+    network: str
+    widths: tuple[int, ...] | None
+    depth: int | Auto | None
+    epochs: int | Auto | None
+    minutes: float | Auto | None
+    batch_size: int | Auto | None
+    learning_rate: float
+    seed: int
+    balance_every: int | Auto | None
+    device: str
+    precision: str
+
+
+class RunSettings(SweepSettings, total=False):
+    """The keywords of a run."""
+
+    kl_weight: float
+    autoencoder: bool
 
 
 def default(name: str) -> Any:

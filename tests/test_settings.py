@@ -1,10 +1,14 @@
 """Settings: each has help, a default within its own bounds, and refuses what is outside in one sentence."""
 
+import inspect
 import math
+from typing import Any, get_type_hints
 
 import pytest
 
-from kvae.settings import SETTINGS, check, checked
+import kvae
+from kvae.model.methods import METHOD_SETTINGS
+from kvae.settings import SETTINGS, Auto, MethodSettings, RunSettings, Setting, SweepSettings, check, checked
 
 NUMBERS = {name: setting for name, setting in SETTINGS.items() if setting.kind in (int, float)}
 CHOICES = {name: setting for name, setting in SETTINGS.items() if setting.choices}
@@ -135,3 +139,38 @@ def test_checked_refuses_a_value_as_check_does():
         ValueError, match=r"Owner: `size` must be a whole number from 16 to 512 pixels\. Received: size=8\."
     ):
         checked({"size": 8}, "Owner")
+
+
+# ---------------------------------------------------------------------- keywords, as type checkers see them
+
+NAMED = {"data", "weighting", "rate", "likelihood"}  # parameters of `train` by themselves
+
+
+def typed(setting: Setting) -> Any:
+    """The type of a keyword for `setting`."""
+    if setting.many:
+        return tuple[setting.kind, ...] | None
+    return setting.kind if setting.default is not None else setting.kind | Auto | None
+
+
+@pytest.mark.parametrize(
+    ("keywords", "names"),
+    [
+        (RunSettings, SETTINGS.keys() - NAMED),
+        (SweepSettings, SETTINGS.keys() - NAMED - {"kl_weight", "autoencoder"}),
+        (MethodSettings, METHOD_SETTINGS),
+    ],
+)
+def test_the_keywords_that_type_checkers_know_are_the_settings(keywords, names):
+    assert get_type_hints(keywords) == {name: typed(SETTINGS[name]) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("function", "keywords"),
+    [(kvae.VAE.__init__, MethodSettings), (kvae.train, RunSettings), (kvae.sweep, SweepSettings)],
+)
+def test_what_takes_settings_spells_its_keywords(function, keywords):
+    parameters = inspect.signature(function).parameters.values()
+    (rest,) = [one for one in parameters if one.kind is one.VAR_KEYWORD]
+    assert rest.annotation.__args__ == (keywords,)
+    assert function is kvae.VAE.__init__ or {one.name for one in parameters} >= NAMED

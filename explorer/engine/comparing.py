@@ -122,8 +122,7 @@ def active_dimensions(info: ModelInfo) -> int:
 
 def _measured(model: Any, pictures: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """D, R and PSNR of each of `pictures`, the places from `first` on, and their best reconstructions, uint8."""
-    from kvae.measures.quality import psnr
-    from kvae.objectives.likelihoods import squared_error
+    from kvae.objectives.likelihoods import psnr, squared_error
 
     images = pictures.astype(np.float32) / 255.0
     distortion = np.asarray(squared_error(images, model(images, training=False, first=first)))

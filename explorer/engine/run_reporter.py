@@ -16,12 +16,12 @@ from explorer.messages import Balanced, Began, EpochEnded, Paused, Prepared, Pre
 from kvae.measures.posterior import posterior_statistics
 from kvae.model.vae import VAE
 from kvae.settings import check
-from kvae.training import preparation
 from kvae.training.artifacts import as_bytes, latent_card, model_card
 from kvae.training.balance import Balance
 from kvae.training.listener import Listener, Step
-from kvae.training.loop import RunCallback
+from kvae.training.prepared import Prepared as Pictures
 from kvae.training.run import DELIVERING
+from kvae.training.run_state import RunState
 
 EVERY = 0.1  # seconds between two messages of steps, and of preparation
 PREVIEW_EVERY = 2.0  # seconds
@@ -41,10 +41,10 @@ class RunReporter(Listener):
 
     def __init__(self, run: int, send: Callable[[Any], None], orders: Orders, snapshots: Snapshots) -> None:
         self._run, self._send, self._orders, self._snapshots = run, send, orders, snapshots
-        self._prepared: preparation.Prepared | None = None
+        self._prepared: Pictures | None = None
         self._model: VAE | None = None
         self._knowing: LatentProbe | None = None
-        self._loop: RunCallback | None = None
+        self._state: RunState | None = None
         self._steps: list[Step] = []
         self._opened = False  # the first snapshot was sent
         self._unwritable = False  # it was said that there is no room for snapshots
@@ -69,7 +69,7 @@ class RunReporter(Listener):
             self._worked = (what, now)
             self._send(Working(self._run, done, total, what))
 
-    def on_prepared(self, prepared: preparation.Prepared) -> None:
+    def on_prepared(self, prepared: Pictures) -> None:
         self._check_stop()
         self._prepared = prepared
         points = prepared.held.curve(prepared.settings["latent_dim"], CURVE)
@@ -78,30 +78,30 @@ class RunReporter(Listener):
         name = prepared.collection.name
         self._send(Prepared(self._run, name, *counts, prepared.device, CURVE, distortions, rates))
 
-    def on_begin(self, model: VAE, loop: RunCallback) -> None:
+    def on_begin(self, model: VAE, state: RunState) -> None:
         self._check_stop()
-        self._model, self._loop = model, loop
-        self._orders.release = loop.release
+        self._model, self._state = model, state
+        self._orders.release = state.folder.release if state.folder else None
         self._take_weight()
-        weight = loop.steps["kl_weight"][0] if loop.steps["step"] else model.beta
-        self._send(Began(self._run, weight, loop.total_steps, loop.steps_per_epoch, loop.first_step))
-        self._tell_earlier(loop)
+        weight = state.steps["kl_weight"][0] if state.steps["step"] else model.beta
+        self._send(Began(self._run, weight, state.total_steps, state.steps_per_epoch, state.first_step))
+        self._tell_earlier(state)
         self._snapshot()
         self._preview()
 
-    def _tell_earlier(self, loop: RunCallback) -> None:
+    def _tell_earlier(self, state: RunState) -> None:
         """The curves up to here, of a run that goes on."""
-        recorded, epochs = loop.steps, loop.history
+        recorded, epochs = state.steps, state.history
         if recorded["step"]:
             known = {key: np.array([_number(value) for value in column]) for key, column in recorded.items()}
             clock = [0.0, *map(_number, epochs["seconds"])]  # of the steps within an epoch nobody took the time
             seconds = np.interp(known["step"], [0.0, *map(_number, epochs["step"])], clock)
-            self._send(Steps(self._run, **known, seconds=seconds, progress=loop.progress, images_per_second=0.0))
+            self._send(Steps(self._run, **known, seconds=seconds, progress=state.progress, images_per_second=0.0))
         for place in range(len(epochs["epoch"])):
             self._send(EpochEnded(self._run, {key: column[place] for key, column in epochs.items()}))
 
     def _check_stop(self) -> None:
-        if self._orders.stop and self._loop is None and not self._orders.delivering:
+        if self._orders.stop and self._state is None and not self._orders.delivering:
             raise Stopped
 
     # ------------------------------------------------------------------ while training
@@ -160,10 +160,10 @@ class RunReporter(Listener):
             self._send(Said(self._run, in_form_words(str(error))))
 
     def _preview(self) -> None:
-        assert self._model is not None and self._prepared is not None and self._loop is not None
+        assert self._model is not None and self._prepared is not None and self._state is not None
         originals = self._prepared.examples(PREVIEWED)
         reconstructions = as_bytes(self._model.reconstruct(originals))
-        self._send(Preview(self._run, self._loop.step, originals, reconstructions))
+        self._send(Preview(self._run, self._state.step, originals, reconstructions))
         self._previewed = time.monotonic()
 
     def _snapshot(self) -> None:
@@ -189,10 +189,10 @@ class RunReporter(Listener):
         posterior = posterior_statistics(known, [known.pictures])
         if not first:
             return self._snapshots.write_weights(model, latent_card(known, prepared, posterior))
-        card = model_card(known, prepared.settings, prepared, posterior, loop=self._loop)
+        card = model_card(known, prepared.settings, prepared, posterior, state=self._state)
         return self._snapshots.write_model(model, card)
 
-    def _known(self, model: VAE, prepared: preparation.Prepared) -> Any:
+    def _known(self, model: VAE, prepared: Pictures) -> Any:
         """What stands in for the model where it only has to encode the first training pictures."""
         if self._knowing is None or self._knowing.model is not model:
             self._knowing = LatentProbe(model, prepared.collection.read(prepared.training[:MEASURED]))

@@ -154,8 +154,8 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
     from explorer.engine.run_reporter import RunReporter
     from explorer.engine.snapshots import Snapshots
     from kvae.training.device import choose_device
-    from kvae.training.resume import opened
-    from kvae.training.run import resumed, train
+    from kvae.training.resume import open_run, resumed
+    from kvae.training.run import train
 
     snapshots = Snapshots(start.workspace, start.output)
     orders.cleanup = snapshots.remove
@@ -165,7 +165,7 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
     earlier = None
     if start.resume:
         choose_device(settings.get("device", "auto"))  # before anything is computed
-        earlier = opened(start.resume, reporter.on_message)
+        earlier = open_run(start.resume, reporter.on_message)
         settings = resumed(earlier, settings)
         place = place_of(settings.get("data"))
         if place and place not in start.agreed:

@@ -56,13 +56,13 @@ def _main(arguments: Sequence[str] | None) -> int:
         with soft_stop(listener), without_warnings(options["quiet"]):
             with silence_stderr(), quiet_imports():
                 from kvae.training.device import choose_device
-                from kvae.training.resume import opened
-                from kvae.training.run import resumed, train
+                from kvae.training.resume import open_run, resumed
+                from kvae.training.run import train
 
                 choose_device(flags.get("device", "auto"))
             earlier = None
             if options["resume"]:
-                earlier = opened(options["resume"], listener.on_message)
+                earlier = open_run(options["resume"], listener.on_message)
                 flags = resumed(earlier, flags)
             # an interrupted run leaves its model where it was to, unless another place is named
             output = getattr(earlier, "output", OUTPUT) if options["output"] == OUTPUT else options["output"]

@@ -66,3 +66,12 @@ def _number(text: str) -> float:
 
 def _constant(text: str) -> float:
     raise Refused(f"holds the number {text}, which is not finite. {_CURE}")
+
+
+def finite(value: Any) -> Any:
+    """`value`, a tree, with None for every number that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,8 +11,6 @@ from keras import ops
 
 from kvae.images.values import WHITE, check_dtype, check_floats, white
 
-Tensor = Any
-
 UNCHECKED: ContextVar[bool] = ContextVar("kvae_unchecked", default=False)
 
 
@@ -27,7 +25,7 @@ def unchecked() -> Iterator[None]:
         UNCHECKED.reset(token)
 
 
-def pixels(images: Tensor) -> Tensor:
+def pixels(images: Any) -> Any:
     """Images as float32 in [0, 1]: whole numbers are divided by the largest of their type, floats taken as they are."""
     name = keras.backend.standardize_dtype(images.dtype)
     check_dtype("VAE: images", name)

@@ -26,8 +26,7 @@ from kvae.images.pixels import (
     is_array,
     pixels,
 )
-
-Tensor = Any
+from kvae.objectives.base import Tensor
 
 # evaluation draws its noise from this seed, so that two evaluations of one model agree and those of two models compare
 EVALUATION_SEED = 20140214

@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -16,22 +16,19 @@ from kvae.images.pixels import pixels
 from kvae.model.compiling import fitting_jit, fitting_optimizer, fitting_precision, optimizer_config
 from kvae.model.exporting import Reconstruct
 from kvae.model.fit import FitMixin
-from kvae.model.methods import AXES, METHOD_SETTINGS, choose
+from kvae.model.methods import AXES, METHOD_SETTINGS, OBJECTS, choose, parted
 from kvae.model.numpy_api import NumpyMixin
 from kvae.networks import DEFAULT_DEPTH, NETWORKS
 from kvae.networks.blocks import Plan, check_image_shape, fitting_widths, layer_seed
 from kvae.networks.custom import custom_networks, described, rebuilt
 from kvae.networks.linear import affine_form
-from kvae.objectives.base import Posterior
-from kvae.objectives.likelihoods import squared_error
-from kvae.objectives.rates import soft_bound
+from kvae.objectives.base import Posterior, Rate, Tensor, soft_bound
+from kvae.objectives.likelihoods import Likelihood, squared_error
 from kvae.saving.abstract_build import freeze, frozen
 from kvae.saving.card import CUSTOM_PARTS, FORMAT
 from kvae.saving.writer import write
-from kvae.settings import check
-from kvae.weighting.step import Batch, apply_weighting, per_picture
-
-Tensor = Any
+from kvae.settings import MethodSettings, check, default
+from kvae.weighting.base import Batch, Weighting, apply_weighting, per_picture
 
 CARD = "card.json"
 # what a model is made of: assigning to it later would change what it says of itself, and not what it computes
@@ -84,10 +81,10 @@ class VAE(NumpyMixin, FitMixin):
         widths: channels of each level, each of which halves the picture; None chooses.
         depth: residual blocks of a level; None chooses.
         kl_weight: β = 2σ², the decoder noise in squared pixel values.
-        autoencoder: the same layers without sampling and without the KL term; β is then 0, and no weighting or rate
-            counts.
-        weighting: how β is set over time, one of `kvae.weighting.registry.WEIGHTINGS`.
-        rate, likelihood: one of `RATES` and of `LIKELIHOODS` in `kvae.objectives.registry`.
+        autoencoder: the same layers without sampling and without the KL term; β is then 0, and no weighting or rate counts.
+        weighting: how β is set over time: a name in `kvae.model.methods.WEIGHTINGS`, or a `Weighting` of your own.
+        rate, likelihood: a name in `kvae.model.methods.RATES` and in `kvae.objectives.likelihoods.LIKELIHOODS`, or a
+            `Rate` and a `Likelihood` of your own.
         seed: of the initial weights and of the sampling noise.
         dtype: policy of the networks' inner layers, float32, mixed_float16 or mixed_bfloat16; heads, sampling and
             losses are float32 always.
@@ -124,14 +121,14 @@ class VAE(NumpyMixin, FitMixin):
         depth: int | None = None,
         kl_weight: float = 0.1,
         autoencoder: bool = False,
-        weighting: str = "constant",
-        rate: str = "diagonal",
-        likelihood: str = "squared-error",
+        weighting: str | Weighting = "constant",
+        rate: str | Rate = "diagonal",
+        likelihood: str | Likelihood = "squared-error",
         seed: int = 0,
         dtype: Any = None,
         trainable: bool | Mapping[str, bool] = True,
         name: str = "vae",
-        **options: Any,
+        **options: Unpack[MethodSettings],
     ) -> None:
         # the model itself is float32, so that Keras does not cast the images before the distortion is measured
         super().__init__(name=name, dtype="float32")
@@ -143,11 +140,15 @@ class VAE(NumpyMixin, FitMixin):
         self.precision = fitting_precision(dtype)
         self.custom = encoder is not None or decoder is not None
         self.card: dict[str, Any] | None = None  # what a saved model tells about itself
-        weight = 0.0 if autoencoder else check("kl_weight", kl_weight, "VAE")
         if unknown := sorted(set(options) - METHOD_SETTINGS):
             raise ValueError(f"VAE: no setting is called `{unknown[0]}`. Known: {', '.join(sorted(METHOD_SETTINGS))}.")
-        chosen = {"weighting": weighting, "rate": rate, "kl_weight": weight, **options}
-        self.methods = choose({"likelihood": likelihood, **({} if autoencoder else chosen)}, "VAE")
+        given: dict[str, Any] = {"likelihood": likelihood}
+        if not autoencoder:
+            given |= {"weighting": weighting, "rate": rate, **options}
+            given |= {"kl_weight": kl_weight} if kl_weight != default("kl_weight") else {}
+        chosen, custom = parted(given, "VAE")
+        weight = 0.0 if autoencoder else check("kl_weight", chosen.get("kl_weight", kl_weight), "VAE")
+        self.methods = choose({**chosen, "kl_weight": weight}, "VAE", custom)
         self._given = weight
 
         if self.custom:
@@ -422,7 +423,7 @@ class VAE(NumpyMixin, FitMixin):
     # ------------------------------------------------------------------ saving
 
     def get_config(self) -> dict[str, Any]:
-        """kvae's own settings, and nothing else; a model of custom networks adds their configs."""
+        """kvae's own settings, and nothing else; a model of custom networks or methods adds their configs."""
         config: dict[str, Any] = {
             "image_shape": list(self.image_shape),
             "latent_dim": self.latent_dim,
@@ -438,23 +439,24 @@ class VAE(NumpyMixin, FitMixin):
             del config["image_shape"]
         else:
             config.update(network=self.network, widths=list(self.widths) or None, depth=self.depth)
+        config.update({axis: described(method) for axis, method in self.methods.custom.items()})
         if parts := frozen(self):
             config["trainable"] = parts
         return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "VAE":
-        """The model of `config`. Networks of other people are built where they are trusted: a config that `get_config`
+        """The model of `config`. Custom networks and methods are built where they are trusted: a config that `get_config`
         gave here, or inside `kvae.load(path, trust=True)` and Keras's `safe_mode=False`.
 
         Raises:
-            ValueError: such networks, without that trust.
+            ValueError: such parts, without that trust.
         """
         config = dict(config)
         if config.pop("format", 1) > FORMAT:
             raise ValueError("this model needs a newer kvae. Update kvae and open it again.")
-        for part in CUSTOM_PARTS:
-            if part in config:
+        for part in (*CUSTOM_PARTS, *OBJECTS):
+            if isinstance(config.get(part), dict) or part in config.keys() & CUSTOM_PARTS:
                 config[part] = rebuilt(config[part], custom_objects)
         if config.get("widths"):
             config["widths"] = tuple(config["widths"])

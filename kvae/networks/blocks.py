@@ -2,18 +2,32 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import keras
+import numpy as np
 from keras import layers
 
-if TYPE_CHECKING:
-    from kvae.networks.linear import LinearPath
-
-Tensor = Any
+from kvae.objectives.base import Tensor
 
 SMALLEST = 4  # pixels; halving stops here
 STILL_SMALL = 8  # pixels; a picture that cannot be halved to this would make the dense layers huge
+
+
+class ClosedForm(Protocol):
+    """A linear VAE beside the networks, as a function of the KL weight; `kvae.networks.linear.LinearPath` is one."""
+
+    analysis: keras.Variable  # the weights of its two linear maps
+    synthesis: keras.Variable
+
+    def assign_pca(self, mean: np.ndarray, eigenvalues: np.ndarray, eigenvectors: np.ndarray) -> None:
+        """Start from a PCA: `mean` (values,), `eigenvalues` (count,), `eigenvectors` (values, count)."""
+
+    def encode(self, images: Tensor, kl_weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean and log-variance, each (batch, latent), of images (batch, height, width, channels)."""
+
+    def decode(self, latents: Tensor, kl_weight: Tensor) -> Tensor:
+        """The images (batch, height, width, channels) of `latents`, shape (batch, latent)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +40,7 @@ class Networks:
 
     encoder: keras.Model
     decoder: keras.Model
-    path: "LinearPath | None" = None
+    path: ClosedForm | None = None
 
 
 @dataclass

@@ -1,5 +1,4 @@
-"""Networks that somebody brings: two Keras models whose shapes must fit,
-and whose configs are built where they are trusted."""
+"""Custom networks, two Keras models whose shapes must fit; and configs of custom parts, built where they are trusted."""
 
 from typing import Any
 
@@ -14,22 +13,22 @@ class _Ours(str):
     while what is read from a file is a plain str."""
 
 
-def described(network: keras.Model) -> dict[str, Any]:
-    """The config of a network, which `rebuilt` takes without more trust as long as it stays in memory."""
-    config = keras.saving.serialize_keras_object(network)
+def described(part: Any) -> dict[str, Any]:
+    """The config of a network or a method, which `rebuilt` takes without more trust as long as it stays in memory."""
+    config = keras.saving.serialize_keras_object(part)
     return {**config, "class_name": _Ours(config["class_name"])}
 
 
 def rebuilt(config: Any, custom_objects: Any = None) -> Any:
-    """The network of a config that was made here, or any where Keras's safe mode is off.
+    """The network or method of a config that was made here, or any where Keras's safe mode is off.
 
     Raises:
-        ValueError: a config from elsewhere, whose layers can run any code.
+        ValueError: a config from elsewhere, which can run any code.
     """
     ours = isinstance(config, dict) and isinstance(config.get("class_name"), _Ours)
     if not ours and in_safe_mode() is not False:
         raise ValueError(
-            "this model holds layers that are not kvae's own, which can run any code. "
+            "this model holds parts that are not kvae's own, which can run any code. "
             "If you know where it comes from, open it with kvae.load(path, trust=True)."
         )
     with SafeModeScope(False):
@@ -37,7 +36,7 @@ def rebuilt(config: Any, custom_objects: Any = None) -> Any:
 
 
 def custom_networks(encoder: Any, decoder: Any, latent_dim: int) -> Networks:
-    """Two models that someone brings, once their shapes are known to fit."""
+    """Two custom models, once their shapes are known to fit."""
     for name, part in (("encoder", encoder), ("decoder", decoder)):
         if not isinstance(part, keras.Model):
             raise ValueError(f"VAE: `{name}` must be a Keras model; bring both networks or none. Received: {part!r}.")

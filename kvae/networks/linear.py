@@ -13,8 +13,7 @@ from keras import layers, ops
 
 from kvae.images.pca import PCA
 from kvae.networks.blocks import Networks, Plan, dense
-
-Tensor = Any
+from kvae.objectives.base import Tensor
 
 
 def build_linear(plan: Plan) -> Networks:

@@ -1,14 +1,34 @@
-"""What every rate has in common: the posterior it is measured on, and where it may step in."""
+"""What every rate has in common, the posterior it is measured on and where it may step in; and the plain rate."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
 
 import keras
 from keras import ops
 
-from kvae.objectives.rates import diagonal_kl
+Tensor = Any  # of whatever backend Keras computes with; shapes are in the docstrings
 
-Tensor = Any
+# log-variances are bent towards these, never cut: outside them a hard clip would have no gradient
+LOG_VAR_BOUNDS = (-20.0, 10.0)
+
+
+def diagonal_kl(mean: Tensor, log_var: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_var)) ‖ N(0, 1)) of each latent dimension, in nats.
+
+    Arguments and result have shape (batch, latent).
+    Reference: Kingma & Welling, 2014, arXiv:1312.6114, appendix B.
+    """
+    return 0.5 * (ops.square(mean) + ops.exp(log_var) - 1.0 - log_var)
+
+
+def soft_bound(log_var: Tensor) -> Tensor:
+    """`log_var` bent smoothly into LOG_VAR_BOUNDS; the identity to 5e-5 from -10 to 0, monotone everywhere.
+
+    Arguments and result have any one shape.
+    """
+    low, high = LOG_VAR_BOUNDS
+    log_var = high - ops.softplus(high - log_var)
+    return low + ops.softplus(log_var - low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +65,29 @@ class BatchSample:
 
 
 @dataclass(frozen=True)
-class Rate:
-    """A rate: the posterior's shape, its KL, and what is added to it, L = D + β·(R + extra).
-
-    R itself is logged, whatever is added. A subclass is a frozen dataclass whose fields are settings.
-    """
+class Method:
+    """A way of training, as a frozen dataclass: its fields are settings, which are saved with a model."""
 
     KEEPS_CONSTANT: ClassVar[str]  # what the method holds constant
     REFERENCE: ClassVar[str]
+
+    def get_config(self) -> dict[str, Any]:
+        """The fields by their names, for Keras to save."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The method that `get_config` told of."""
+        return cls(**config)
+
+
+@dataclass(frozen=True)
+class Rate(Method):
+    """A rate: the posterior's shape, its KL, and what is added to it, L = D + β·(R + extra).
+
+    R itself is logged, whatever is added. A subclass is a frozen dataclass whose fields are its settings.
+    """
+
     NEEDS_PRIOR: ClassVar[bool] = False
 
     def layers(self, latent_dim: int, features: int, seed: int = 0) -> list[keras.layers.Layer]:
@@ -79,3 +114,11 @@ class Rate:
     def extra_penalty(self, sample: BatchSample) -> Tensor:
         """What is added to R in training, a scalar in nats."""
         return ops.zeros((), "float32")
+
+
+@dataclass(frozen=True)
+class Diagonal(Rate):
+    """R = ½Σ(μ² + σ² - 1 - log σ²) in nats."""
+
+    KEEPS_CONSTANT: ClassVar[str] = "the evidence bound, with independent latents"
+    REFERENCE: ClassVar[str] = "Kingma & Welling 2014, arXiv:1312.6114"

@@ -24,7 +24,8 @@ MOST_STEPS = 2**31 - 1  # of a run: years of the fastest
 MOST_SIDE = 4096  # pixels
 MOST_LEVELS = 12  # 4096 halved to one pixel
 REGISTERED = "kvae>VAE"
-CUSTOM_PARTS = ("encoder", "decoder")  # where a model holds custom networks, these are their configs
+CUSTOM_PARTS = ("encoder", "decoder")  # in a model with custom networks, these are their configs
+CUSTOM_METHODS = ("weighting", "rate", "likelihood")  # and these a name, or the config of a custom method
 CURE = "Open a file that kvae saved."
 NOT_OURS = "was not made by kvae. kvae reads the .keras files that it saved; train one with kvae-train."
 NEEDS_TRUST = "holds parts that are not kvae's own and can run any code. If you trust it: kvae.load(path, trust=True)."
@@ -158,7 +159,7 @@ def _read(file: BinaryIO, trust: bool) -> tuple[Description, Archive]:
             f"holds weights that unpack to over {MOST_TIMES} times its size. Save it again without compression."
         )
     given = config.get("config")
-    if isinstance(given, dict) and (owner != REGISTERED or any(part in given for part in CUSTOM_PARTS)):
+    if isinstance(given, dict) and (owner != REGISTERED or _has_custom_parts(given)):
         _check_format(given)
         return Description(given, card, custom=True, weights_size=size, owner=owner), archive
     optimizer = read_optimizer(config.get("compile_config"))
@@ -169,6 +170,12 @@ def _read(file: BinaryIO, trust: bool) -> tuple[Description, Archive]:
         ),
         archive,
     )
+
+
+def _has_custom_parts(given: dict[str, Any]) -> bool:
+    """Whether a model with the settings `given` holds networks or methods that are not kvae's own."""
+    networks = any(part in given for part in CUSTOM_PARTS)
+    return networks or any(isinstance(given.get(part), dict) for part in CUSTOM_METHODS)
 
 
 def _owner(config: Any, trust: bool) -> str:

@@ -118,16 +118,3 @@ def _made_by_keras(path: Path, owner: str, custom_objects: dict[str, Any] | None
     except (ValueError, TypeError, KeyError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise Refused(f"cannot be opened: {reason}") from error
-
-
-def free_path(path: str | os.PathLike[str], *beside: str) -> Path:
-    """`path`, or where it exists the next free name: art.keras, art-2.keras, art-3.keras ...
-
-    A name is free when nothing has it with one of the endings `beside` either.
-    """
-    path = Path(path)
-    candidate, number = path, 2
-    while any(os.path.lexists(one) for one in (candidate, *map(candidate.with_suffix, beside))):
-        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
-        number += 1
-    return candidate

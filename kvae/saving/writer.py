@@ -69,7 +69,9 @@ def _rebuilt(model: Any, config: dict[str, Any]) -> Any:
 
     None where that needs functions or classes which only its owner can name, as custom_objects.
     """
-    known = {type(layer).__name__: type(layer) for _, layer in layers(model)}
+    known = {
+        type(part).__name__: type(part) for part in [*model.methods.custom.values(), *dict(layers(model)).values()]
+    }
 
     def build() -> Any:
         # in a thread of its own, which knows of no scope

@@ -16,18 +16,19 @@ from PIL import Image
 
 import kvae
 from kvae.figures import Limit, draw_run, tile
+from kvae.files.atomic import free_path
 from kvae.files.failure import unwritable
+from kvae.files.strict_json import finite
 from kvae.measures.posterior import PosteriorStatistics, posterior_statistics
 from kvae.model.vae import VAE
-from kvae.saving.reader import free_path, save
+from kvae.saving.reader import save
 from kvae.saving.writer import SUFFIX
 from kvae.training.checkpoint import CheckpointWriter, Undelivered
 from kvae.training.evaluation import MOST_PICTURES, Evaluated, Evaluation
-from kvae.training.finite import finite
 from kvae.training.folder import RunFolder
-from kvae.training.loop import RunCallback
-from kvae.training.preparation import Prepared
+from kvae.training.prepared import Prepared
 from kvae.training.resume import delivered, noted_delivery
+from kvae.training.run_state import RunState
 
 SAMPLES = 22  # pictures drawn from the prior for the figure
 CARD_LATENTS = 64  # pictures whose latents and thumbnails a model keeps
@@ -53,7 +54,8 @@ class Run:
 
 def deliver(
     model: VAE,
-    loop: RunCallback,
+    state: RunState,
+    evaluation: Evaluation,
     settings: dict[str, Any],
     prepared: Prepared,
     target: Path,
@@ -65,15 +67,15 @@ def deliver(
     Each step can be done again: `folder` notes the model before it is written, and `complete` does the rest when the
     run is cut off after that.
     """
-    evaluated = loop.evaluation(prepared.validation_batches())
+    evaluated = evaluation(prepared.validation_batches())
     posterior = posterior_statistics(model, prepared.collection.blocks(prepared.training[:MOST_PICTURES]))
-    model.card = model_card(model, settings, prepared, posterior, loop=loop, evaluated=evaluated)
+    model.card = model_card(model, settings, prepared, posterior, state=state, evaluated=evaluated)
     target.parent.mkdir(parents=True, exist_ok=True)
     path = free_path(target, ".png")
     folder.deliver(noted_delivery(folder, path, model.card))
     save(model, path)
     return _with_figure(
-        model, path, loop.history, loop.steps, prepared, posterior, evaluated, stopped=loop.stopped, seconds=seconds
+        model, path, state.history, state.steps, prepared, posterior, evaluated, stopped=state.stopped, seconds=seconds
     )
 
 
@@ -111,9 +113,7 @@ def _with_figure(
     return Run(model, path, figure, history, steps, limit, evaluated, posterior, prepared, stopped, seconds)
 
 
-def cut_off(
-    error: BaseException, loop: RunCallback, checkpoints: CheckpointWriter, target: Path
-) -> BaseException | None:
+def cut_off(error: BaseException, state: RunState, checkpoints: CheckpointWriter, target: Path) -> BaseException | None:
     """See to it that a delivery which ended in `error` can be made up for; the error that says how, or None."""
     folder = checkpoints.folder
     written = delivered(folder)
@@ -126,7 +126,7 @@ def cut_off(
             )
         return None
     folder.deliver(None)
-    checkpoints.write_now(loop)
+    checkpoints.write_now(state)
     if isinstance(error, OSError):
         kept = "Then train anew"
         if checkpoints.kept is not None:
@@ -215,12 +215,12 @@ def model_card(
     prepared: Prepared,
     posterior: PosteriorStatistics,
     *,
-    loop: RunCallback | None = None,
+    state: RunState | None = None,
     evaluated: Evaluated | None = None,
 ) -> dict[str, Any]:
     """What a saved model tells about itself, as JSON: everything but the training pictures.
 
-    A model that is shown before or during its training has no `evaluated` yet, and before it no `loop`.
+    A model that is shown before or during its training has no `evaluated` yet, and before it no `state`.
     """
     pictures = prepared.collection.read(prepared.training[:CARD_LATENTS])
     sheet = io.BytesIO()
@@ -237,10 +237,10 @@ def model_card(
             "validation": len(prepared.validation),
             "manifest_hash": prepared.collection.manifest_hash,
         },
-        "step": loop.step if loop else 0,
-        "history": loop.history if loop else {},
-        "steps": loop.steps if loop else {},
-        "balance": loop.balance if loop else {},
+        "step": state.step if state else 0,
+        "history": state.history if state else {},
+        "steps": state.steps if state else {},
+        "balance": state.balance if state else {},
         "evaluated": vars(evaluated) if evaluated else {},
         "gaussian_limit": vars(prepared.limit(model.beta)),
         "thumbnails": base64.b64encode(sheet.getvalue()).decode("ascii"),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,17 +14,14 @@ from kvae.files.arrays import DTYPES, MOST_HEADER, MOST_NODES
 from kvae.files.failure import unwritable
 from kvae.files.refusal import Refused
 from kvae.files.schema import Anything, Kind, Number, Row, Table
-from kvae.files.strict_json import parse
+from kvae.files.strict_json import finite, parse
 from kvae.model.vae import VAE
 from kvae.saving.card import MOST_BYTES, MOST_STEPS
 from kvae.saving.card_fields import BALANCE, COUNT, GRADIENTS, HASH, HISTORY, MEASURED, SECONDS, SETTINGS_TABLE, STEPS
 from kvae.settings import SETTINGS
-from kvae.training.finite import finite
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
-
-if TYPE_CHECKING:
-    from kvae.training.loop import RunCallback
+from kvae.training.run_state import RunState
 
 FORMAT = 1
 BUDGET = 0.02  # of the time of training
@@ -59,9 +56,8 @@ ABOUT = Table(_ABOUT, needed=tuple(_ABOUT))  # what a checkpoint says of itself 
 
 
 @dataclass(frozen=True)
-class State:
-    """A run between two steps: all variables of the model, of its optimizer and of the running means,
-    and the records."""
+class Checkpoint:
+    """A run between two steps: all variables of the model, of its optimizer and of the running means, and the records."""
 
     step: int
     about: bytes  # JSON
@@ -133,8 +129,8 @@ class CheckpointWriter:
             )
         self.folder, self._model, self._listener = folder, model, listener
         self._settings, self._pictures = dict(settings), pictures
-        self._pending: State | None = None
-        self._good: State | None = None
+        self._pending: Checkpoint | None = None
+        self._good: Checkpoint | None = None
         self._spent, self._cost, self._last = 0.0, FIRST, 0.0
         self._before = 0.0  # what was spent before the pending one
         self._complained = False
@@ -145,80 +141,80 @@ class CheckpointWriter:
         """The step of the newest checkpoint in the folder."""
         return self._kept
 
-    def begin(self, loop: "RunCallback") -> None:
+    def begin(self, state: RunState) -> None:
         """The state that training sets out from is good."""
-        self._good = self._taken(loop)
+        self._good = self._taken(state)
 
-    def after_step(self, loop: "RunCallback", seconds: float, *, take: bool = True) -> None:
+    def after_step(self, state: RunState, seconds: float, *, take: bool = True) -> None:
         """A good batch ended, `seconds` after training began; `take` is False where its epoch is yet to be recorded."""
         before = time.perf_counter()
         if self._pending is not None:
-            state, self._pending = self._pending, None
-            if state.finite:
-                self._good = state
-                self._write(state)
+            checkpoint, self._pending = self._pending, None
+            if checkpoint.finite:
+                self._good = checkpoint
+                self._write(checkpoint)
             self._spent += time.perf_counter() - before
             self._cost, self._last = self._spent - self._before, seconds
         if take:
-            self.offer(loop, seconds)
+            self.offer(state, seconds)
 
-    def offer(self, loop: "RunCallback", seconds: float) -> None:
+    def offer(self, state: RunState, seconds: float) -> None:
         """Take the state as it is now, if it is time."""
         if seconds - self._last < SPACING or self._spent + self._cost > BUDGET * seconds:
             return
         before = time.perf_counter()
         self._before = self._spent
-        self._pending = self._taken(loop)
+        self._pending = self._taken(state)
         self._spent += time.perf_counter() - before
 
     def drop_pending(self) -> None:
         """A batch went wrong: the state before it may be why."""
         self._pending = None
 
-    def write_now(self, loop: "RunCallback") -> None:
+    def write_now(self, state: RunState) -> None:
         """Write the state as it is, whatever it costs: the run ends before its model could be delivered."""
-        if loop.skipping or self._kept == loop.step:
+        if state.skipping or self._kept == state.step:
             return
-        state = self._taken(loop)
-        if state.finite:
-            self._write(state)
+        checkpoint = self._taken(state)
+        if checkpoint.finite:
+            self._write(checkpoint)
 
     def finish(self) -> None:
         """The model is the place to go on from now."""
         self.folder.remove()
 
-    def go_back(self, loop: "RunCallback") -> None:
-        """Give the model the last good state, and the loop its records."""
+    def go_back(self, state: RunState) -> None:
+        """Give the model the last good state, and the run its records."""
         assert self._good is not None
         restore(self._model, self._good.arrays)
-        loop.go_back(self._good.step, json.loads(self._good.about))
+        state.go_back(self._good.step, json.loads(self._good.about))
 
-    def _taken(self, loop: "RunCallback") -> State:
+    def _taken(self, state: RunState) -> Checkpoint:
         model = self._model
         about = {
             "format": FORMAT,
-            "model": None if model.custom else model.get_config(),
+            "model": None if model.custom or model.methods.custom else model.get_config(),
             "settings": self._settings,
             "pictures": self._pictures,
-            "loop": loop.state(),
-            "history": loop.history,
-            "steps": loop.steps,
-            "balance": loop.balance,
+            "loop": state.to_json(),
+            "history": state.history,
+            "steps": state.steps,
+            "balance": state.balance,
         }
-        return State(
-            loop.step, json.dumps(finite(about), allow_nan=False).encode(), [_array(one) for one in _variables(model)]
+        return Checkpoint(
+            state.step, json.dumps(finite(about), allow_nan=False).encode(), [_array(one) for one in _variables(model)]
         )
 
-    def _write(self, state: State) -> None:
+    def _write(self, checkpoint: Checkpoint) -> None:
         try:
-            ABOUT.hold(parse(state.about, most_nodes=MOST_NODES), "its state")  # else it could not be read again
-            self.folder.write(state.step, state.about, state.arrays)
-            self._kept, self._complained = state.step, False
+            ABOUT.hold(parse(checkpoint.about, most_nodes=MOST_NODES), "its state")  # else it could not be read again
+            self.folder.write(checkpoint.step, checkpoint.about, checkpoint.arrays)
+            self._kept, self._complained = checkpoint.step, False
         except (OSError, ValueError) as error:
             if not self._complained:
                 kept = "There is none yet" if self._kept is None else f"That of step {self._kept} is still there"
                 self._listener.on_message(
-                    f"{unwritable(self.folder.file(state.step), error)} {kept}, and the run goes on."
+                    f"{unwritable(self.folder.file(checkpoint.step), error)} {kept}, and the run goes on."
                 )
             self._complained = True
 

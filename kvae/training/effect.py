@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from kvae.images.collection import PAINTINGS
-from kvae.model.methods import AXES, METHOD_SETTINGS, SHARED, belongs_elsewhere
+from kvae.model.methods import AXES, METHOD_SETTINGS, SHARED, belongs_elsewhere, name_of
 from kvae.networks import CLOSED_FORM, HEEDED
 from kvae.settings import SETTINGS
 
@@ -31,14 +31,15 @@ def _autoencoder(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | No
 
 
 def _method(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
-    return belongs_elsewhere(name, {axis: settings[axis] for axis in AXES})
+    return belongs_elsewhere(name, {axis: name_of(settings[axis]) for axis in AXES})
 
 
 def _weighting(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
-    weighting = AXES["weighting"][settings["weighting"]]
+    given = settings["weighting"]
+    weighting = AXES["weighting"][given] if isinstance(given, str) else type(given)
     if not weighting.MOVES or name in {field.name for field in fields(weighting)}:
         return None
-    return f"weighting {settings['weighting']} finds the weight by itself", "choose another weighting"
+    return f"weighting {name_of(given)} finds the weight by itself", "choose another weighting"
 
 
 def _length(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:

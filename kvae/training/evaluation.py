@@ -6,9 +6,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kvae.measures.quality import psnr
 from kvae.model.vae import VAE
-from kvae.objectives.likelihoods import squared_error
+from kvae.objectives.likelihoods import psnr, squared_error
 
 MOST_PICTURES = 2048  # held-out pictures that an epoch's measurement looks at
 

@@ -26,7 +26,7 @@ except ImportError:  # Windows
 KEPT = 2
 PREFIX = "checkpoint-"
 LOCK = "lock"
-SETTINGS = "settings"  # of the run, there before its first checkpoint
+SETTINGS_NOTE = "settings"  # of the run, there before its first checkpoint
 DELIVERY = "delivery"  # which model was written, until everything else is delivered, too
 MOST_NOTE = 1 << 16  # bytes of one of these two
 TRIES, PAUSE = 4, 0.02  # seconds: who only looks whether a run goes on has its lock for less
@@ -108,16 +108,16 @@ class RunFolder:
     def begin(self, settings: bytes) -> None:
         """Note the settings of the run that begins here, so that it can be begun anew before there is a checkpoint."""
         self._begun = self._begun or not self.begun
-        atomic_write(self.path / SETTINGS, settings, private=True)
+        atomic_write(self.path / SETTINGS_NOTE, settings, private=True)
 
     def forget(self) -> None:
         """Another run begins here: what one noted that came to nothing goes."""
-        self._unlink([SETTINGS, DELIVERY])
+        self._unlink([SETTINGS_NOTE, DELIVERY])
 
     @property
     def begun(self) -> bool:
         """Whether the settings of a run are noted."""
-        return self._has(SETTINGS)
+        return self._has(SETTINGS_NOTE)
 
     @property
     def empty(self) -> bool:
@@ -125,7 +125,7 @@ class RunFolder:
         return self.path.is_dir() and not (self.steps() or self.begun or self._has(DELIVERY))
 
     def note(self, name: str) -> bytes | None:
-        """What is noted as SETTINGS or DELIVERY; None where nothing is."""
+        """What is noted as SETTINGS_NOTE or DELIVERY; None where nothing is."""
         return read_private(self.path / name, MOST_NOTE)
 
     def deliver(self, note: bytes | None) -> None:
@@ -186,7 +186,7 @@ class RunFolder:
 
     def _clear(self) -> None:
         self._sweep()
-        self._unlink([SETTINGS, LOCK, DELIVERY])
+        self._unlink([SETTINGS_NOTE, LOCK, DELIVERY])
         with contextlib.suppress(OSError):
             for folder in self._made or [self.path]:
                 folder.rmdir()

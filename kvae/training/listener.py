@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # a display is chosen before TensorFlow is imported
     from kvae.model.vae import VAE
     from kvae.training.balance import Balance
-    from kvae.training.loop import RunCallback
-    from kvae.training.preparation import Prepared
+    from kvae.training.prepared import Prepared
+    from kvae.training.run_state import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,15 @@ class Listener:
     def on_prepared(self, prepared: "Prepared") -> None:
         """The pictures are ready and their Gaussian limit is known."""
 
-    def on_begin(self, model: "VAE", loop: "RunCallback") -> None:
+    def on_begin(self, model: "VAE", state: "RunState") -> None:
         """Training sets out with `model`; assign to its `kl_weight` at any time and the next batch uses it.
 
-        Where it has a linear part, it is the linear VAE in closed form, which is worth showing already. `loop` tells
-        the steps to go and records what was; it is to be read only.
+        Where it has a linear part, it is the linear VAE in closed form, which is worth showing already. `state` tells the
+        steps to go and records what was; it is to be read only.
         """
 
     def on_batch_begin(self) -> None:
-        """The next batch comes once this returns. Whoever pauses a run waits in here: no clock counts that time."""
+        """The next batch comes once this returns. A paused run waits here; that time is not counted."""
 
     def on_step(self, step: Step) -> None:
         """A batch was trained."""

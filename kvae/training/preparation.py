@@ -6,21 +6,20 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kvae.figures import Limit
 from kvae.images.cache import cache_folder, writing
 from kvae.images.collection import Collection, open_collection
 from kvae.images.pca import PCA, fit_pca
-from kvae.images.pipeline import AUGMENTATION, evaluation_batches, training_batches
-from kvae.measures.gaussian_limit import HeldOut, held_out
+from kvae.images.pipeline import AUGMENTATION, training_batches
+from kvae.measures.gaussian_limit import held_out
 from kvae.networks.blocks import fitting_widths
 from kvae.training.device import choose_device, choose_precision
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
+from kvae.training.prepared import Prepared
 
 VERSION = 1  # of what is kept in the cache; raise it when the same inputs give another PCA
 PCA_PICTURES = 8192  # a PCA looks at no more; a random sample of this size has the same leading components
@@ -30,42 +29,6 @@ COPIES = 12  # varied copies of each picture in a small collection
 FEWEST = 8  # usable pictures that can be learned from
 FEW = 200  # below, it is said what to expect
 LARGEST_BATCH, STEPS = 64, 4  # of a batch that is worked out: its pictures at most, and its steps in an epoch at least
-SHOWN = 11  # pictures in a row of the figures
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a run works on; a sweep prepares once and trains several times."""
-
-    collection: Collection
-    training: np.ndarray  # indices into the collection
-    validation: np.ndarray
-    pca: PCA  # of the training pictures as they are
-    held: HeldOut  # how the linear VAE does on the validation pictures
-    device: str
-    settings: dict[str, Any]
-
-    @property
-    def shown(self) -> np.ndarray:
-        """The held-out pictures of the figures, uint8 (n, height, width, channels)."""
-        return self.examples(SHOWN)
-
-    def examples(self, count: int) -> np.ndarray:
-        """At most `count` held-out pictures, always the same ones, uint8 (n, height, width, channels)."""
-        places = np.linspace(0, len(self.validation) - 1, min(count, len(self.validation))).astype(int)
-        return self.collection.read(self.validation[places])
-
-    def validation_batches(self) -> Any:
-        """The held-out pictures, at most 2048 of them."""
-        return evaluation_batches(
-            self.collection, self.validation[:MOST_PICTURES], batch_size=self.settings["batch_size"]
-        )
-
-    def limit(self, kl_weight: float) -> Limit:
-        """The best linear model at `kl_weight` on the held-out pictures; at 0 the linear autoencoder."""
-        point = self.held.at(kl_weight, self.settings["latent_dim"])
-        rate, loss = (0.0, point.distortion) if kl_weight == 0 else (point.rate, point.loss)
-        return Limit(point.distortion, rate, loss, point.active, self.settings["latent_dim"])
 
 
 def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder: Any = None) -> Prepared:

@@ -1,7 +1,6 @@
 """Where a run sets out from: a free name, a model that was delivered, or a run that was interrupted."""
 
 import contextlib
-import itertools
 import json
 import math
 import os
@@ -12,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from kvae.files.arrays import ArrayKind
+from kvae.files.atomic import is_free, numbered
 from kvae.files.private import NotOurs
 from kvae.files.refusal import Refused, sentence
 from kvae.files.strict_json import parse
 from kvae.model.vae import VAE
 from kvae.saving.abstract_build import laid_out
-from kvae.saving.card import Description, Optimizer, read_settings
-from kvae.saving.card import opened as described
+from kvae.saving.card import Description, Optimizer, opened, read_settings
 from kvae.saving.card_fields import held
 from kvae.saving.reader import load
 from kvae.saving.writer import SUFFIX
-from kvae.settings import checked
+from kvae.settings import SETTINGS, check, checked
 from kvae.training.checkpoint import (
     ABOUT,
     ANEW,
@@ -34,15 +33,17 @@ from kvae.training.checkpoint import (
     check_numbers,
     restore,
 )
-from kvae.training.folder import DELIVERY, SETTINGS, RunFolder
+from kvae.training.effect import refuse_without_effect
+from kvae.training.folder import DELIVERY, SETTINGS_NOTE, RunFolder
 from kvae.training.optimizer import FusedAdam
 
 _KNOWN_BY = ("created", "step")  # in its card, a model that a run wrote
+MODEL_GROUPS = ("model", "weighting", "objective")  # of settings that a model keeps
 MOST_PATH = 4096  # characters
 BESIDE = 64 << 10  # bytes of a checkpoint beside the weights of its model and optimizer: the running means
 
 
-def opened(path: str | Path, tell: Callable[[str], None]) -> VAE | Left:
+def open_run(path: str | Path, tell: Callable[[str], None]) -> VAE | Left:
     """The delivered model at `path`, or what is left of the run that was to leave it, or whose folder it is.
 
     Raises:
@@ -108,9 +109,8 @@ def free_run(target: Path, tell: Callable[[str], None]) -> tuple[Path, RunFolder
 
     A run that another process trains, or that was interrupted, has its name; one without a checkpoint gives it away.
     """
-    for number in itertools.count(1):
-        candidate = target if number == 1 else target.with_name(f"{target.stem}-{number}{target.suffix}")
-        if os.path.lexists(candidate) or os.path.lexists(candidate.with_suffix(".png")):
+    for candidate in numbered(target):
+        if not is_free(candidate, ".png"):
             continue
         folder = RunFolder.beside(candidate)
         if not folder.take():
@@ -128,7 +128,7 @@ def free_run(target: Path, tell: Callable[[str], None]) -> tuple[Path, RunFolder
 
 
 def noted_settings(settings: Mapping[str, Any], *, custom: bool) -> bytes:
-    """The settings of a run as its folder keeps them; `custom` where it has networks of somebody's own."""
+    """The settings of a run as its folder keeps them; `custom` where it has custom networks or methods."""
     return json.dumps({"format": FORMAT, "settings": settings, "custom": custom}, allow_nan=False).encode()
 
 
@@ -146,7 +146,7 @@ def delivered(folder: RunFolder) -> Path | None:
     path = _noted_model(folder)
     if path is None:
         return None
-    with contextlib.suppress(OSError, Refused), described(path) as (description, _):
+    with contextlib.suppress(OSError, Refused), opened(path) as (description, _):
         card, told = description.card or {}, _noted(folder, DELIVERY)
         return path if all(card.get(key) == told[key] for key in _KNOWN_BY) else None
     return None
@@ -201,7 +201,7 @@ def _unbegun(folder: RunFolder, tell: Callable[[str], None]) -> Unbegun:
 
 def _settings_of(folder: RunFolder) -> dict[str, Any]:
     try:
-        told = _noted(folder, SETTINGS)
+        told = _noted(folder, SETTINGS_NOTE)
         settings = told.get("settings")
         if set(told) != {"format", "settings", "custom"} or not isinstance(settings, dict):
             raise Refused("does not hold the settings of a run. Train anew.")
@@ -209,7 +209,7 @@ def _settings_of(folder: RunFolder) -> dict[str, Any]:
         if not isinstance(data, str) or not 0 < len(data) <= MOST_PATH or "\0" in data:
             raise Refused("does not say what to train on. Train anew.")
         if told["custom"] is not False:
-            raise Refused("is of a run with networks of your own, which it does not hold. Train anew.")
+            raise Refused("is of a run with networks or methods of your own, which it does not hold. Train anew.")
         return checked(settings, "gives a run settings that cannot be:")
     except (Refused, ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"resume: {sentence(folder.path, error)}") from None
@@ -252,7 +252,7 @@ def _look(about: dict[str, Any], kinds: list[ArrayKind]) -> None:
     if type(newer) is int and newer > FORMAT:
         raise Refused("was begun by a newer kvae. Update kvae to go on with it.")
     if about.get("model") is None:
-        raise Refused(f"has networks of its owner's own, which its folder does not hold. {ANEW}")
+        raise Refused(f"has networks or methods of its owner's own, which its folder does not hold. {ANEW}")
     ABOUT.hold(about, "its state")
     settings = read_settings(about["model"])
     stored = sum(dtype.itemsize * math.prod(shape) for dtype, shape in kinds)
@@ -277,3 +277,58 @@ def _taken_over(folder: RunFolder, step: int, about: dict[str, Any], arrays: lis
         **{key: about[key] for key in ("history", "steps", "balance")},
     }
     return Interrupted(folder, step, model, about["loop"], arrays[-len(model.metrics_variables) :])
+
+
+def resumed(earlier_run: VAE | Left, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings to go on with: those the model was trained with, and over them those that are given now.
+
+    Raises:
+        ValueError: a model that does not know its settings, or a given setting that cannot change any more.
+    """
+    if isinstance(earlier_run, Left):
+        try:
+            return _resumed(earlier_run, given)
+        except ValueError:
+            earlier_run.folder.release()  # nothing comes of it
+            raise
+    model = earlier_run
+    earlier = dict((model.card or {}).get("settings", {}))
+    if not earlier:
+        raise ValueError("resume: this model does not say how it was trained. Train a new one.")
+    for name in given:
+        part = SETTINGS[name].group in MODEL_GROUPS or name in ("size", "precision")
+        if (
+            part
+            and name != "kl_weight"
+            and given[name] != "auto"
+            and check(name, given[name]) != check(name, earlier.get(name, SETTINGS[name].default))
+        ):
+            raise ValueError(f"resume: `{name}` is part of the model and cannot change. Train a new one for that.")
+    settings = _over(earlier, given)
+    if "kl_weight" in given and not model.autoencoder and model.methods.weighting.MOVES:
+        name = model.methods.names["weighting"]
+        raise ValueError(f"resume: this model's weight is set by its weighting, {name}. Leave `kl_weight` out.")
+    refuse_without_effect(given, {**settings, "custom": model.custom}, "resume", settled=True)
+    if "kl_weight" in given:
+        model.kl_weight = given["kl_weight"]
+    return settings
+
+
+def _resumed(left: Left, given: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(left, Unbegun):  # nothing is trained yet that would be lost
+        settings = _over(left.settings, given)
+        refuse_without_effect(given, settings, "resume")
+        return settings
+    if isinstance(left, Undelivered):
+        for name in given:
+            if SETTINGS[name].group != "pictures" and name != "device":
+                raise ValueError(
+                    f"resume: {left.output} was trained to its end, and only its figure is missing. "
+                    f"Leave `{name}` out to draw it, and go on with training after that."
+                )
+    return resumed(left.model, given)
+
+
+def _over(earlier: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    length = {"epochs": None, "minutes": None} if "epochs" in given or "minutes" in given else {}
+    return {**earlier, **length, **given}

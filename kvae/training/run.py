@@ -1,12 +1,11 @@
 """One run, from pictures to a saved model, its curves and a picture of its reconstructions."""
 
-import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -14,25 +13,28 @@ import numpy as np
 from kvae.figures import Limit
 from kvae.files.failure import unwritable
 from kvae.images.collection import PAINTINGS
-from kvae.images.pipeline import steps_per_epoch, training_batches
+from kvae.images.pipeline import training_batches
 from kvae.images.pixels import unchecked
-from kvae.model.methods import METHOD_SETTINGS, choose
+from kvae.model.methods import choose, parted
 from kvae.model.vae import VAE
-from kvae.settings import SETTINGS, check, checked
+from kvae.objectives.base import Rate
+from kvae.objectives.likelihoods import Likelihood
+from kvae.settings import RunSettings, checked
 from kvae.training.artifacts import Run, complete, cut_off, deliver, undrawn, writable_path
 from kvae.training.balance import PROBE_PICTURES, BalanceProbe
+from kvae.training.build import Custom, build, run_length
 from kvae.training.checkpoint import CheckpointWriter, Interrupted, Left, Unbegun, Undelivered
 from kvae.training.effect import refuse_without_effect
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
-from kvae.training.loop import Diverged, RunCallback
-from kvae.training.optimizer import FusedAdam, carry_on_fused
-from kvae.training.preparation import Prepared, augmented_pca, prepare
+from kvae.training.loop import Diverged, RunCallback, RunCallbacks
+from kvae.training.optimizer import carry_on_fused
+from kvae.training.preparation import prepare
+from kvae.training.prepared import Prepared
 from kvae.training.resume import free_run, noted_settings
-from kvae.weighting.registry import WEIGHTINGS
+from kvae.training.run_state import RunState
+from kvae.weighting.base import Weighting
 
-MODEL_GROUPS = ("model", "weighting", "objective")  # of settings that a model keeps
-DEFAULT_STEPS = 2000  # of a run whose length nobody states
 ARRAY = "array"  # what a run on an array says that it was trained on
 DELIVERING = "measuring and saving the model"
 
@@ -46,7 +48,11 @@ def train(
     decoder: keras.Model | None = None,
     resume: VAE | Left | None = None,
     prepared: Prepared | None = None,
-    **settings: Any,
+    weighting: str | Weighting | None = None,
+    rate: str | Rate | None = None,
+    likelihood: str | Likelihood | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    **settings: Unpack[RunSettings],
 ) -> Run:
     """Train a VAE on pictures and save it, with its curves and a picture of its reconstructions beside it.
 
@@ -57,10 +63,14 @@ def train(
         encoder, decoder: networks of your own, as `kvae.VAE` takes them; left untouched, copies are trained.
         resume: a model of an earlier run on the same pictures to go on from, or what is left of a run that was cut off.
         prepared: pictures that are ready already, from `prepare`.
-        settings: any of `kvae.settings.SETTINGS` by name, such as kl_weight=0.1.
+        weighting, rate, likelihood: as `kvae.VAE` takes them, by name or as objects of your own.
+        callbacks: Keras callbacks. The logs of a batch and of an epoch have `loss`, `distortion`, `rate` and `kl_weight`,
+            those of an epoch `val_loss`, `val_distortion`, `val_rate` and `val_psnr` too. One that sets
+            `model.stop_training` ends the run, and the model is delivered. The run sets the learning rate itself.
+        settings: any other of `kvae.settings.SETTINGS` by name, such as kl_weight=0.1.
 
-    While it trains, a folder beside `output` holds its last good state: `kvae-train --resume` goes on from there when
-    the process is killed.
+    While it trains, a folder beside `output` holds its last good state: `kvae-train --resume` goes on from there when the
+    process is killed. That folder does not hold networks and methods of your own, so a run with these begins anew.
 
     Raises:
         ValueError, OSError: before training starts, one sentence about what is missing or wrong; afterwards, that the
@@ -78,23 +88,44 @@ def train(
     listener = listener or Listener()
     folder = resume.folder if isinstance(resume, Left) else None
     try:
-        chosen = checked({**settings, "data": _named(data)}, "train")
-        custom = encoder is not None or decoder is not None or bool(getattr(resume, "custom", False))
-        if resume is None:  # else they are settled, and `resumed` has looked at what is new
-            refuse_without_effect(settings, {**chosen, "custom": custom}, "train")
-        choose(chosen, "train")  # before the pictures are decoded
+        methods = {"weighting": weighting, "rate": rate, "likelihood": likelihood}
+        named = {axis: method for axis, method in methods.items() if method is not None}
+        given, objects = parted({**settings, **named}, "train")
+        custom = Custom(encoder, decoder, objects, callbacks)
+        chosen = checked({**given, "data": _named(data)}, "train")
+        _refuse(given, chosen, custom, resume)
         if isinstance(resume, Undelivered):
             return _completed(resume, data, chosen, listener, prepared)
         if chosen["autoencoder"]:
             chosen["kl_weight"] = 0.0
+        earlier = _model_of(resume)
+        kept = earlier.methods.custom if earlier is not None else {}
+        for axis in objects.keys() | kept.keys():  # no name would be true of these
+            chosen.pop(axis, None)
         target = writable_path(output)
         if folder is None:
             target, folder = free_run(target, listener.on_message)
-        _begin(folder, chosen, custom=custom)
-        return _trained(data, target, folder, listener, encoder, decoder, resume, prepared, chosen)
+        _begin(folder, chosen, custom=custom.beside_settings or bool(kept) or (earlier is not None and earlier.custom))
+        return _trained(data, target, folder, listener, custom, resume, prepared, chosen)
     finally:
         if folder is not None:
             folder.release()
+
+
+def _model_of(resume: VAE | Left | None) -> VAE | None:
+    """The model to go on with."""
+    return resume if isinstance(resume, VAE) else getattr(resume, "model", None)
+
+
+def _refuse(given: Mapping[str, Any], chosen: Mapping[str, Any], custom: Custom, resume: VAE | Left | None) -> None:
+    """Raise ValueError for what has no effect or does not go together, before the pictures are decoded."""
+    if resume is None:
+        every = {**chosen, **custom.methods, "custom": custom.networks}
+        refuse_without_effect({**given, **custom.methods}, every, "train")
+    elif custom.methods:  # else all is settled, and `resumed` has looked at what is new
+        name = next(iter(custom.methods))
+        raise ValueError(f"resume: `{name}` is part of the model and cannot change. Train a new one for that.")
+    choose(chosen, "train", custom.methods)
 
 
 def _trained(
@@ -102,40 +133,35 @@ def _trained(
     target: Path,
     folder: RunFolder,
     listener: Listener,
-    encoder: keras.Model | None,
-    decoder: keras.Model | None,
+    custom: Custom,
     resume: VAE | Interrupted | Unbegun | None,
     prepared: Prepared | None,
     chosen: dict[str, Any],
 ) -> Run:
-    going_on = resume if isinstance(resume, Interrupted) else None
-    earlier = going_on.model if going_on else resume if isinstance(resume, VAE) else None
+    interrupted, earlier = resume if isinstance(resume, Interrupted) else None, _model_of(resume)
     if prepared is None:
-        prepared = _pictures(data, chosen, listener, encoder, again=resume is not None)
+        prepared = _pictures(data, chosen, listener, custom.encoder, again=resume is not None)
     if earlier is not None and not _same_pictures(earlier, prepared):
         listener.on_message("the pictures are not those that this model was trained on before")
     listener.on_prepared(prepared)
-    chosen["size"] = prepared.settings["size"]
-    chosen["precision"] = prepared.settings["precision"]
-    chosen["batch_size"] = prepared.settings["batch_size"]
+    chosen.update({name: prepared.settings[name] for name in ("size", "precision", "batch_size")})
     if earlier is not None:
         model = earlier
         carry_on_fused(model)
     else:
-        model = build(chosen, prepared, listener, encoder, decoder)
+        model = build(chosen, prepared, listener, custom)
     _check_shape(model, prepared)
     listener.on_message(
         f"device: {prepared.device}, {model.precision}; network {_network_name(model)}, {model.count_params():,} "
         "parameters"
     )
-    limit = prepared.limit(model.beta)
-    listener.on_message(_limit_sentence(limit, model.beta))
-    if going_on is not None:
+    listener.on_message(_limit_sentence(prepared.limit(model.beta), model.beta))
+    if interrupted is not None:
         same = _same_pictures(model, prepared) and _batch_size(model) == chosen["batch_size"]
-        going_on = replace(going_on, within=same)
+        interrupted = replace(interrupted, within=same)
     checkpoints = CheckpointWriter(model, folder, listener, chosen, prepared.collection.manifest_hash)
-    loop = _loop(model, chosen, prepared, listener, checkpoints, going_on)
-    return _finish(model, loop, chosen, prepared, listener, checkpoints, target)
+    loop = _loop(model, chosen, prepared, listener, checkpoints, interrupted)
+    return _finish(model, loop, chosen, prepared, listener, checkpoints, target, custom.callbacks)
 
 
 def _named(data: Any) -> str:
@@ -204,31 +230,32 @@ def _finish(
     listener: Listener,
     checkpoints: CheckpointWriter,
     target: Path,
+    callbacks: Sequence[keras.callbacks.Callback],
 ) -> Run:
     """Train to the end, and deliver; what goes wrong after training leaves a checkpoint to go on from."""
-    diverged: Diverged | None = None
+    state, diverged = loop.state, None
     started = time.perf_counter()
     try:
-        _fit(model, loop, settings, prepared, listener)
+        _fit(model, loop, settings, prepared, listener, callbacks)
     except Diverged as error:
         diverged = error
-        checkpoints.go_back(loop)
+        checkpoints.go_back(state)
     seconds = time.perf_counter() - started
-    if loop.skipped:
-        listener.on_message(f"{loop.skipped} of {loop.step} steps were left out, as they were no finite numbers")
+    if state.skipped:
+        listener.on_message(f"{state.skipped} of {state.step} steps were left out, as they were no finite numbers")
     try:
         listener.on_progress(0, 1, DELIVERING)
-        run = deliver(model, loop, dict(settings), prepared, target, seconds, checkpoints.folder)
+        run = deliver(model, state, loop.evaluation, dict(settings), prepared, target, seconds, checkpoints.folder)
         listener.on_progress(1, 1, DELIVERING)
     except BaseException as error:
-        told = cut_off(error, loop, checkpoints, target)
+        told = cut_off(error, state, checkpoints, target)
         if told is None:
             raise
         raise told from (None if isinstance(error, KeyboardInterrupt) else error)
     checkpoints.finish()
     if diverged is not None:
         raise Diverged(
-            f"training: {diverged} Try a smaller --learning-rate; the last good model, that of step {loop.step}, "
+            f"training: {diverged} Try a smaller --learning-rate; the last good model, that of step {state.step}, "
             f"is {run.path}."
         )
     return run
@@ -240,113 +267,6 @@ def _same_pictures(model: VAE, prepared: Prepared) -> bool:
 
 def _batch_size(model: VAE) -> int | None:
     return (model.card or {}).get("settings", {}).get("batch_size")
-
-
-def resumed(earlier_run: VAE | Left, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings to go on with: those the model was trained with, and over them those that are given now.
-
-    Raises:
-        ValueError: a model that does not know its settings, or a given setting that cannot change any more.
-    """
-    if isinstance(earlier_run, Left):
-        try:
-            return _resumed(earlier_run, given)
-        except ValueError:
-            earlier_run.folder.release()  # nothing comes of it
-            raise
-    model = earlier_run
-    earlier = dict((model.card or {}).get("settings", {}))
-    if not earlier:
-        raise ValueError("resume: this model does not say how it was trained. Train a new one.")
-    for name in given:
-        part = SETTINGS[name].group in MODEL_GROUPS or name in ("size", "precision")
-        if (
-            part
-            and name != "kl_weight"
-            and given[name] != "auto"
-            and check(name, given[name]) != check(name, earlier.get(name, SETTINGS[name].default))
-        ):
-            raise ValueError(f"resume: `{name}` is part of the model and cannot change. Train a new one for that.")
-    settings = _over(earlier, given)
-    if "kl_weight" in given and not model.autoencoder and model.methods.weighting.MOVES:
-        name = model.methods.names["weighting"]
-        raise ValueError(f"resume: this model's weight is set by its weighting, {name}. Leave `kl_weight` out.")
-    refuse_without_effect(given, {**settings, "custom": model.custom}, "resume", settled=True)
-    if "kl_weight" in given:
-        model.kl_weight = given["kl_weight"]
-    return settings
-
-
-def _resumed(left: Left, given: Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(left, Unbegun):  # nothing is trained yet that would be lost
-        settings = _over(left.settings, given)
-        refuse_without_effect(given, settings, "resume")
-        return settings
-    if isinstance(left, Undelivered):
-        for name in given:
-            if SETTINGS[name].group != "pictures" and name != "device":
-                raise ValueError(
-                    f"resume: {left.output} was trained to its end, and only its figure is missing. "
-                    f"Leave `{name}` out to draw it, and go on with training after that."
-                )
-    return resumed(left.model, given)
-
-
-def _over(earlier: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    length = {"epochs": None, "minutes": None} if "epochs" in given or "minutes" in given else {}
-    return {**earlier, **length, **given}
-
-
-def build(
-    settings: Mapping[str, Any], prepared: Prepared, listener: Listener, encoder: Any = None, decoder: Any = None
-) -> VAE:
-    """The untrained model of `settings`, set out from the closed-form linear solution where it has a linear part."""
-    if encoder is not None or decoder is not None:
-        encoder, decoder = (_copy(part) if isinstance(part, keras.Model) else part for part in (encoder, decoder))
-    model = VAE(
-        encoder,
-        decoder,
-        image_shape=prepared.collection.shape,
-        network=settings["network"],
-        latent_dim=settings["latent_dim"],
-        widths=settings["widths"],
-        depth=settings["depth"],
-        kl_weight=settings["kl_weight"],
-        autoencoder=settings["autoencoder"],
-        **method_settings(settings, len(prepared.training)),
-        seed=settings["seed"],
-        dtype=None if encoder is not None else prepared.settings["precision"],  # networks of one's own have theirs
-    )
-    if model.linear_path is not None or (model.network == "linear" and not model.custom):
-        pca = prepared.pca
-        if model.linear_path is not None and settings["augment"]:
-            count, seed = settings["latent_dim"], settings["seed"]
-            pca = augmented_pca(prepared.collection, prepared.training, count, seed, listener)
-        model.fit_linear(pca)
-    model.compile(FusedAdam(settings["learning_rate"]))
-    return model
-
-
-def method_settings(settings: Mapping[str, Any], pictures: int) -> dict[str, Any]:
-    """The methods of `settings` and what belongs to them; a schedule whose length nobody states fits into the run."""
-    found = {name: settings[name] for name in ("weighting", "rate", "likelihood", *sorted(METHOD_SETTINGS))}
-    if found["ramp_steps"] is None and settings["minutes"] is None:
-        epochs, per_epoch = run_length(settings, pictures)
-        found["ramp_steps"] = WEIGHTINGS[settings["weighting"]].length(epochs * per_epoch)
-    return found
-
-
-def run_length(settings: Mapping[str, Any], pictures: int) -> tuple[int, int]:
-    """Epochs, and steps in each, of a run over so many pictures."""
-    per_epoch = steps_per_epoch(pictures, settings["batch_size"])
-    return settings["epochs"] or max(1, math.ceil(DEFAULT_STEPS / per_epoch)), per_epoch
-
-
-def _copy(part: keras.Model) -> keras.Model:
-    # a clone alone would draw new weights, which no seed repeats
-    copy = keras.models.clone_model(part)
-    copy.set_weights(part.get_weights())
-    return copy
 
 
 def _loop(
@@ -366,37 +286,47 @@ def _loop(
         raise ValueError(
             f"train: this model has already been trained for {done} epochs. Ask for more, such as --epochs {2 * done}."
         )
-    return RunCallback(
-        model,
-        prepared.validation_batches(),
-        listener,
+    state = RunState(
         pictures=len(prepared.training),
         batch_size=settings["batch_size"],
         learning_rate=settings["learning_rate"],
         total_steps=None if settings["minutes"] is not None else max(epochs, 1) * per_epoch,
         minutes=settings["minutes"],
         first_step=first,
-        history=earlier.get("history"),
-        steps=earlier.get("steps"),
+        **{key: earlier.get(key) or {} for key in ("history", "steps", "balance")},
+        folder=checkpoints.folder,
+    )
+    return RunCallback(
+        model,
+        state,
+        prepared.validation_batches(),
+        listener,
         probe=None if model.autoencoder else _probe(model, prepared, settings["balance_every"]),
-        balance=earlier.get("balance"),
-        weighting=model.methods.weighting,
         checkpoints=checkpoints,
         interrupted=interrupted,
     )
 
 
-def _fit(model: VAE, loop: RunCallback, settings: Mapping[str, Any], prepared: Prepared, listener: Listener) -> None:
+def _fit(
+    model: VAE,
+    loop: RunCallback,
+    settings: Mapping[str, Any],
+    prepared: Prepared,
+    listener: Listener,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
     epochs, per_epoch = run_length(settings, len(prepared.training))
     if settings["minutes"] is not None:
         epochs = 10**6
     elif settings["epochs"] is None and model.network == "linear" and not model.custom:
         return  # the closed form is all there is to it
-    model.seed_noise(settings["seed"], loop.step)
-    listener.on_begin(model, loop)
+    state = loop.state
+    model.seed_noise(settings["seed"], state.step)
+    listener.on_begin(model, state)
+    together = RunCallbacks([loop, *callbacks], model)
     try:
-        while loop.step < epochs * per_epoch and not loop.ended:
-            done, within = divmod(loop.step, per_epoch)  # the rest of an epoch that was begun comes by itself
+        while state.step < epochs * per_epoch and not state.ended:
+            done, within = divmod(state.step, per_epoch)  # the rest of an epoch that was begun comes by itself
             with unchecked():  # the pipeline makes its batches from bytes
                 model.fit(
                     training_batches(
@@ -405,17 +335,21 @@ def _fit(model: VAE, loop: RunCallback, settings: Mapping[str, Any], prepared: P
                         batch_size=settings["batch_size"],
                         seed=settings["seed"],
                         augment=settings["augment"],
-                        start_step=loop.step,
+                        start_step=state.step,
                     ),
                     epochs=done + 1 if within else epochs,
                     initial_epoch=done,
                     steps_per_epoch=per_epoch - within,
                     shuffle=False,  # the pipeline orders the pictures
                     verbose=0,
-                    callbacks=[loop],
+                    callbacks=together,
                 )
+            if model.stop_training and not state.ended:  # a callback ended it
+                state.stopped = True
     except KeyboardInterrupt:
-        loop.stopped = True
+        state.stopped = True
+    finally:
+        together.end()
 
 
 def _probe(model: VAE, prepared: Prepared, every: int | None) -> BalanceProbe:

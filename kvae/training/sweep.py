@@ -4,24 +4,27 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
 
 from kvae.figures import SweepRun, draw_sweep
+from kvae.files.atomic import free_path
 from kvae.files.failure import unwritable
-from kvae.measures.quality import psnr
+from kvae.model.methods import parted
 from kvae.model.vae import VAE
-from kvae.saving.reader import free_path
+from kvae.objectives.base import Rate
+from kvae.objectives.likelihoods import Likelihood, psnr
 from kvae.saving.writer import SUFFIX
-from kvae.settings import check, checked
+from kvae.settings import SweepSettings, check, checked
 from kvae.training.artifacts import Run, as_bytes, numbers, writable_path
 from kvae.training.effect import refuse_without_effect, without_effect
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
 from kvae.training.preparation import Prepared, prepare
 from kvae.training.run import train
+from kvae.weighting.base import Weighting
 from kvae.weighting.conversions import calibrated_weight, decoder_noise
 
 CURVE_POINTS = 160
@@ -52,7 +55,10 @@ def sweep(
     listener: Listener | None = None,
     encoder: keras.Model | None = None,
     decoder: keras.Model | None = None,
-    **settings: Any,
+    weighting: str | Weighting | None = None,
+    rate: str | Rate | None = None,
+    likelihood: str | Likelihood | None = None,
+    **settings: Unpack[SweepSettings],
 ) -> Sweep:
     """Train once with each of `kl_weights`, and once as a plain autoencoder, on the same pictures and seed.
 
@@ -75,9 +81,13 @@ def sweep(
         raise ValueError("sweep: `kl_weights` needs at least one weight. Received: none.")
     page = _page_path(output)
     named = data if isinstance(data, (str, os.PathLike)) else "array"
-    chosen = checked({**settings, "data": str(named)}, "sweep")
-    custom = {**chosen, "custom": encoder is not None or decoder is not None}
-    refuse_without_effect({**settings, "kl_weight": weights[0]}, custom, "sweep")
+    methods = {"weighting": weighting, "rate": rate, "likelihood": likelihood}
+    methods = {axis: method for axis, method in methods.items() if method is not None}
+    given, objects = parted({**settings, **methods}, "sweep")
+    chosen = checked({**given, "data": str(named)}, "sweep")
+    given.update(objects)
+    custom = {**chosen, **objects, "custom": encoder is not None or decoder is not None}
+    refuse_without_effect({**given, "kl_weight": weights[0]}, custom, "sweep")
     prepared = prepare(data, chosen, listener, encoder)
     runs: list[Run] = []
     jobs: list[tuple[str, dict[str, Any]]] = [(f"{weight:g}", {"kl_weight": weight}) for weight in weights]
@@ -88,7 +98,7 @@ def sweep(
         what = "plain autoencoder" if name == "autoencoder" else f"KL weight {name}"
         listener.on_message(f"[{number + 1} of {len(jobs)}] {what}")
         path = page.with_name(f"{page.stem}-{name}{SUFFIX}")
-        options = {**settings, **change}
+        options = {**given, **change}
         for setting, _ in list(without_effect(options, {**custom, **change})):  # in the autoencoder's run
             del options[setting]
         runs.append(

@@ -1,1 +1,1 @@
-"""The KL weight: what it means, and how other tools' weights convert into it."""
+"""Ways of setting the KL weight over time, and how other tools' weights convert into ours."""

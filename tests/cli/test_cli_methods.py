@@ -7,7 +7,7 @@ import pytest
 import kvae
 from kvae.cli.train import main
 from kvae.model.methods import AXES, METHOD_SETTINGS
-from kvae.objectives.registry import LIKELIHOODS
+from kvae.objectives.likelihoods import LIKELIHOODS
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kvae.model.methods import AXES, described, own_settings
+from kvae.model.methods import AXES, RATES, WEIGHTINGS, described, own_settings
 from kvae.model.vae import VAE
-from kvae.objectives.registry import LIKELIHOODS, RATES
+from kvae.objectives.likelihoods import LIKELIHOODS
 from kvae.settings import SETTINGS
-from kvae.weighting.registry import WEIGHTINGS
 
 SHAPE, LATENT, BATCH = (8, 8, 3), 3, 4
 METHODS = [("weighting", name) for name in WEIGHTINGS] + [("rate", name) for name in RATES]

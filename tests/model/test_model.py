@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from explorer.state.paths import path
 from kvae.model.vae import FIXED, VAE
 
 SIZE, LATENT = 16, 5
@@ -366,6 +367,14 @@ def test_a_spherical_way_keeps_the_length_and_turns_evenly(glass):
     # the straight way is a short cut through the inside
     inside = latents_of(glass.interpolate(*(0.5 + 0.1 * ends).reshape(2, 2, 2, 1), 9))
     assert np.linalg.norm(inside, axis=1).min() < 1.9
+
+
+@pytest.mark.parametrize("lengths", [(2.0, 2.0), (0.5, 3.0), (0.0, 2.0)])
+def test_a_spherical_way_is_the_one_that_the_explorer_makes_films_of(glass, lengths):
+    directions = np.random.default_rng(2).standard_normal((2, 4))
+    ends = np.array(lengths)[:, None] * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    way = latents_of(glass.interpolate(*(0.5 + 0.1 * ends).reshape(2, 2, 2, 1), 9, spherical=True))
+    np.testing.assert_allclose(way, path(ends, 8, style="spherical", easing="even"), atol=1e-3)
 
 
 @pytest.mark.parametrize("end", [1.0, -1.0])

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kvae.objectives.base import BatchSample, Posterior
+from kvae.objectives.base import BatchSample, Diagonal, Posterior
 from kvae.objectives.batch_norm import BatchNormalised
 from kvae.objectives.delta import CommittedRate, highest_log_var
-from kvae.objectives.diagonal import Diagonal
 from kvae.objectives.dip import DipOne, DipTwo
 from kvae.objectives.full import FullCovariance, strictly_lower
 from kvae.objectives.likelihoods import EDGE, absolute_error, cross_entropy

@@ -29,8 +29,8 @@ from kvae.images.arrays import decoded, from_file
 from kvae.saving.reader import load
 from kvae.settings import checked
 from kvae.training.checkpoint import Interrupted
-from kvae.training.resume import opened
-from kvae.training.run import resumed, train
+from kvae.training.resume import open_run, resumed
+from kvae.training.run import train
 
 WRITES = ("os.mkdir", "os.rename", "os.remove", "os.link", "os.symlink", "os.truncate", "tempfile.", "shutil.")
 RUNS = (
@@ -97,7 +97,7 @@ def pictures(path: str) -> Any:
 
 def resume(path: str, *, train_on: bool = False) -> Any:
     """As `kvae-train --resume` does: what it reads, and with `train_on` all that follows, but for the figure."""
-    earlier = opened(path, lambda sentence: None)
+    earlier = open_run(path, lambda sentence: None)
     try:
         settings = resumed(earlier, {"epochs": 3})
         if train_on:

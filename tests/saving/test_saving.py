@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 import kvae
+from kvae.files.atomic import free_path
 from kvae.files.hdf5 import Tensors
 from kvae.model.methods import AXES
 from kvae.model.vae import VAE
 from kvae.networks import NETWORKS, fewest_weights
 from kvae.saving.abstract_build import abstract_build, frozen, trained, variables
-from kvae.saving.reader import BadModelFile, free_path, load, save
+from kvae.saving.reader import BadModelFile, load, save
 
 
 def made(**settings) -> VAE:

@@ -77,8 +77,8 @@ def live(order: dict) -> None:
 
     from kvae.images.paintings import paint_many
     from kvae.training.listener import Listener
-    from kvae.training.resume import opened, run_of
-    from kvae.training.run import resumed, train
+    from kvae.training.resume import open_run, resumed, run_of
+    from kvae.training.run import train
 
     # appended to and not buffered: what was noted before the kill stays
     notes = os.open(order["notes"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -100,7 +100,7 @@ def live(order: dict) -> None:
     pictures = paint_many(range(60), size=16, seed=3)[0]
     folder, settings, earlier = run_of(order["output"]), order["settings"], None
     if folder is not None:
-        earlier = opened(order["output"], lambda sentence: None)
+        earlier = open_run(order["output"], lambda sentence: None)
         settings = {name: value for name, value in resumed(earlier, {}).items() if name != "data"}
     run = train(pictures, output=order["output"], listener=listener, resume=earlier, **settings)
     import hashlib

@@ -31,11 +31,11 @@ def model() -> VAE:
     return model
 
 
-def loop_at(step: int) -> SimpleNamespace:
+def state_at(step: int) -> SimpleNamespace:
     state = {"seconds": 1.0, "minutes": 1.0, "every": 1, "origin": 0, "skipped": 0, "count": 9, "sums": [1.0, 2.0, 3.0]}
     state |= {"logs": {"loss": 3.0}, "weight_sum": 0.1, "batches": 1, "balance": {}}
     records = {"history": {}, "steps": {}, "balance": {}}
-    return SimpleNamespace(step=step, skipping=False, state=lambda: state, **records)
+    return SimpleNamespace(step=step, skipping=False, to_json=lambda: state, **records)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def checkpoints(model, tmp_path):
     folder = RunFolder(tmp_path / ".art.run")
     assert folder.take()
     checkpoints = CheckpointWriter(model, folder, Listener(), {"learning_rate": 1e-3}, "hash")
-    checkpoints.begin(loop_at(0))
+    checkpoints.begin(state_at(0))
     yield checkpoints
     folder.release()
 
@@ -62,7 +62,7 @@ def test_checkpoints_take_at_most_a_fiftieth_of_the_time_and_come_every_five_sec
     seconds = 0.0
     for step in range(1, 6_000):
         seconds += 0.1
-        checkpoints.after_step(loop_at(step), seconds)
+        checkpoints.after_step(state_at(step), seconds)
     assert 2 * cost * len(steps) <= 0.02 * seconds + 2 * cost
     assert len(steps) >= 0.8 * min(seconds / 5.0, 0.02 * seconds / (2 * cost))
     assert np.diff(steps).min() >= 50
@@ -72,12 +72,12 @@ def test_a_state_is_written_once_the_batch_after_it_went_well(checkpoints, monke
     monkeypatch.setattr(checkpoint, "SPACING", 0.0)
     monkeypatch.setattr(checkpoint, "BUDGET", 1e9)
     steps = written(checkpoints, monkeypatch)
-    checkpoints.after_step(loop_at(1), 1.0)
+    checkpoints.after_step(state_at(1), 1.0)
     assert steps == []
-    checkpoints.after_step(loop_at(2), 2.0)
+    checkpoints.after_step(state_at(2), 2.0)
     assert steps == [1]
     checkpoints.drop_pending()  # the batch after step 2 went wrong: so its weights may have been
-    checkpoints.after_step(loop_at(4), 4.0, take=False)
+    checkpoints.after_step(state_at(4), 4.0, take=False)
     assert steps == [1]
 
 
@@ -87,13 +87,13 @@ def test_a_state_that_is_no_finite_number_is_never_written(checkpoints, model, m
     steps = written(checkpoints, monkeypatch)
     kernel = model.mean_head.kernel
     good = kernel.numpy().copy()
-    checkpoints.after_step(loop_at(1), 1.0)
+    checkpoints.after_step(state_at(1), 1.0)
     broken = good.copy()
     broken[0, 0] = np.nan
     kernel.assign(broken)
-    checkpoints.after_step(loop_at(2), 2.0)
-    checkpoints.after_step(loop_at(3), 3.0)
-    checkpoints.write_now(loop_at(4))
+    checkpoints.after_step(state_at(2), 2.0)
+    checkpoints.after_step(state_at(3), 3.0)
+    checkpoints.write_now(state_at(4))
     assert steps == [1]
     ended: list[int] = []
     checkpoints.go_back(SimpleNamespace(go_back=lambda step, about: ended.append(step)))

@@ -3,11 +3,11 @@
 import pytest
 
 import kvae
+from kvae.model.methods import WEIGHTINGS
 from kvae.model.vae import VAE
 from kvae.networks import HEEDED, NETWORKS
 from kvae.settings import SETTINGS, checked
 from kvae.training.effect import NETWORK_SETTINGS, RULES, refuse_without_effect, without_effect
-from kvae.weighting.registry import WEIGHTINGS
 
 OTHER = {"widths": (8, 4), "depth": 2}  # than the default, as each network that heeds it is built
 

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 import kvae
-from kvae.model.methods import choose
+from kvae.model.methods import WEIGHTINGS, choose
 from kvae.training.folder import RunFolder
 from kvae.training.resume import interrupted_runs
-from kvae.weighting.registry import WEIGHTINGS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from kvae.training import loop as loop_module
+from kvae.training import run_state
 from kvae.training.listener import Listener
-from kvae.training.loop import BatchTerms, Diverged, RunCallback
+from kvae.training.loop import Diverged, RunCallback
+from kvae.training.run_state import HISTORY, BatchTerms, RunState
+from kvae.weighting.base import Constant
 
 TERMS = ("distortion", "rate", "kl_weight", "loss")
 
@@ -51,7 +54,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(loop_module, "time", clock)
+    for module in (loop_module, run_state):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
@@ -64,9 +68,10 @@ def made(listener=None, *, autoencoder=False, **options) -> RunCallback:
         beta=0.1,
         optimizer=SimpleNamespace(learning_rate=None),
         metrics=[],
+        methods=SimpleNamespace(weighting=Constant()),
     )
     settings = {"pictures": 22, "batch_size": 8, "learning_rate": 0.01, "total_steps": 30, "minutes": None, **options}
-    made = RunCallback(model, None, listener or Listener(), **settings)
+    made = RunCallback(model, RunState(**settings), None, listener or Listener())
     made.vae = model
     return made
 
@@ -123,19 +128,19 @@ def test_the_listener_hears_each_batchs_own_terms_also_of_a_smaller_last_batch()
     found = [(step.distortion, step.rate, step.kl_weight, step.loss) for step in heard.steps]
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     assert [step.kl_weight for step in heard.steps] == [row[2] for row in expected]  # exactly
-    assert [step.step for step in heard.steps] == loop.steps["step"] == [1, 2, 3, 4, 5, 6]
-    np.testing.assert_allclose(loop.steps["loss"], np.array(expected)[:, 3], rtol=1e-4)
+    assert [step.step for step in heard.steps] == loop.state.steps["step"] == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_allclose(loop.state.steps["loss"], np.array(expected)[:, 3], rtol=1e-4)
 
 
 def test_a_long_record_is_thinned_out_evenly(monkeypatch):
-    monkeypatch.setattr(loop_module, "KEPT_STEPS", 10)
+    monkeypatch.setattr(run_state, "KEPT_STEPS", 10)
     loop = made(total_steps=75)
     for epoch in range(25):
         loop.on_epoch_begin(epoch)
         for batch, logs in enumerate(running_means(batches(3, seed=epoch), [8, 8, 6])):
             loop.on_train_batch_end(batch, logs)
-    assert loop.steps["step"] == list(range(8, 73, 8))
-    assert {len(values) for values in loop.steps.values()} == {9}
+    assert loop.state.steps["step"] == list(range(8, 73, 8))
+    assert {len(values) for values in loop.state.steps.values()} == {9}
 
 
 # ---------------------------------------------------------------------- the step size
@@ -144,7 +149,7 @@ def test_a_long_record_is_thinned_out_evenly(monkeypatch):
 def schedule(loop: RunCallback, total: int) -> np.ndarray:
     rates = []
     for step in range(total):
-        loop.step = step
+        loop.state.step = step
         loop.on_train_batch_begin(step)
         rates.append(loop.vae.optimizer.learning_rate)
     return np.array(rates)
@@ -165,13 +170,13 @@ def test_the_step_size_rises_in_a_line_and_falls_along_a_cosine_to_zero(total, w
 def test_a_run_of_some_minutes_warms_up_by_steps_and_falls_with_the_clock(clock):
     loop = made(total_steps=None, minutes=2.0)
     loop.on_train_begin()
-    loop.step = 49
-    assert loop.scheduled_rate() == pytest.approx(0.005)
-    loop.step = 5000
+    loop.state.step = 49
+    assert loop.state.scheduled_rate() == pytest.approx(0.005)
+    loop.state.step = 5000
     for seconds, share in ((0, 1.0), (60, 0.5), (90, 0.5 * (1 + np.cos(0.75 * np.pi))), (120, 0.0), (500, 0.0)):
         clock.now = 1000.0 + seconds
-        assert loop.progress == min(seconds / 120, 1.0)
-        assert loop.scheduled_rate() == pytest.approx(0.01 * share, abs=1e-12)
+        assert loop.state.progress == min(seconds / 120, 1.0)
+        assert loop.state.scheduled_rate() == pytest.approx(0.01 * share, abs=1e-12)
 
 
 # ---------------------------------------------------------------------- between two batches
@@ -207,7 +212,7 @@ def test_a_run_of_some_minutes_ends_with_the_batch_in_which_its_time_is_up(clock
         clock.now += 25.0
         loop.on_train_batch_end(batch, logs)
         ended.append(loop.vae.stop_training)
-    assert ended == [False, False, True] and not loop.stopped
+    assert ended == [False, False, True] and not loop.state.stopped
 
 
 def test_a_listener_that_wants_to_stop_ends_the_run_after_that_batch():
@@ -217,7 +222,7 @@ def test_a_listener_that_wants_to_stop_ends_the_run_after_that_batch():
     for batch, logs in enumerate(running_means(batches(3), [8, 8, 6])):
         loop.on_train_batch_end(batch, logs)
         ended.append(loop.vae.stop_training)
-    assert ended == [False, True, True] and loop.stopped
+    assert ended == [False, True, True] and loop.state.stopped
 
 
 def test_the_last_step_ends_the_run_without_calling_it_stopped():
@@ -225,7 +230,7 @@ def test_the_last_step_ends_the_run_without_calling_it_stopped():
     loop.on_epoch_begin(0)
     for batch, logs in enumerate(running_means(batches(3), [8, 8, 6])):
         loop.on_train_batch_end(batch, logs)
-    assert loop.vae.stop_training and not loop.stopped and loop.progress == 1.0
+    assert loop.vae.stop_training and not loop.state.stopped and loop.state.progress == 1.0
 
 
 @pytest.mark.parametrize(
@@ -246,7 +251,7 @@ def test_a_term_that_is_no_number_is_left_out_and_twenty_in_a_row_end_the_run(lo
     sentence = rf"^the {term} was no finite number at step 42, nor was a step after it finite up to 61\.$"
     with pytest.raises(Diverged, match=sentence):
         loop.on_train_batch_end(0, {**logs, "kl_weight": 0.1})
-    assert loop.steps["step"] == [] and heard.steps == [] and loop.skipped == 20
+    assert loop.state.steps["step"] == [] and heard.steps == [] and loop.state.skipped == 20
 
 
 def test_a_batch_that_is_left_out_leaves_the_means_of_the_epoch_as_they_were():
@@ -260,10 +265,10 @@ def test_a_batch_that_is_left_out_leaves_the_means_of_the_epoch_as_they_were():
     loop.on_train_batch_end(1, nothing)
     for metric, count in zip(metrics, (8, 8, 1, 8), strict=True):
         assert metric.count.value == count and metric.total.value == pytest.approx(count * first[metric.name])
-    assert loop.skipping
-    loop.step -= 1  # the means are of two full batches
+    assert loop.state.skipping
+    loop.state.step -= 1  # the means are of two full batches
     loop.on_train_batch_end(2, second)
-    assert not loop.skipping and loop.skipped == 1
+    assert not loop.state.skipping and loop.state.skipped == 1
     found = [(step.distortion, step.rate, step.loss) for step in heard.steps]
     np.testing.assert_allclose(found, values[:2][:, [0, 1, 3]], rtol=1e-4)
 
@@ -276,12 +281,12 @@ def test_held_out_terms_that_are_no_numbers_end_the_run_before_they_are_told():
     loop.on_train_batch_end(0, {"distortion": 5.0, "rate": 1.0, "kl_weight": 0.1, "loss": 5.1})
     with pytest.raises(Diverged, match="^the distortion of the held-out pictures was no finite number at step 1\\.$"):
         loop.on_epoch_end(0, {"distortion": 5.0, "rate": 1.0, "loss": 5.1})
-    assert heard.records == [] and loop.history["epoch"] == []
+    assert heard.records == [] and loop.state.history["epoch"] == []
 
 
 def test_a_loop_continues_the_step_the_records_and_the_time_of_an_earlier_run(clock):
     heard = Recorder()
-    history = {key: [1.0] for key in loop_module.HISTORY} | {"seconds": [50.0]}
+    history = {key: [1.0] for key in HISTORY} | {"seconds": [50.0]}
     steps = {key: [9.0] for key in ("step", *TERMS)}
     loop = made(heard, first_step=9, history=history, steps=steps)
     loop.on_train_begin()
@@ -290,4 +295,4 @@ def test_a_loop_continues_the_step_the_records_and_the_time_of_an_earlier_run(cl
     loop.on_train_batch_end(0, running_means(batches(1), [8])[0])
     assert heard.steps[0].step == 10 and heard.steps[0].seconds == 54.0
     assert heard.steps[0].images_per_second == 2.0
-    assert loop.steps["step"] == [9.0, 10]
+    assert loop.state.steps["step"] == [9.0, 10]

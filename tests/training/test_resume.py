@@ -10,7 +10,7 @@ import pytest
 from kvae.files.private import NotOurs
 from kvae.settings import checked
 from kvae.training.folder import RunFolder
-from kvae.training.resume import free_run, interrupted_runs, noted_settings, opened, run_of
+from kvae.training.resume import free_run, interrupted_runs, noted_settings, open_run, run_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links and FIFOs are POSIX")
 
@@ -68,7 +68,7 @@ def test_neither_a_look_nor_going_on_touches_what_lies_in_place_of_a_lock(tmp_pa
     before = state(tmp_path)
     assert interrupted_runs(models) == []
     assert state(tmp_path) == before
-    for step in (lambda: opened(models / "art.keras", print), lambda: free_run(models / "art.keras", print)):
+    for step in (lambda: open_run(models / "art.keras", print), lambda: free_run(models / "art.keras", print)):
         with pytest.raises(NotOurs, match=r"^\S+ is no (file|folder) that kvae made .* remove it\.$"):
             step()
     assert state(tmp_path) == before and victim.read_text() == "precious line"
@@ -95,7 +95,7 @@ def test_a_look_writes_nothing_and_tells_what_each_run_stands_at(tmp_path):
 def test_a_run_without_a_checkpoint_begins_anew_and_keeps_its_folder_until_it_has_one(tmp_path):
     begun(tmp_path / "art.keras")
     said, tell = heard()
-    left = opened(tmp_path / "art.keras", tell)
+    left = open_run(tmp_path / "art.keras", tell)
     assert left.settings == checked({"data": "/pictures", "epochs": 3}) and left.output == tmp_path / "art.keras"
     assert said == [
         f"{tmp_path / 'art.keras'} was cut off before its first checkpoint; it begins anew with its settings"
@@ -126,7 +126,7 @@ def test_settings_that_cannot_be_are_refused_in_one_line_and_the_folder_stays(tm
     begun(tmp_path / "art.keras", **change)
     before = state(tmp_path)
     with pytest.raises(ValueError, match=r"^resume: \.art\.run ") as refused:
-        opened(tmp_path / "art.keras", print)
+        open_run(tmp_path / "art.keras", print)
     assert len(str(refused.value)) <= 170 and str(refused.value).isprintable()
     assert state(tmp_path).keys() - before.keys() == {tmp_path / ".art.run" / "lock"}
 
@@ -135,7 +135,7 @@ def test_settings_that_cannot_be_are_refused_in_one_line_and_the_folder_stays(tm
 def test_settings_that_are_no_json_are_refused_in_one_line(tmp_path, content):
     (begun(tmp_path / "art.keras").path / "settings").write_bytes(content)
     with pytest.raises(ValueError, match=r"^resume: \.art\.run holds a note that cannot be read. Train anew\.$"):
-        opened(tmp_path / "art.keras", print)
+        open_run(tmp_path / "art.keras", print)
 
 
 def test_a_run_without_a_checkpoint_gives_its_name_to_the_next(tmp_path):

@@ -18,16 +18,18 @@ import kvae
 from kvae.images.paintings import paint_many
 from kvae.images.pipeline import training_batches
 from kvae.measures.posterior import posterior_statistics
+from kvae.model.methods import RATES
 from kvae.model.vae import VAE
-from kvae.objectives.registry import RATES
 from kvae.saving.reader import BadModelFile
 from kvae.settings import checked
+from kvae.training.build import build
 from kvae.training.evaluation import Evaluation
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
-from kvae.training.loop import HISTORY
 from kvae.training.preparation import prepare
-from kvae.training.run import DELIVERING, build, resumed
+from kvae.training.resume import resumed
+from kvae.training.run import DELIVERING
+from kvae.training.run_state import HISTORY
 
 STEPS = 4  # an epoch of 55 training pictures in batches of 16
 
@@ -150,7 +152,7 @@ class Watched(VAE):
 
 
 class Staged(Recorder):
-    """Notes the order of the events, and what the model and the loop are at each."""
+    """Notes the order of the events, and what the model and the run are at each."""
 
     def __init__(self):
         super().__init__()
@@ -159,8 +161,8 @@ class Staged(Recorder):
     def on_prepared(self, prepared):
         self.events.append(("prepared", prepared.collection.count))
 
-    def on_begin(self, model, loop):
-        self.events.append(("began", (loop.total_steps, loop.steps_per_epoch, loop.first_step)))
+    def on_begin(self, model, state):
+        self.events.append(("began", (state.total_steps, state.steps_per_epoch, state.first_step)))
 
     def on_batch_begin(self):
         self.events.append(("before", len(self.steps)))
@@ -191,7 +193,7 @@ def test_the_model_that_training_sets_out_from_is_fitted_once_and_trained_from_t
         fitted.append(model.linear_path.analysis.numpy())
 
     class Beginning(Recorder):
-        def on_begin(self, model, loop):
+        def on_begin(self, model, state):
             began.append(model.linear_path.analysis.numpy())
 
     monkeypatch.setattr(kvae.VAE, "fit_linear", fit)
@@ -207,7 +209,7 @@ class Turning(Recorder):
         super().__init__()
         self.model, self.turns = None, turns
 
-    def on_begin(self, model, loop):
+    def on_begin(self, model, state):
         self.model = model
 
     def on_step(self, step):
@@ -566,7 +568,8 @@ def test_a_model_that_does_not_say_how_it_was_trained_is_not_resumed():
 def test_a_model_that_would_not_open_again_keeps_its_run(small, tmp_path, monkeypatch):
     target = tmp_path / "art.keras"
     with monkeypatch.context() as patch:
-        patch.setattr("kvae.training.artifacts.model_card", lambda *_, **__: {"thumbnails": "x" * (17 << 20)})
+        card = {"created": "now", "step": STEPS, "thumbnails": "x" * (17 << 20)}
+        patch.setattr("kvae.training.artifacts.model_card", lambda *_, **__: card)
         with pytest.raises(ValueError, match=r"^save: not saved, since the file holds a member that is too large"):
             small(target)
     assert not target.exists() and RunFolder.beside(target).steps() == [STEPS]

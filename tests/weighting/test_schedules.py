@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kvae.weighting.base import Observed
-from kvae.weighting.calibrated import Calibrated
+from kvae.model.methods import WEIGHTINGS
+from kvae.weighting.base import Constant, Observed
+from kvae.weighting.calibrated import Calibrated, Learned
 from kvae.weighting.capacity import Capacity
-from kvae.weighting.constant import Constant
 from kvae.weighting.cyclical import Cyclical
 from kvae.weighting.free_bits import FreeBits
 from kvae.weighting.geco import Geco
-from kvae.weighting.learned import Learned
 from kvae.weighting.pi import ProportionalIntegral
-from kvae.weighting.registry import WEIGHTINGS
 from kvae.weighting.warm_up import WarmUp
 
 

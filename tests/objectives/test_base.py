@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from kvae.objectives.rates import LOG_VAR_BOUNDS, diagonal_kl, soft_bound
+from kvae.objectives.base import LOG_VAR_BOUNDS, diagonal_kl, soft_bound
 
 
 def rate(mean, log_var) -> np.ndarray:

@@ -1,0 +1,96 @@
+"""The model of a run before its training: of what its settings say, and of what its caller brings."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from kvae.images.pipeline import steps_per_epoch
+from kvae.model.methods import METHOD_SETTINGS, WEIGHTINGS
+from kvae.model.vae import VAE
+from kvae.training.listener import Listener
+from kvae.training.optimizer import FusedAdam
+from kvae.training.preparation import augmented_pca
+from kvae.training.prepared import Prepared
+
+DEFAULT_STEPS = 2000  # of a run whose length nobody states
+
+
+@dataclass(frozen=True)
+class Custom:
+    """What the caller of `train` brings: networks, methods by their axis, and Keras callbacks."""
+
+    encoder: keras.Model | None = None
+    decoder: keras.Model | None = None
+    methods: Mapping[str, Any] = field(default_factory=dict)
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+
+    @property
+    def networks(self) -> bool:
+        """Whether it has networks."""
+        return self.encoder is not None or self.decoder is not None
+
+    @property
+    def beside_settings(self) -> bool:
+        """Whether the settings of the run do not say all that its model is made of."""
+        return self.networks or bool(self.methods)
+
+
+def build(
+    settings: Mapping[str, Any],
+    prepared: Prepared,
+    listener: Listener,
+    custom: Custom | None = None,
+) -> VAE:
+    """The untrained model of `settings`, set out from the closed-form linear solution where it has a linear part."""
+    custom = custom or Custom()
+    encoder, decoder = (
+        _copy(part) if isinstance(part, keras.Model) else part for part in (custom.encoder, custom.decoder)
+    )
+    model = VAE(
+        encoder,
+        decoder,
+        image_shape=prepared.collection.shape,
+        network=settings["network"],
+        latent_dim=settings["latent_dim"],
+        widths=settings["widths"],
+        depth=settings["depth"],
+        kl_weight=settings["kl_weight"],
+        autoencoder=settings["autoencoder"],
+        **method_settings({**settings, **custom.methods}, len(prepared.training)),
+        seed=settings["seed"],
+        dtype=None if custom.networks else prepared.settings["precision"],  # custom networks have theirs
+    )
+    if model.linear_path is not None or (model.network == "linear" and not model.custom):
+        pca = prepared.pca
+        if model.linear_path is not None and settings["augment"]:
+            count, seed = settings["latent_dim"], settings["seed"]
+            pca = augmented_pca(prepared.collection, prepared.training, count, seed, listener)
+        model.fit_linear(pca)
+    model.compile(FusedAdam(settings["learning_rate"]))
+    return model
+
+
+def method_settings(settings: Mapping[str, Any], pictures: int) -> dict[str, Any]:
+    """The methods of `settings` and what belongs to them; a schedule whose length nobody states fits into the run."""
+    found = {name: settings[name] for name in ("weighting", "rate", "likelihood", *sorted(METHOD_SETTINGS))}
+    named = isinstance(settings["weighting"], str)
+    if named and found["ramp_steps"] is None and settings["minutes"] is None:
+        epochs, per_epoch = run_length(settings, pictures)
+        found["ramp_steps"] = WEIGHTINGS[settings["weighting"]].length(epochs * per_epoch)
+    return found
+
+
+def run_length(settings: Mapping[str, Any], pictures: int) -> tuple[int, int]:
+    """Epochs, and steps in each, of a run over so many pictures."""
+    per_epoch = steps_per_epoch(pictures, settings["batch_size"])
+    return settings["epochs"] or max(1, math.ceil(DEFAULT_STEPS / per_epoch)), per_epoch
+
+
+def _copy(part: keras.Model) -> keras.Model:
+    # a clone alone would draw new weights, which no seed repeats
+    copy = keras.models.clone_model(part)
+    copy.set_weights(part.get_weights())
+    return copy

@@ -1,0 +1,50 @@
+"""The pictures of a run, split and ready, and their Gaussian limit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kvae.figures import Limit
+from kvae.images.collection import Collection
+from kvae.images.pca import PCA
+from kvae.images.pipeline import evaluation_batches
+from kvae.measures.gaussian_limit import HeldOut
+from kvae.training.evaluation import MOST_PICTURES
+
+SHOWN = 11  # pictures in a row of the figures
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run works on; a sweep prepares once and trains several times."""
+
+    collection: Collection
+    training: np.ndarray  # indices into the collection
+    validation: np.ndarray
+    pca: PCA  # of the training pictures as they are
+    held: HeldOut  # how the linear VAE does on the validation pictures
+    device: str
+    settings: dict[str, Any]
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The held-out pictures of the figures, uint8 (n, height, width, channels)."""
+        return self.examples(SHOWN)
+
+    def examples(self, count: int) -> np.ndarray:
+        """At most `count` held-out pictures, always the same ones, uint8 (n, height, width, channels)."""
+        places = np.linspace(0, len(self.validation) - 1, min(count, len(self.validation))).astype(int)
+        return self.collection.read(self.validation[places])
+
+    def validation_batches(self) -> Any:
+        """The held-out pictures, at most 2048 of them."""
+        return evaluation_batches(
+            self.collection, self.validation[:MOST_PICTURES], batch_size=self.settings["batch_size"]
+        )
+
+    def limit(self, kl_weight: float) -> Limit:
+        """The best linear model at `kl_weight` on the held-out pictures; at 0 the linear autoencoder."""
+        point = self.held.at(kl_weight, self.settings["latent_dim"])
+        rate, loss = (0.0, point.distortion) if kl_weight == 0 else (point.rate, point.loss)
+        return Limit(point.distortion, rate, loss, point.active, self.settings["latent_dim"])
