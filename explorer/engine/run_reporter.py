@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from explorer.engine.latent_probe import LatentProbe
+from explorer.engine.orders import Orders, Stopped
 from explorer.engine.snapshots import Snapshots
-from explorer.engine.training import Orders, Stopped
 from explorer.engine.wording import in_form_words
 from explorer.messages import Balanced, Began, EpochEnded, Paused, Prepared, Preview, Said, Snapshot, Steps, Working
 from kvae.measures.posterior import posterior_statistics

@@ -47,7 +47,9 @@ class ExplorePage(QWidget):
         self.history = History(self._show, self)
         self.undo_stack = self.history.stack
         self.bookmarks = BookmarkKeeper(preferences, self)
-        self._acts = make_actions(self)
+        does = {"undo": self.undo_stack.undo, "redo": self.undo_stack.redo, "dice": self.roll, "reset": self.reset}
+        does |= {"hold": self.hold, "swap": self.swap, "picture": self.choose_picture, "bookmark": self.add_bookmark}
+        self._acts = make_actions(self, does, self._set_smooth)
         self._lay_out()
         self.strips = Filmstrips(bridge, self.panel.sliders, self)
         self._throttle = QSignalThrottler(parent=self)  # leading and trailing: the last value always arrives

@@ -18,7 +18,7 @@ from explorer.widgets import theme
 from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
 from explorer.window.drops import dropped
-from explorer.window.menus import Menus
+from explorer.window.menus import MenuActions, Menus
 from explorer.window.pages import PAGES, Load, Pages
 from explorer.window.rail import Rail
 from explorer.window.shutdown import Shutdown
@@ -58,7 +58,8 @@ class MainWindow(QMainWindow):
         self._reread = ""  # the open file, read anew because it changed on disk
         self._watch = FileWatch(self)
         self._build()
-        self.menus = Menus(self)
+        does = MenuActions(self.browse, self.browse_folder, self.open, self.train_on, self.show_page)
+        self.menus = Menus(self, does, preferences)
         self._shutdown = Shutdown(self, self.bridge, self.notice, self.close)
         self._connect()
         self._restore()
@@ -131,7 +132,7 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------ who hears of what
 
     def _wire_explore(self, page: Any) -> None:
-        self.menus.fill_edit(page)
+        self.menus.fill_edit(page, page.undo_stack)
         page.bookmarks_changed.connect(self._on_bookmarks)
         page.point_changed.connect(self._on_point)
 

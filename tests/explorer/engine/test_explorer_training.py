@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from explorer.engine.training import Orders, given, sentence_of, trainer_main
+from explorer.engine.orders import Orders
+from explorer.engine.training import given, sentence_of, trainer_main
 from explorer.messages import (
     Began,
     Continue,

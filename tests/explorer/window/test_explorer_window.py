@@ -212,6 +212,16 @@ def test_an_opened_model_is_explored_named_and_remembered(window, fake_bridge, m
     assert preferences.recent == [model.path]
 
 
+def test_a_recent_file_is_opened_from_the_menu_and_shown_in_explore(window, fake_bridge, preferences, model):
+    preferences.add_recent(model.path)
+    (menu,) = [one for one in window.menus.bar.findChildren(QMenu) if "recent" in one.title()]
+    menu.aboutToShow.emit()
+    menu.actions()[0].trigger()
+    assert fake_bridge.opened == [model.path]
+    fake_bridge.give_model(model)
+    assert _shown(window) is window.page("explore") and window.rail.current() == "explore"
+
+
 def test_a_path_that_is_not_there_is_said_in_one_sentence(window, fake_bridge, tmp_path):
     window.open(str(tmp_path / "none.keras"))
     assert window.notice.text == f"There is no file {tmp_path / 'none.keras'}. Choose another model, or train one."
