@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from explorer.engine.jobs import Job, NotWanted, sentence_of
+from explorer.engine.jobs import Job, NotWanted
 from explorer.engine.models import CHUNK, Loaded, Models
 from explorer.engine.pictures import NotAgreed, crop_of, open_pictures, picture_for, with_channels
+from explorer.engine.wording import sentence_of
 from explorer.messages import Compare, Compared, ModelInfo, Originals, Progress, Unread
 
 

@@ -79,7 +79,7 @@ class Orders:
             self.cleanup()
         elif self._start is not None:  # it was told to begin, and has written nothing yet
             with contextlib.suppress(OSError):
-                os.rmdir(self._start.workspace)
+                os.rmdir(self._start.folder)
         if self.release is not None:
             self.release()
         os._exit(0)

@@ -6,20 +6,23 @@ the window is gone, that thread ends the process. Nothing here imports kvae befo
 """
 
 import contextlib
+import logging
 import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from explorer import log
 from explorer.engine.orders import DELIVERY_SECONDS, Orders, Stopped
-from explorer.engine.wording import in_form_words
+from explorer.engine.wording import RUN, sentence_of
 from explorer.messages import Delivered, Resumed, RunFailed, Start, place_of
 
 NICENESS = 10  # below the engine's, so that the sliders stay smooth while both want the processor
+
+logger = logging.getLogger(__name__)
 
 
 class _Unread(Exception):
@@ -34,13 +37,19 @@ def trainer_main(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the window to answer
     orders = Orders()
     threading.Thread(target=_read, args=(connection, orders), name="orders", daemon=True).start()
-    _import()
-    start = orders.wait_for_start()
+    sending = threading.Lock()  # what is logged comes from any thread
 
     def send(message: Any) -> None:
-        with contextlib.suppress(OSError):  # the window is gone, which the other thread sees
+        with sending, contextlib.suppress(OSError):  # the window is gone, which the other thread sees
             connection.send(message)
 
+    with log.to_window(send):
+        _import()
+        _serve(orders.wait_for_start(), orders, send)
+
+
+def _serve(start: Start, orders: Orders, send: Callable[[Any], None]) -> None:
+    """One run; ends the process."""
     last: Delivered | RunFailed
     try:
         last = _trained(start, orders, send)
@@ -49,7 +58,8 @@ def trainer_main(connection: Connection) -> None:
     except _Unread as error:
         last = RunFailed(start.run, f"The training learns from the pictures in {error}, as its file says.", str(error))
     except Exception as error:
-        last = RunFailed(start.run, sentence_of(error))
+        logger.warning("run %d failed", start.run, exc_info=error)
+        last = RunFailed(start.run, sentence_of(error, RUN))
     orders.ended.set()
     if orders.gone:  # what failed may have failed because its files are being removed
         threading.Event().wait(DELIVERY_SECONDS)
@@ -83,7 +93,7 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
     from kvae.training.resume import opened
     from kvae.training.run import resumed, train
 
-    snapshots = Snapshots(start.workspace, start.output)
+    snapshots = Snapshots(start.folder, start.output)
     orders.cleanup = snapshots.remove
     snapshots.make_scratch()
     settings = dict(start.settings)
@@ -118,17 +128,3 @@ def given(settings: dict[str, Any], tell: Callable[[str], None]) -> dict[str, An
         tell(sentence)
         del chosen[name]
     return chosen
-
-
-def sentence_of(error: BaseException) -> str:
-    """What went wrong, in one sentence; a mistake of ours also leaves its trace on standard error."""
-    from kvae.files.failure import in_words
-
-    text = in_form_words(" ".join(in_words(error).split("\n")[0].split()))
-    kind = type(error).__name__
-    if isinstance(error, MemoryError) or kind == "ResourceExhaustedError":
-        return "There is not enough memory for this run. Choose smaller pictures, a smaller batch or narrower widths."
-    if isinstance(error, (ValueError, OSError)) and text:
-        return text
-    traceback.print_exception(error)
-    return f"Training failed: {text[:200] or kind}."

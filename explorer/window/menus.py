@@ -6,21 +6,24 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QAction, QActionGroup, QKeySequence, QUndoStack
+from PyQt6.QtCore import Qt, QUrl
+from PyQt6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence, QTextCursor, QUndoStack
 from PyQt6.QtWidgets import (
+    QAbstractScrollArea,
     QDialog,
     QGridLayout,
     QLabel,
     QMainWindow,
     QMenu,
     QMenuBar,
+    QPlainTextEdit,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
+from explorer import log
 from explorer.safe_text import caption, plain
 from explorer.widgets import theme
 from explorer.widgets.preferences import Preferences
@@ -32,6 +35,9 @@ _HANDS = (
     ("Drop a picture", "find it in the model and start from there"),
     ("Drop a .keras file", "open that model"),
     ("Drop a folder", "train on the pictures in it"),
+)
+_NO_LOG = (
+    "No log is kept in this session: its file cannot be written. Start kvae-explorer with --log FILE to choose another."
 )
 ABOUT = """A laboratory for one question: what happens when the KL term of a variational autoencoder is scaled against the
 reconstruction term?
@@ -125,6 +131,7 @@ class Menus:
     def fill_edit(self, page: QWidget, stack: QUndoStack) -> None:
         """Undo and redo of the Explore page, and what else can be done there."""
         undo, redo = stack.createUndoAction(page, "&Undo"), stack.createRedoAction(page, "&Redo")
+        assert undo is not None and redo is not None
         undo.setShortcuts([QKeySequence("Ctrl+Z")])
         redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
         taken = {key.toString() for action in (undo, redo) for key in action.shortcuts()}
@@ -161,6 +168,7 @@ class Menus:
     def _help(self) -> None:
         menu = self._menu("&Help")
         self._add(menu, "&Keyboard and mouse", "F1", self.show_shortcuts)
+        self._add(menu, "Show the &log", "", self.show_log)
         self._add(menu, "&About kvae explorer", "", self.show_about)
 
     # ------------------------------------------------------------------ Help
@@ -192,6 +200,17 @@ class Menus:
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._sheet("Keyboard and mouse", area)
 
+    def show_log(self) -> None:
+        """The log in the program that a desktop opens such files with; in a sheet where there is none."""
+        path = log.place()
+        if path is not None and QDesktopServices.openUrl(QUrl.fromLocalFile(str(path))):
+            return
+        text = QPlainTextEdit(log.newest() if path is not None else _NO_LOG)
+        text.setReadOnly(True)
+        text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        text.moveCursor(QTextCursor.MoveOperation.End)
+        self._sheet("The log" if path is None else f"The log · {path}", text)
+
     def show_about(self) -> None:
         """What this program is."""
         text = QLabel(ABOUT.replace("\n\n", "\0").replace("\n", " ").replace("\0", "\n\n"))
@@ -205,12 +224,12 @@ class Menus:
         layout = QVBoxLayout(sheet)
         layout.setContentsMargins(3 * theme.UNIT, 3 * theme.UNIT, 3 * theme.UNIT, 2 * theme.UNIT)
         layout.setSpacing(2 * theme.UNIT)
-        heading = QLabel(title, sheet)
+        heading = QLabel(plain(title), sheet)
         heading.setProperty("role", "heading")
         close = QPushButton("Close", sheet)
         close.clicked.connect(sheet.accept)
         layout.addWidget(heading)
         layout.addWidget(content, 1)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
-        sheet.resize(72 * theme.UNIT, 68 * theme.UNIT if isinstance(content, QScrollArea) else 28 * theme.UNIT)
+        sheet.resize(72 * theme.UNIT, 68 * theme.UNIT if isinstance(content, QAbstractScrollArea) else 28 * theme.UNIT)
         sheet.open()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from explorer.engine.orders import Orders
-from explorer.engine.training import given, sentence_of, trainer_main
+from explorer.engine.training import given, trainer_main
 from explorer.messages import (
     Began,
     Continue,
@@ -390,15 +390,6 @@ def test_a_window_that_goes_while_the_model_is_saved_waits_for_it(monkeypatch):
     orders.ended.set()
     leaving.join(5.0)
     assert ends == ["cleaned", 0]
-
-
-def test_errors_become_one_sentence(capsys):
-    assert sentence_of(ValueError("first: a rule. Received: 3.\nmore\nlines")) == "first: a rule. Received: 3."
-    assert "not enough memory" in sentence_of(MemoryError())
-    assert "not enough memory" in sentence_of(type("ResourceExhaustedError", (Exception,), {})("OOM\nwhen allocating"))
-    assert capsys.readouterr().err == ""
-    assert sentence_of(RuntimeError("odd")) == "Training failed: odd."
-    assert "RuntimeError" in capsys.readouterr().err
 
 
 @pytest.fixture

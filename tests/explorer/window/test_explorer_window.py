@@ -1,5 +1,6 @@
 """The window: who hears of what. The pages are stand-ins that record; the real ones have tests of their own."""
 
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PyQt6.QtCore import QMimeData, QPointF, QSettings, Qt, QUrl, pyqtSignal
-from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QUndoCommand, QUndoStack
-from PyQt6.QtWidgets import QMenu, QMessageBox, QPushButton, QWidget
+from PyQt6.QtGui import QAction, QDesktopServices, QDragEnterEvent, QDropEvent, QUndoCommand, QUndoStack
+from PyQt6.QtWidgets import QMenu, QMessageBox, QPlainTextEdit, QPushButton, QWidget
 
+from explorer import log
 from explorer.messages import Began, Delivered, Prepared, RunFailed, Snapshot, Steps, Stop, Working
 from explorer.state.followed_run import FollowedRun
 from explorer.widgets import theme
@@ -563,3 +565,25 @@ def test_every_key_is_on_the_sheet_of_keys(opened):
     keys = dict(opened.menus.shortcuts())
     assert keys["Ctrl+O"] == "open a model" and keys["Ctrl+Z"] == "undo" and keys["Ctrl+2"] == "map"
     assert keys["Drop a picture"] == "find it in the model and start from there"
+
+
+@pytest.mark.parametrize("desktop_can", [True, False])
+def test_the_log_is_shown_by_the_desktop_or_in_a_sheet(window, monkeypatch, tmp_path, desktop_can):
+    shown = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()) or desktop_can)
+    log.begin(tmp_path / "art.log")
+    try:
+        logging.getLogger("explorer").info("the engine was lost")
+        (action,) = [one for one in window.findChildren(QAction) if one.text() == "Show the &log"]
+        action.trigger()
+    finally:
+        log.end()
+    assert shown == [str(tmp_path / "art.log")]
+    sheets = [text.toPlainText() for text in window.findChildren(QPlainTextEdit)]
+    assert len(sheets) == (0 if desktop_can else 1) and all("the engine was lost" in text for text in sheets)
+
+
+def test_without_a_log_the_sheet_says_how_to_have_one(window):
+    window.menus.show_log()
+    (text,) = window.findChildren(QPlainTextEdit)
+    assert "--log FILE" in text.toPlainText()
