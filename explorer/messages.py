@@ -129,7 +129,8 @@ class ModelInfo:
     `rates` (latent,), in nats, `means` and `spreads` (latent,), the mean and standard deviation over the pictures of each
     posterior mean. `directions` (count, latent) are unit principal directions of the posterior means with
     `direction_spreads` (count,), largest first. `latents` (n, latent) and `thumbnails`, uint8 (n, height, width, channels), are
-    a few of the training pictures. `carries_weight` says whether the picture itself follows the KL weight.
+    a few of the training pictures. A dimension is active where its posterior mean varies over the pictures by at least
+    `active_variance`. `carries_weight` says whether the picture itself follows the KL weight.
     """
 
     path: str
@@ -140,6 +141,7 @@ class ModelInfo:
     autoencoder: bool
     kl_weight: float
     carries_weight: bool
+    active_variance: float
     rates: np.ndarray
     means: np.ndarray
     spreads: np.ndarray
@@ -439,7 +441,7 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PicturesReady:
     """The pictures are ready. The Gaussian limit on held-out pictures: `weights`, `distortions`, `rates`, each (points,)."""
 
     run: int
@@ -562,7 +564,7 @@ class RunFailed:
 RunMessage = (
     Said
     | Working
-    | Prepared
+    | PicturesReady
     | Resumed
     | Began
     | Steps

@@ -6,10 +6,11 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
 
-from explorer.explore.controls import DiceRow, Rule, Segments, ToolRow
+from explorer.explore.controls import DiceRow, Rule, SegmentedButtons, ToolRow
 from explorer.explore.slider_list import SliderList
 from explorer.messages import ModelInfo
 from explorer.state.latent import REACH, LatentState
+from explorer.state.runs import calibrated_weight
 from explorer.widgets import terms, theme
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.weight_knob import WeightKnob
@@ -43,7 +44,7 @@ class ExplorePanel(QWidget):
         self.weight = WeightKnob(self, title=terms.label("kl_weight"), wide=True)
         self._weight_tips = {child: child.toolTip() for child in self.weight.findChildren(QWidget)}
         names = ["&Latent dimensions", "P&rincipal directions"]
-        self.mode = Segments(names, [terms.explain("latent"), terms.explain("principal")], self)
+        self.mode = SegmentedButtons(names, [terms.explain("latent"), terms.explain("principal")], self)
         self.unit = QLabel(self)
         self.unit.setProperty("role", "caption")
         self.unit.setWordWrap(True)
@@ -82,10 +83,9 @@ class ExplorePanel(QWidget):
             child.setToolTip(tip if info.carries_weight else reason)
         self.weight.setToolTip("" if info.carries_weight else reason)
         distortion = info.evaluated.get("distortion")
-        height, width, channels = info.image_shape
         calibrated = None
         if isinstance(distortion, int | float) and not info.autoencoder:
-            calibrated = 2 * distortion / (height * width * channels)
+            calibrated = calibrated_weight(distortion, info.image_shape)
         self.weight.set_calibrated(calibrated)
         self._deviations = "standard deviations of the pictures" if info.autoencoder else "prior standard deviations"
 

@@ -1,6 +1,7 @@
-"""Write a file so that it is either the complete new one or the untouched old one, whatever happens."""
+"""Write a file so that it is either the complete new one or the untouched old one, and find it a free name."""
 
 import contextlib
+import itertools
 import math
 import os
 import re
@@ -110,3 +111,21 @@ def _flush_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def numbered(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """`path` and the names after it: art.keras, art-2.keras, art-3.keras ..."""
+    path = Path(path)
+    yield path
+    for number in itertools.count(2):
+        yield path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def is_free(path: Path, *beside: str) -> bool:
+    """Whether nothing has the name `path`, nor that name with one of the endings `beside`."""
+    return not any(os.path.lexists(one) for one in (path, *map(path.with_suffix, beside)))
+
+
+def free_path(path: str | os.PathLike[str], *beside: str) -> Path:
+    """`path`, or where it exists the next free name; free with the endings `beside` too."""
+    return next(one for one in numbered(path) if is_free(one, *beside))

@@ -6,8 +6,9 @@ import numpy as np
 from keras import ops
 
 from kvae.images.pixels import as_float, in_batches
+from kvae.objectives.base import Tensor
 
-Tensor = Any
+NEARLY_PARALLEL = 1e-6  # sine of the angle below which two directions span no great circle
 
 
 class NumpyMixin:
@@ -49,7 +50,7 @@ class NumpyMixin:
         return np.clip(np.concatenate(images), 0.0, 1.0)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """The images, float32 in [0, 1], that the posterior means of `images` decode to. Nothing is sample at random."""
+        """The images, float32 in [0, 1], that the posterior means of `images` decode to. Nothing is drawn at random."""
         return self.decode(self.encode(images)[0])
 
     def sample(self, count: int = 1, *, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
@@ -61,7 +62,8 @@ class NumpyMixin:
         """The images, float32 (steps, height, width, channels), on the way from one image to another, both included.
 
         `start` and `end` have shape (height, width, channels). The way leads through the posterior means, in a straight
-        line or along the great circle, whose points keep the length that a high-dimensional Gaussian has.
+        line or along the great circle, whose points keep the length that a high-dimensional Gaussian has: the direction
+        turns evenly, and the length goes evenly from one to the other.
         """
         means = [self.encode(np.asarray(image)[None])[0][0] for image in (start, end)]
         share = np.linspace(0.0, 1.0, steps, dtype="float32")[:, None]
@@ -69,10 +71,18 @@ class NumpyMixin:
 
 
 def _between(start: np.ndarray, end: np.ndarray, share: np.ndarray, spherical: bool) -> np.ndarray:
-    if not spherical:
-        return start + (end - start) * share
-    cosine = np.dot(start, end) / max(float(np.linalg.norm(start) * np.linalg.norm(end)), 1e-12)
-    angle = float(np.arccos(np.clip(cosine, -1.0, 1.0)))
-    if np.sin(angle) < 1e-6:
-        return start + (end - start) * share
-    return (np.sin((1.0 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
+    """The points at `share` (steps, 1) of the way from `start` to `end`, each (latent,): (steps, latent).
+
+    On a great circle the direction turns evenly and the length goes evenly from one to the other. Where no great circle
+    is given (a point at 0, the same or the opposite direction), the way is straight.
+    """
+    straight = start + (end - start) * share
+    lengths = np.linalg.norm(start), np.linalg.norm(end)
+    if not spherical or min(lengths) < 1e-12:
+        return straight
+    directions = start / lengths[0], end / lengths[1]
+    angle = float(np.arccos(np.clip(np.dot(*directions), -1.0, 1.0)))
+    if np.sin(angle) < NEARLY_PARALLEL:
+        return straight
+    direction = (np.sin((1.0 - share) * angle) * directions[0] + np.sin(share * angle) * directions[1]) / np.sin(angle)
+    return direction * (lengths[0] + (lengths[1] - lengths[0]) * share)

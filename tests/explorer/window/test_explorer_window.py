@@ -12,7 +12,7 @@ from PyQt6.QtGui import QAction, QDesktopServices, QDragEnterEvent, QDropEvent, 
 from PyQt6.QtWidgets import QMenu, QMessageBox, QPlainTextEdit, QPushButton, QWidget
 
 from explorer import log
-from explorer.messages import Began, Delivered, Prepared, RunFailed, Snapshot, Steps, Stop, Working
+from explorer.messages import Began, Delivered, PicturesReady, RunFailed, Snapshot, Steps, Stop, Working
 from explorer.state.followed_run import FollowedRun
 from explorer.widgets import theme
 from explorer.widgets.preferences import Preferences
@@ -343,7 +343,7 @@ def test_training_on_the_samples_leads_to_the_first_picture(window, fake_bridge,
     fake_bridge.say(Working(run, 3, 10, "decoding pictures"))
     assert window.welcome.progress == "Looking through the pictures …"
     assert "training run 1: looking through the pictures" in window.status.text
-    fake_bridge.say(Prepared(run, "paintings", 54, 6, "cpu", np.ones(1), np.ones(1), np.ones(1)))
+    fake_bridge.say(PicturesReady(run, "paintings", 54, 6, "cpu", np.ones(1), np.ones(1), np.ones(1)))
     assert window.welcome.progress == "Building the network …"
     fake_bridge.say(Began(run, 0.1, 100, 10, 0))
     first = str(tmp_path / "work" / "art.keras")
