@@ -341,9 +341,8 @@ class MainWindow(QMainWindow):
             case RunFailed():
                 self._on_ended(message.run)
                 if message.unread:
-                    go_on = partial(
-                        self._agree_and_go_on, message.unread, self.pages["train"].resumed_from(message.run)
-                    )
+                    path = self.pages["train"].resumed_from(message.run)
+                    go_on = partial(self._agree_and_go_on, message.unread, path)
                     self.notice.show_info(f"{message.sentence} Read them?", "Read them", go_on)
                 else:
                     self.notice.show_error(message.sentence)
