@@ -6,10 +6,13 @@ has no need of a window.
 
 import argparse
 import gc
+import logging
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
 from typing import Any, NoReturn
 
 DESCRIPTION = """Explore a variational autoencoder by hand: move sliders, walk between pictures, train on your own ones
@@ -22,23 +25,28 @@ EPILOG = """First steps: press "Train on the sample paintings". A quarter of a m
 and the sliders at its right change it, the most telling ones first; it gets better while you play. Double-click a
 slider to put it back, Ctrl+Z takes back anything. Ctrl+1 to Ctrl+5 are the five tools: Explore, Map, Compare, Train,
 Make. Drop a picture of yours on the window to find it in the model. Everything stays on this machine."""
+LOG = "kvae-explorer.log"
+
+logger = logging.getLogger(__name__)
 
 
 class Troubles:
-    """What becomes of an exception that nobody caught: printed, and told in the window. Never the end of the program.
+    """What becomes of an exception that nobody caught: printed, logged, and told in the window. Never the end of the
+    program.
 
     PyQt6 aborts on an exception in a slot unless `sys.excepthook` is replaced.
     """
 
     def __init__(self) -> None:
-        self.tell: Callable[[str], Any] | None = None  # callable from any thread
+        self.tell: Callable[[str], object] | None = None  # callable from any thread
 
     def install(self) -> None:
         """From now on."""
         sys.excepthook = self._hear
         threading.excepthook = lambda args: self._hear(args.exc_type, args.exc_value, args.exc_traceback)
 
-    def _hear(self, kind: type[BaseException], error: BaseException | None, trace: Any) -> None:
+    def _hear(self, kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        logger.critical("nobody caught this", exc_info=error)
         if sys.stderr is not None:  # a windowed program on Windows has none
             traceback.print_exception(kind, error, trace)
         if self.tell is not None and not issubclass(kind, KeyboardInterrupt | SystemExit):
@@ -66,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("model", nargs="?", metavar="MODEL", help="a .keras file to open; without it a welcome page")
     made.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
+    made.add_argument(
+        "--log", metavar="FILE", type=Path, help="write the log there; Help > Show the log says where it is otherwise"
+    )
     made.add_argument(
         "--install-desktop-entry",
         action="store_true",
@@ -120,9 +131,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = _parser().parse_args(argv)
     if flags.install_desktop_entry:
         return _install_desktop_entry()
+    from explorer import log
+
     troubles = Troubles()
     troubles.install()
+    if flags.log is not None and (why := _begin_log(flags.log)):
+        print(f"kvae-explorer: error: the log cannot be written ({why}). Name another file.", file=sys.stderr)
+        return 2
     app, bridge, window = assemble()
+    if flags.log is None:
+        _begin_log(_usual_log())  # a disk that is full is no reason not to start
     troubles.tell = window.trouble.emit
     app.aboutToQuit.connect(bridge.shutdown)
     signals = _close_on_signals(window.leave)
@@ -136,6 +154,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         troubles.tell = None
         signals.close()
         bridge.shutdown()
+        logger.info("the program ends")
+        log.end()
+
+
+def _begin_log(path: Path) -> str:
+    """Keep the log in the file at `path`; why that cannot be, or ""."""
+    import platform
+    from importlib.metadata import version
+
+    from explorer import log
+
+    try:
+        log.begin(path)
+    except OSError as error:
+        return f"{path}: {error.strerror or error}"
+    logger.info("kvae-explorer %s, Python %s, %s", version("kvae"), platform.python_version(), platform.platform())
+    return ""
+
+
+def _usual_log() -> Path:
+    """Where programs keep such files on this system; asks Qt, which knows the program's name by now."""
+    from PyQt6.QtCore import QStandardPaths
+
+    places = QStandardPaths.StandardLocation
+    place = getattr(places, "StateLocation", places.AppLocalDataLocation)  # the first since Qt 6.7
+    return Path(QStandardPaths.writableLocation(place)) / "log" / LOG
 
 
 def _install_desktop_entry() -> int:

@@ -4,20 +4,38 @@ dies.
 The engine is one long-lived process that owns TensorFlow; each run has a trainer process of its own, and a spare one
 may wait with TensorFlow imported already. Threads read and write the pipes; everything else happens in the window's
 thread.
+
+The model on screen goes through these phases; each arrow is a method of `explorer.state.open_model.OpenModel`:
+
+            open             Glimpsed              Opened
+    IDLE ──────────► OPENING ────────► GLIMPSED ──────────► LOADED ◄──► Refresh: newer weights
+                        ▲  │              │                 │ ▲  │
+                        │  │ Failed       │ Failed          │ │  │ open the same model from a newer file
+          open another  │  ▼              ▼                 │ │  ▼
+         (in any phase) │  back to the model before, or     │ └─ ASIDE   Opened or Failed: LOADED again
+                        │  to IDLE where there was none     │    │
+                        └───────────────────────────────────┘    │
+                                                                 ▼
+    the engine died, with a model on screen: ────────────────► LOST ────► LOADED, opened again unasked
+
+A file whose card tells too little goes from OPENING straight to LOADED. Questions about a model wait in the window
+while it is OPENING: nobody knows yet whether they fit the new one.
 """
 
 import contextlib
 import itertools
+import logging
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
 
+from explorer import log
 from explorer.engine.exporting import remove_left_by
 from explorer.messages import (
+    Answer,
     Cancel,
     Decode,
     Delivered,
@@ -25,47 +43,42 @@ from explorer.messages import (
     Failed,
     Glimpsed,
     Hello,
+    Logged,
     ModelInfo,
     Open,
     Opened,
+    Question,
     ReadMap,
     Ready,
     Refresh,
     Reply,
-    Request,
     RunFailed,
+    RunMessage,
+    RunOrder,
     SettingInfo,
     Start,
     Stop,
 )
+from explorer.questions import Questions
 from explorer.run_folders import RunFolders
+from explorer.safe_text import line
+from explorer.state.open_model import OpenModel, Phase
 from explorer.worker_process import RestartLimit, WorkerProcess
 
 ENGINE = ("explorer.engine.process", "engine_main")
 TRAINER = ("explorer.engine.training", "trainer_main")
 MODEL_BOUND = (Decode, Encode, ReadMap)  # questions about the open model: they end with it
-# In these lanes an answer is also shown when a newer question waits, as long as no newer answer came: otherwise a
-# slider that moves faster than the machine decodes would show nothing until the hand rests.
-FLOWING = ("picture", "other")
 RUN_LOST = "The training process ended unexpectedly ({}). The other runs and the explorer are not affected."
 KILLED = "The run was ended at once, so it left no model."
 
-
-@dataclass
-class _Pending:
-    """A question that waits for its answer."""
-
-    content: Any
-    then: Callable[[Any], None]
-    failed: Callable[[str], None] | None
-    lane: str
+logger = logging.getLogger(__name__)
 
 
 @dataclass
 class _Run:
     """A run whose trainer lives."""
 
-    child: WorkerProcess
+    worker: WorkerProcess
     ended: bool = False  # it said Delivered or RunFailed
 
 
@@ -82,26 +95,22 @@ class Bridge(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.model: ModelInfo | None = None
         self.settings: tuple[SettingInfo, ...] = ()
         self._engine: WorkerProcess | None = None
         self._spare: WorkerProcess | None = None
         self._runs: dict[int, _Run] = {}
         self._run_folders = RunFolders()
         self._run_numbers = itertools.count(1)
-        self._tickets = itertools.count(1)
-        self._pending: dict[int, _Pending] = {}
-        self._held: list[Request] = []  # asked of the old model while the file of a new one is being glimpsed
-        self._opening: int | None = None  # ticket
-        self._before: ModelInfo | None = None  # the model to go back to when the opening fails after its glimpse
-        self._glimpsed = False
-        self._same = False  # the file being opened is wanted as the same model, if it fits
-        self._aside = ""  # the path that is being opened while the engine goes on with the model on screen
-        self._loaded: ModelInfo | None = None  # what the engine holds, where that is certain
-        self._refreshed = ""
+        self._questions = Questions()
+        self._current = OpenModel()
         self._deaths = RestartLimit()  # of the engine
         self._closed = False
         self._arrived.connect(self._take, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The model on screen."""
+        return self._current.shown
 
     # ------------------------------------------------------------------ the engine
 
@@ -113,33 +122,26 @@ class Bridge(QObject):
 
     def ask(
         self,
-        content: Any,
-        then: Callable[[Any], None],
+        content: Question,
+        then: Callable[[Answer], None],
         *,
         lane: str | None = None,
         failed: Callable[[str], None] | None = None,
     ) -> int:
         """Ask the engine. `then` gets every answer, `failed` one sentence;
         a newer question in `lane` replaces this one."""
-        ticket = next(self._tickets)
-        name = lane or ""
-        if name and name not in FLOWING:
-            self._forget(lambda old: old.lane == name)
-        self._pending[ticket] = _Pending(content, then, failed, name)
-        request = Request(ticket, name, content)
-        held = self._opening is not None and not self._glimpsed and not self._aside
-        if held and isinstance(content, MODEL_BOUND):
-            self._held.append(request)
+        request = self._questions.add(content, then, failed, lane or "")
+        if self._current.phase is Phase.OPENING and isinstance(content, MODEL_BOUND):
+            self._questions.hold(request)
         elif self._engine is not None:
             self._engine.send(request)
         else:  # the answer never comes inside the question
-            self._arrived.emit(None, Reply(ticket, Failed("The engine is not running. Restart the program.")))
-        return ticket
+            self._arrived.emit(None, Reply(request.ticket, Failed("The engine is not running. Restart the program.")))
+        return request.ticket
 
     def cancel(self, ticket: int) -> None:
         """Want the answer no more."""
-        self._held = [request for request in self._held if request.ticket != ticket]
-        if self._pending.pop(ticket, None) is not None and self._engine is not None:
+        if self._questions.cancel(ticket) and self._engine is not None:
             self._engine.send(Cancel(ticket))
 
     def open(self, path: str, *, same: bool = False) -> None:
@@ -150,105 +152,84 @@ class Bridge(QObject):
         present model is dropped.
         """
         path = os.fspath(path)
-        self._same = self.model is not None and (same or path == self.model.path)
-        if self._opening is not None:
-            self.cancel(self._opening)
-            self._loaded = None  # the engine may have completed it all the same
-        else:
-            self._before = self.model
-        self._aside = path if self._same and self._loaded is self.model else ""
-        if not self._aside:
+        overtaken = self._current.opening
+        if overtaken is not None:
+            self.cancel(overtaken.ticket)
+        opening = self._current.begin(path, same)
+        aside = opening.phase is Phase.ASIDE
+        if not aside:
             self._drop_model_bound()
-            self._forget(lambda old: isinstance(old.content, Refresh))
-        self._glimpsed, self._opening = False, None
-        content = Open(path, aside=bool(self._aside))
-        self._opening = self.ask(content, self._on_opening, failed=lambda why: self._on_open_failed(path, why))
+            self._questions.forget(lambda old: isinstance(old.content, Refresh))
+        logger.info("opening %s%s", line(path), " aside" if aside else "")
+        opening.ticket = self.ask(
+            Open(path, aside=aside), self._on_opening, failed=lambda why: self._on_open_failed(path, why)
+        )
 
     def refresh(self, path: str) -> None:
         """Take newer weights of the same model from `path`."""
         path = os.fspath(path)
 
-        def fresh(content: Any) -> None:
+        def fresh(content: Answer) -> None:
             if isinstance(content, Opened):
-                self._refreshed = path
-                if self._before is self.model:  # another file is being opened meanwhile
-                    self._before = content.model
-                self._show_loaded(content.model, True)
+                self._current.take_weights(path, content.model)
+                self.model_changed.emit(content.model, True)
 
         # a refresh that fails is overtaken by the next snapshot, or its run has ended: nothing a person could do
         self.ask(Refresh(path), fresh, lane="refresh")
 
-    def _on_opening(self, content: Any) -> None:
-        if isinstance(content, Glimpsed) and not self._aside:
+    def _on_opening(self, content: Answer) -> None:
+        aside = self._current.phase is Phase.ASIDE
+        if isinstance(content, Glimpsed) and not aside:
             self._drop_model_bound()
-            self._glimpsed = True
-            self._show(content.model, self._fits(content.model))
+            same = self._current.glimpse(content.model)
+            self.model_changed.emit(content.model, same)
         elif isinstance(content, Opened):
-            same = self._glimpsed or self._fits(content.model)
-            if self._aside and not same:
+            same = self._current.complete(content.model)
+            if aside and not same:
                 self._drop_model_bound()
-            self._opening, self._before, self._aside, self._refreshed = None, None, "", ""
-            self._release(drop=not same)
-            self._show_loaded(content.model, same)
-
-    def _fits(self, model: ModelInfo) -> bool:
-        """Whether `model` can take the place of the one on screen under the hand."""
-        old = self.model if self._same else None
-        return old is not None and (old.latent_dim, old.image_shape) == (model.latent_dim, model.image_shape)
+            logger.info("opened %s", line(content.model.path))
+            self._send_held(drop=not same)
+            self.model_changed.emit(content.model, same)
 
     def _on_open_failed(self, path: str, sentence: str) -> None:
-        before, self._opening, self._before, self._aside = self._before, None, None, ""
-        if self.model is not before:
+        logger.warning("could not open %s: %s", line(path), line(sentence))
+        if self._current.give_up():
             self._drop_model_bound()
-            self._show(before, False)
-        if self._loaded is not before:
+            self.model_changed.emit(self.model, False)
+        if self._current.phase is Phase.LOST:
             self._reopen()
-        self._release(drop=False)
+        self._send_held(drop=False)
         # a snapshot of a run that ended meanwhile is no loss: its model is delivered
         if not self._run_folders.holds(path, self._ended()):
             self.open_failed.emit(sentence)
 
-    def _show(self, model: ModelInfo | None, same: bool) -> None:
-        self.model = model
-        self.model_changed.emit(model, same)
-
-    def _show_loaded(self, model: ModelInfo, same: bool) -> None:
-        self._loaded = model
-        self._show(model, same)
-
-    def _release(self, drop: bool) -> None:
-        held, self._held = self._held, []
-        for request in held:
-            if drop:
-                self._pending.pop(request.ticket, None)
-            elif request.ticket in self._pending and self._engine is not None:
+    def _send_held(self, drop: bool) -> None:
+        for request in self._questions.release(drop):
+            if self._engine is not None:
                 self._engine.send(request)
 
     def _drop_model_bound(self) -> None:
-        self._forget(lambda old: isinstance(old.content, MODEL_BOUND), tell=True)
-        self._held = []
-
-    def _forget(self, which: Callable[[_Pending], bool], tell: bool = False) -> None:
-        for ticket in [ticket for ticket, old in self._pending.items() if which(old)]:
-            if tell:
-                self.cancel(ticket)
-            else:
-                del self._pending[ticket]
+        for ticket in self._questions.forget(lambda old: isinstance(old.content, MODEL_BOUND)):
+            if self._engine is not None:
+                self._engine.send(Cancel(ticket))
 
     # ------------------------------------------------------------------ what arrives
 
-    def _from_thread(self, child: WorkerProcess, message: Any) -> None:
+    def _from_thread(self, worker: WorkerProcess, message: object) -> None:
         with contextlib.suppress(RuntimeError):  # the window is gone already
-            self._arrived.emit(child, message)
+            self._arrived.emit(worker, message)
 
-    def _take(self, child: WorkerProcess | None, message: Any) -> None:
+    def _take(self, worker: WorkerProcess | None, message: object) -> None:
+        if isinstance(message, Logged):
+            log.take(message)
+            return
         if self._closed:
             return
-        if child is self._engine or child is None:
+        if worker is self._engine or worker is None:
             if message is None:
                 self._on_engine_lost()
             elif isinstance(message, Reply):
-                self._on_reply(message)
+                self._questions.take(message)
             elif isinstance(message, Hello):
                 first, self.settings = not self.settings, message.settings
                 if first:
@@ -256,44 +237,25 @@ class Bridge(QObject):
             elif isinstance(message, Ready):
                 self.engine_changed.emit("ready", "")
             elif isinstance(message, RunFailed):
-                self.run_message.emit(message)
+                self._tell_of_run(message)
             return
-        if child is self._spare and message is None:
+        if worker is self._spare and message is None:
             self._spare = None
-            child.end()
+            worker.end()
         for run, one in list(self._runs.items()):
-            if one.child is child:
+            if one.worker is worker:
                 self._on_run(run, one, message)
-
-    def _on_reply(self, reply: Reply) -> None:
-        pending = self._pending.get(reply.ticket)
-        if pending is None:
-            return
-        if pending.lane in FLOWING:
-            self._pending = {
-                ticket: old
-                for ticket, old in self._pending.items()
-                if old.lane != pending.lane or ticket >= reply.ticket
-            }
-        if reply.last:
-            self._pending.pop(reply.ticket, None)
-        if isinstance(reply.content, Failed):
-            if pending.failed is not None:
-                pending.failed(reply.content.sentence)
-        else:
-            pending.then(reply.content)
 
     def _on_engine_lost(self) -> None:
         engine, self._engine = self._engine, None
         assert engine is not None
         engine.end(1.0)
         sentence = self._deaths.sentence(engine.how_it_ended(), " with the same model" if self.model else "")
-        # what nobody asked for by hand, such as the model of a run that has ended, is tried once more
-        aside, self._loaded = self._aside, None
+        logger.warning("the engine was lost: %s", sentence)
+        aside = self._current.lose()
         self.engine_changed.emit("lost", sentence)
-        lost, self._pending, self._held = list(self._pending.values()), {}, []
         # an opening that fails goes back to the model before it, so what is reopened is never what killed the engine
-        for pending in lost:
+        for pending in self._questions.clear():
             remove_left_by(engine.process.pid, pending.content)
             if pending.failed is not None:
                 pending.failed(sentence)
@@ -306,13 +268,14 @@ class Bridge(QObject):
             self._reopen()
 
     def _reopen(self) -> None:
-        model, newer = self.model, self._refreshed
-        if model is None or self._opening is not None or self._engine is None:
+        model, newer = self.model, self._current.newest
+        if model is None or self._current.opening is not None or self._engine is None:
             return
 
-        def reopened(content: Any) -> None:
+        def reopened(content: Answer) -> None:
             if isinstance(content, Opened):
-                self._show_loaded(content.model, True)
+                self._current.reopen(content.model)
+                self.model_changed.emit(content.model, True)
                 if newer:
                     self.refresh(newer)
 
@@ -326,31 +289,32 @@ class Bridge(QObject):
         A run that goes on reads the pictures that its file names only in one of the places `agreed`.
         """
         run = next(self._run_numbers)
-        child, self._spare = self._spare, None
-        if child is None or not child.process.is_alive():
-            child = WorkerProcess(TRAINER, "kvae-trainer", self._from_thread)
+        worker, self._spare = self._spare, None
+        if worker is None or not worker.process.is_alive():
+            worker = WorkerProcess(TRAINER, "kvae-trainer", self._from_thread)
         try:
-            workspace = self._run_folders.make(run)
+            folder = self._run_folders.make(run)
         except OSError as error:  # told once the caller knows the number
-            self._spare = child
+            self._spare = worker
             self._arrived.emit(None, RunFailed(run, str(error)))
             return run
-        self._runs[run] = _Run(child)
-        child.send(Start(run, dict(settings), os.fspath(output), workspace, os.fspath(resume), agreed))
+        self._runs[run] = _Run(worker)
+        worker.send(Start(run, dict(settings), os.fspath(output), folder, os.fspath(resume), agreed))
+        logger.info("run %d: started in process %s, to leave %s", run, worker.process.pid, line(os.fspath(output)))
         return run
 
-    def tell_run(self, run: int, content: Any) -> None:
+    def tell_run(self, run: int, content: RunOrder) -> None:
         """SetWeight, Pause, Continue or Stop; a run that has ended hears nothing."""
         if run in self._runs:
-            self._runs[run].child.send(content)
+            self._runs[run].worker.send(content)
 
     def kill_run(self, run: int) -> None:
         """End a run at once, without a model."""
         one = self._runs.get(run)
         if one is not None and not one.ended:
             one.ended = True
-            one.child.process.kill()
-            self.run_message.emit(RunFailed(run, KILLED))
+            one.worker.process.kill()
+            self._tell_of_run(RunFailed(run, KILLED))
 
     def warm_trainer(self) -> None:
         """Have a process ready that has imported TensorFlow, for the next run."""
@@ -361,26 +325,34 @@ class Bridge(QObject):
         """The numbers of the runs that have not ended."""
         return tuple(run for run, one in self._runs.items() if not one.ended)
 
-    def _on_run(self, run: int, one: _Run, message: Any) -> None:
+    def _on_run(self, run: int, one: _Run, message: object) -> None:
         if message is not None:
             if one.ended:
                 return
             one.ended = isinstance(message, Delivered | RunFailed)
-            self.run_message.emit(message)
+            self._tell_of_run(message)  # type: ignore[arg-type]  # what trainers send
             return
         del self._runs[run]
-        one.child.end(1.0)
+        one.worker.end(1.0)
         if not one.ended:
-            self.run_message.emit(RunFailed(run, RUN_LOST.format(one.child.how_it_ended())))
+            self._tell_of_run(RunFailed(run, RUN_LOST.format(one.worker.how_it_ended())))
         self._sweep()
+
+    def _tell_of_run(self, message: RunMessage) -> None:
+        if isinstance(message, Delivered):
+            logger.info("run %d: delivered %s", message.run, line(message.path))
+        elif isinstance(message, RunFailed):
+            logger.warning("run %d: failed: %s", message.run, line(message.sentence))
+        self.run_message.emit(message)
 
     def _ended(self) -> list[int]:
         return [run for run in self._run_folders.folders if run not in self.running()]
 
     def _sweep(self) -> None:
         """Remove what ended runs left, but for the folder of a model that is on screen or about to be."""
-        shown = [one.path for one in (self.model, self._before) if one is not None]
-        shown += [one.content.path for one in self._pending.values() if isinstance(one.content, Open)]
+        before = self._current.opening.before if self._current.opening is not None else None
+        shown = [one.path for one in (self.model, before) if one is not None]
+        shown += [one.path for one in self._questions.contents() if isinstance(one, Open)]
         self._run_folders.remove(self._ended(), shown)
 
     # ------------------------------------------------------------------ the end
@@ -390,16 +362,16 @@ class Bridge(QObject):
         if self._closed:
             return
         self._closed = True
-        self._pending, self._held = {}, []
-        children = [child for child in (self._engine, self._spare) if child is not None]
+        self._questions.clear()
+        workers = [worker for worker in (self._engine, self._spare) if worker is not None]
         self._engine = self._spare = None
         for one in self._runs.values():
-            one.child.send(Stop())
-        for child in children:
-            child.end(1.0)
+            one.worker.send(Stop())
+        for worker in workers:
+            worker.end(1.0)
         until = time.monotonic() + patience
         for one in self._runs.values():
-            one.child.process.join(max(0.0, until - time.monotonic()))
-            one.child.end()
+            one.worker.process.join(max(0.0, until - time.monotonic()))
+            one.worker.end()
         self._runs.clear()
         self._run_folders.remove(self._run_folders.folders)

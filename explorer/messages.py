@@ -22,7 +22,7 @@ class Request:
 
     ticket: int
     lane: str
-    content: Any
+    content: "Question"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Reply:
     """`content` answers the request with this ticket; `last` closes it. A question that fails is answered `Failed`."""
 
     ticket: int
-    content: Any
+    content: "Answer"
     last: bool = True
 
 
@@ -73,6 +73,16 @@ class Ready:
     """TensorFlow is there; `seconds` since the process started."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An entry for the log, from any process: `text` in one line, `trace` of an exception; `level` as in `logging`."""
+
+    name: str
+    level: int
+    text: str
+    trace: str = ""
 
 
 # ---------------------------------------------------------------------- questions to the engine, and their answers
@@ -119,8 +129,8 @@ class ModelInfo:
     `rates` (latent,), in nats, `means` and `spreads` (latent,), the mean and standard deviation over the pictures of
     each posterior mean. `directions` (count, latent) are unit principal directions of the posterior means with
     `direction_spreads` (count,), largest first. `latents` (n, latent) and `thumbnails`, uint8 (n, height, width,
-    channels), are a few of the training pictures. `carries_weight` says whether the picture itself follows the KL
-    weight.
+    channels), are a few of the training pictures. A dimension is active where its posterior mean varies over the
+    pictures by at least `active_variance`. `carries_weight` says whether the picture itself follows the KL weight.
     """
 
     path: str
@@ -131,6 +141,7 @@ class ModelInfo:
     autoencoder: bool
     kl_weight: float
     carries_weight: bool
+    active_variance: float
     rates: np.ndarray
     means: np.ndarray
     spreads: np.ndarray
@@ -354,6 +365,25 @@ class InterruptedRuns:
     steps: tuple[int | None, ...]
 
 
+Question = (
+    Open | Refresh | Decode | Encode | ReadMap | Compare | ExportPicture | ExportMorph | ExportLatents | FindInterrupted
+)
+Answer = (
+    Failed
+    | Progress
+    | Glimpsed
+    | Opened
+    | Decoded
+    | Encoded
+    | Unread
+    | MapPart
+    | MapDone
+    | Originals
+    | Compared
+    | Exported
+    | InterruptedRuns
+)
+
 # ---------------------------------------------------------------------- a run: what a trainer is told
 
 
@@ -361,13 +391,13 @@ class InterruptedRuns:
 class Start:
     """Train with `settings` (names of `kvae.settings`) and deliver a model at `output` or the next free name.
 
-    `workspace` is a folder for the run's snapshots; the trainer removes what it wrote there when it ends.
+    `folder` is for the run's snapshots; the trainer removes what it wrote there when it ends.
     """
 
     run: int
     settings: dict[str, Any]
     output: str
-    workspace: str
+    folder: str
     resume: str = ""  # a model to go on from, or one whose run was cut off; `settings` are those that change
     agreed: tuple[str, ...] = ()  # the places from which a run that goes on may read the pictures that its card names
 
@@ -394,6 +424,8 @@ class Stop:
     """End after this batch and deliver the model."""
 
 
+RunOrder = SetWeight | Pause | Continue | Stop  # after `Start`
+
 # ---------------------------------------------------------------------- a run: what a trainer says
 
 
@@ -416,7 +448,7 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PicturesReady:
     """The pictures are ready. The Gaussian limit on held-out pictures: `weights`, `distortions`, `rates`,
     each (points,)."""
 
@@ -536,3 +568,20 @@ class RunFailed:
     run: int
     sentence: str
     unread: str = ""
+
+
+RunMessage = (
+    Said
+    | Working
+    | PicturesReady
+    | Resumed
+    | Began
+    | Steps
+    | Balanced
+    | EpochEnded
+    | Preview
+    | Snapshot
+    | Paused
+    | Delivered
+    | RunFailed
+)

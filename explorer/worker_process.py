@@ -1,5 +1,6 @@
 """A process at the other end of a pipe: started, read and written by threads, and seen to the end. It knows no Qt."""
 
+import logging
 import multiprocessing
 import os
 import queue
@@ -14,6 +15,8 @@ from typing import Any
 MOST_DEATHS, DEATHS_WITHIN = 3, 30.0  # of the engine before it is given up; seconds
 LOST = "The engine ended unexpectedly ({}). It is starting again{}."
 GAVE_UP = "The engine ended {} times within half a minute ({}). Restart the program; if it goes on, open another model."
+
+logger = logging.getLogger(__name__)
 
 
 class RestartLimit:
@@ -54,6 +57,7 @@ class WorkerProcess:
         entry = getattr(import_module(target[0]), target[1])
         self.process = context.Process(target=entry, args=(theirs,), name=name, daemon=True)
         self.process.start()
+        logger.info("%s %s: started", name, self.process.pid)
         theirs.close()  # ours alone stays open, so that the death of the process closes the pipe
         self._arrived = arrived
         # sending from a thread of its own: a full pipe must not stop the window
@@ -74,6 +78,7 @@ class WorkerProcess:
         if self.process.is_alive():
             self.process.kill()
         self.process.join(5.0)
+        logger.info("%s %s: ended (%s)", self.process.name, self.process.pid, self.how_it_ended())
         for thread in self._threads:
             thread.join(1.0)
         self._pipe.close()

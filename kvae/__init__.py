@@ -3,6 +3,7 @@
 The public names are imported on first use, so that `import kvae` costs nothing.
 """
 
+import logging
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from kvae.weighting.conversions import calibrated_weight, decoder_noise, kl_weight_from
 
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # nothing is printed unless a program asks for it
 
 _HOMES = {
     "VAE": "model.vae",

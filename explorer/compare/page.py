@@ -1,10 +1,9 @@
 """The Compare page: the same pictures under several models, with distortion, rate and likeness under each row."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from PyQt6.QtCore import QBuffer, QIODevice, QRectF, Qt, QTimer
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
@@ -22,6 +21,7 @@ from PyQt6.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from explorer.bridge import Bridge
 from explorer.compare.table import ColumnStrip, CompareTable
 from explorer.messages import Compared, Originals, Unread
 from explorer.safe_text import caption, line, plain
@@ -31,6 +31,7 @@ from explorer.widgets import terms, theme
 from explorer.widgets.keyboard import Ring
 from explorer.widgets.notice import Notice
 from explorer.widgets.picture import FILTER, dropped_files
+from explorer.widgets.preferences import Preferences
 from explorer.widgets.question import Question
 
 EMPTY = (
@@ -68,7 +69,7 @@ class _Area(QScrollArea):
 class ComparePage(QWidget):
     """Models are rows, pictures are columns. Whatever is changed, the engine is asked anew a moment later."""
 
-    def __init__(self, bridge: Any, preferences: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, bridge: Bridge, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._preferences = preferences
@@ -317,7 +318,7 @@ class ComparePage(QWidget):
     def _choose_csv(self) -> None:
         self._choose_file("Save the numbers", "comparison.csv", "Numbers (*.csv)", self.export_csv)
 
-    def _choose_file(self, title: str, name: str, kind: str, write: Any) -> None:
+    def _choose_file(self, title: str, name: str, kind: str, write: Callable[[str], object]) -> None:
         options = QFileDialog.Option.DontConfirmOverwrite  # a taken name gets a number instead
         path, _ = QFileDialog.getSaveFileName(self, title, name, kind, options=options)
         if path:

@@ -38,6 +38,7 @@ def model_info(path: str, config: Mapping[str, Any], card: Mapping[str, Any] | N
     Where nothing is known of the posteriors, `rates` are NaN, `means` 0 and `spreads` 1, those of the prior. An
     autoencoder's `rates` are NaN.
     """
+    from kvae.measures.posterior import ACTIVE_VARIANCE
     from kvae.saving.card_fields import shown
 
     card = shown(card)
@@ -57,6 +58,7 @@ def model_info(path: str, config: Mapping[str, Any], card: Mapping[str, Any] | N
         autoencoder=autoencoder,
         kl_weight=float(config["kl_weight"]),
         carries_weight=network == "hybrid" and not autoencoder,
+        active_variance=ACTIVE_VARIANCE,
         rates=_row(posterior.get("rate"), latent, math.nan),
         means=_row(posterior.get("mean"), latent, 0.0),
         spreads=np.sqrt(np.maximum(_row(posterior.get("variance"), latent, 1.0), 0.0)),

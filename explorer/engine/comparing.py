@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from explorer.engine.jobs import Job, NotWanted, sentence_of
+from explorer.engine.jobs import Job, NotWanted
 from explorer.engine.models import CHUNK, Loaded, Models
 from explorer.engine.pictures import NotAgreed, crop_of, open_pictures, picture_for, with_channels
+from explorer.engine.wording import sentence_of
 from explorer.messages import Compare, Compared, ModelInfo, Originals, Progress, Unread
 
 
@@ -115,9 +116,7 @@ def _compared(job: Job, loaded: Loaded, path: str, originals: np.ndarray) -> Com
 
 def active_dimensions(info: ModelInfo) -> int:
     """Dimensions whose posterior mean varies over the training pictures, by the card."""
-    from kvae.measures.posterior import ACTIVE_VARIANCE
-
-    return int(np.sum(np.square(info.spreads.astype(np.float64)) >= ACTIVE_VARIANCE))
+    return int(np.sum(np.square(info.spreads.astype(np.float64)) >= info.active_variance))
 
 
 def _measured(model: Any, pictures: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -234,14 +234,13 @@ def _new_file(path: str) -> Iterator[tuple[Path, Callable[[], Path]]]:
 
 def _claim(wanted: Path) -> Path:
     """Make an empty file at `wanted` or the next free name, so that no other program can take it meanwhile."""
-    candidate, number = wanted, 2
-    while True:
-        try:
+    from kvae.files.atomic import numbered
+
+    for candidate in numbered(wanted):
+        with contextlib.suppress(FileExistsError):
             os.close(os.open(candidate, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
             return candidate
-        except FileExistsError:
-            candidate = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
-            number += 1
+    raise AssertionError
 
 
 def _why(error: OSError, path: Path) -> str:

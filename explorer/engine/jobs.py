@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from explorer.engine.wording import in_form_words
 from explorer.messages import (
     Compare,
     Decode,
@@ -124,7 +123,7 @@ class Job:
     """A request that is being served: how to answer it, and how to find out whether to go on."""
 
     def __init__(self, request: Request, send: Callable[[Reply], None], mailbox: Mailbox, turns: Turns) -> None:
-        self.content = request.content
+        self.content: Any = request.content  # of the kind that its worker serves
         self.closed = False
         self._request, self._send, self._mailbox, self._turns = request, send, mailbox, turns
 
@@ -154,18 +153,3 @@ class Job:
         with self._turns.piece():
             self.check()
             yield
-
-
-def sentence_of(error: BaseException) -> str:
-    """One line that says what went wrong, in the window's words. kvae's own errors are sentences already."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return "There is not enough memory for this. Close other programs, or use smaller or fewer pictures."
-    from kvae.files.failure import in_words
-
-    line = next((part.strip() for part in in_words(error).splitlines() if part.strip()), "")
-    if not line:
-        return f"Something went wrong in the engine ({type(error).__name__}). Try again, or restart the program."
-    if not isinstance(error, ValueError | OSError):
-        line = f"Something went wrong in the engine: {line} ({type(error).__name__})."
-    line = in_form_words(line)
-    return line if len(line) <= 400 else line[:397] + "..."

@@ -7,6 +7,7 @@ its pipe closes, so that nothing is left when the window is killed.
 Importing this file is cheap and brings in neither kvae nor TensorFlow: the window names `engine_main` to start it.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -18,8 +19,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from explorer.engine.jobs import LOADS, LONG, PICTURES, QUICK, Job, Mailbox, NotWanted, Turns, sentence_of
+from explorer import log
+from explorer.engine.jobs import LOADS, LONG, PICTURES, QUICK, Job, Mailbox, NotWanted, Turns
 from explorer.engine.models import Loaded, Models
+from explorer.engine.wording import sentence_of
 from explorer.messages import (
     Cancel,
     Compare,
@@ -49,13 +52,17 @@ from explorer.messages import (
 THREADS = 2  # of TensorFlow's operations: pictures of this size gain nothing from more, and a trainer wants the rest
 _STARTED = time.monotonic()
 
+logger = logging.getLogger(__name__)
+
 
 def engine_main(connection: Connection) -> None:
     """Serve the window at the other end of `connection` until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the window's to handle
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the GPU is the trainer's
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    Engine(connection).run()
+    engine = Engine(connection)
+    with log.to_window(engine.send):
+        engine.run()
 
 
 class Engine:
@@ -73,16 +80,17 @@ class Engine:
     def run(self) -> None:
         """Serve pictures in this thread, everything else in others; never returns."""
         threading.Thread(target=self._read, daemon=True, name="pipe").start()
-        self._send(Hello(*_settings()))
+        self.send(Hello(*_settings()))
         for worker in (LOADS, QUICK, LONG):
             threading.Thread(target=self._serve, args=(worker,), daemon=True, name=worker).start()
         try:
             _import_tensorflow()
         except Exception as error:
+            logger.exception("TensorFlow cannot be started")
             self._broken = f"TensorFlow cannot be started: {sentence_of(error)} Install kvae again."
         self._imported.set()
         if not self._broken:
-            self._send(Ready(time.monotonic() - _STARTED))
+            self.send(Ready(time.monotonic() - _STARTED))
         self._serve(PICTURES)
 
     def _read(self) -> None:
@@ -96,7 +104,8 @@ class Engine:
         except (EOFError, OSError):
             _leave()
 
-    def _send(self, message: Any) -> None:
+    def send(self, message: Any) -> None:
+        """From any thread; the process ends where the window is gone."""
         try:
             with self._sending:
                 self._connection.send(message)
@@ -108,14 +117,15 @@ class Engine:
     def _serve(self, worker: str) -> None:
         while True:
             request = self._mailbox.take(worker)
-            job = Job(request, self._send, self._mailbox, self._turns)
+            job = Job(request, self.send, self._mailbox, self._turns)
             try:
                 self._answer(job)
             except NotWanted:
                 pass
             except Exception as error:
+                logger.warning("%s failed", type(request.content).__name__, exc_info=error)
                 if not job.closed and job.wanted:
-                    self._send(Reply(request.ticket, Failed(sentence_of(error))))
+                    self.send(Reply(request.ticket, Failed(sentence_of(error))))
             finally:
                 self._mailbox.done(request.ticket)
 

@@ -9,10 +9,21 @@ from typing import Any
 import numpy as np
 
 from explorer.engine.latent_probe import LatentProbe
+from explorer.engine.orders import Orders, Stopped
 from explorer.engine.snapshots import Snapshots
-from explorer.engine.training import Orders, Stopped
 from explorer.engine.wording import in_form_words
-from explorer.messages import Balanced, Began, EpochEnded, Paused, Prepared, Preview, Said, Snapshot, Steps, Working
+from explorer.messages import (
+    Balanced,
+    Began,
+    EpochEnded,
+    Paused,
+    PicturesReady,
+    Preview,
+    Said,
+    Snapshot,
+    Steps,
+    Working,
+)
 from kvae.measures.posterior import posterior_statistics
 from kvae.model.vae import VAE
 from kvae.settings import check
@@ -76,7 +87,7 @@ class RunReporter(Listener):
         distortions, rates = (np.array([getattr(one, key) for one in points]) for key in ("distortion", "rate"))
         counts = len(prepared.training), len(prepared.validation)
         name = prepared.collection.name
-        self._send(Prepared(self._run, name, *counts, prepared.device, CURVE, distortions, rates))
+        self._send(PicturesReady(self._run, name, *counts, prepared.device, CURVE, distortions, rates))
 
     def on_begin(self, model: VAE, state: RunState) -> None:
         self._check_stop()

@@ -22,7 +22,7 @@ KEPT = 2  # files of weights: the newest, and the one that the engine may still 
 
 
 class Snapshots:
-    """What a run writes into its workspace. Every file appears complete or not at all; `remove` leaves nothing."""
+    """What a run writes into its folder. Every file appears complete or not at all; `remove` leaves nothing."""
 
     def __init__(self, folder: str | os.PathLike[str], output: str | os.PathLike[str]) -> None:
         self._folder = Path(folder)
@@ -34,7 +34,7 @@ class Snapshots:
         self._lock = threading.Lock()  # the window may go while a file is being written
 
     def make_scratch(self) -> None:
-        """From here on temporary files of this process are made in the workspace, and go with it."""
+        """From here on temporary files of this process are made in that folder, and go with it."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = str(self._scratch)
 

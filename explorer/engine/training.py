@@ -7,97 +7,27 @@ the window is gone, that thread ends the process. Nothing here imports kvae befo
 """
 
 import contextlib
+import logging
 import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from explorer.engine.wording import in_form_words
-from explorer.messages import Continue, Delivered, Pause, Resumed, RunFailed, SetWeight, Start, Stop, place_of
+from explorer import log
+from explorer.engine.orders import DELIVERY_SECONDS, Orders, Stopped
+from explorer.engine.wording import RUN, sentence_of
+from explorer.messages import Delivered, Resumed, RunFailed, Start, place_of
 
 NICENESS = 10  # below the engine's, so that the sliders stay smooth while both want the processor
-DELIVERY_SECONDS = 15.0  # a model that is being saved when the window goes is not given up
 
-
-class Stopped(Exception):
-    """The window wants no model of a run that has not begun."""
+logger = logging.getLogger(__name__)
 
 
 class _Unread(Exception):
     """A run that goes on names pictures at this place, and nobody has agreed that they may be read."""
-
-
-class Orders:
-    """What the window wants, as of now. Written by the thread that reads the pipe, read by the run between batches."""
-
-    def __init__(self) -> None:
-        self.stop = False
-        self.delivering = False  # set by the run: from here on the end is near, and worth waiting for
-        self.gone = False  # the window: the thread that noticed it ends the process
-        self.ended = threading.Event()
-        self.cleanup: Callable[[], None] | None = None  # leaves nothing of the run behind
-        self.release: Callable[[], None] | None = None  # leaves of the run what can be gone on from
-        self._start: Start | None = None
-        self._weight: float | None = None
-        self._lock = threading.Lock()
-        self._begin, self._go = threading.Event(), threading.Event()
-        self._go.set()
-
-    def take(self, message: Any) -> None:
-        """Note what the window says."""
-        if isinstance(message, Start):
-            self._start = message
-            self._begin.set()
-        elif isinstance(message, SetWeight):
-            with self._lock:
-                self._weight = message.kl_weight
-        elif isinstance(message, Pause):
-            if not self.stop:
-                self._go.clear()
-        elif isinstance(message, Continue):
-            self._go.set()
-        elif isinstance(message, Stop):
-            self.stop = True
-            self._go.set()
-
-    @property
-    def paused(self) -> bool:
-        """Whether the run is to wait."""
-        return not self._go.is_set()
-
-    def wait(self) -> None:
-        """Sleep until the run may go on."""
-        self._go.wait()
-
-    def weight(self) -> float | None:
-        """The KL weight that was asked for since the last call, if any."""
-        with self._lock:
-            weight, self._weight = self._weight, None
-        return weight
-
-    def wait_for_start(self) -> Start:
-        """Sleep until the window says what to train."""
-        self._begin.wait()
-        assert self._start is not None
-        return self._start
-
-    def window_gone(self) -> None:
-        """End the process at once, or as soon as the model that is being saved is safe."""
-        self.gone = True
-        if self.delivering:
-            self.ended.wait(DELIVERY_SECONDS)
-        if self.cleanup is not None:
-            self.cleanup()
-        elif self._start is not None:  # it was told to begin, and has written nothing yet
-            with contextlib.suppress(OSError):
-                os.rmdir(self._start.workspace)
-        if self.release is not None:
-            self.release()
-        os._exit(0)
 
 
 def trainer_main(connection: Connection) -> None:
@@ -108,13 +38,19 @@ def trainer_main(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the window to answer
     orders = Orders()
     threading.Thread(target=_read, args=(connection, orders), name="orders", daemon=True).start()
-    _import()
-    start = orders.wait_for_start()
+    sending = threading.Lock()  # what is logged comes from any thread
 
     def send(message: Any) -> None:
-        with contextlib.suppress(OSError):  # the window is gone, which the other thread sees
+        with sending, contextlib.suppress(OSError):  # the window is gone, which the other thread sees
             connection.send(message)
 
+    with log.to_window(send):
+        _import()
+        _serve(orders.wait_for_start(), orders, send)
+
+
+def _serve(start: Start, orders: Orders, send: Callable[[Any], None]) -> None:
+    """One run; ends the process."""
     last: Delivered | RunFailed
     try:
         last = _trained(start, orders, send)
@@ -123,7 +59,8 @@ def trainer_main(connection: Connection) -> None:
     except _Unread as error:
         last = RunFailed(start.run, f"The training learns from the pictures in {error}, as its file says.", str(error))
     except Exception as error:
-        last = RunFailed(start.run, sentence_of(error))
+        logger.warning("run %d failed", start.run, exc_info=error)
+        last = RunFailed(start.run, sentence_of(error, RUN))
     orders.ended.set()
     if orders.gone:  # what failed may have failed because its files are being removed
         threading.Event().wait(DELIVERY_SECONDS)
@@ -157,7 +94,7 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
     from kvae.training.resume import open_run, resumed
     from kvae.training.run import train
 
-    snapshots = Snapshots(start.workspace, start.output)
+    snapshots = Snapshots(start.folder, start.output)
     orders.cleanup = snapshots.remove
     snapshots.make_scratch()
     settings = dict(start.settings)
@@ -193,17 +130,3 @@ def given(settings: dict[str, Any], tell: Callable[[str], None]) -> dict[str, An
         tell(sentence)
         del chosen[name]
     return chosen
-
-
-def sentence_of(error: BaseException) -> str:
-    """What went wrong, in one sentence; a mistake of ours also leaves its trace on standard error."""
-    from kvae.files.failure import in_words
-
-    text = in_form_words(" ".join(in_words(error).split("\n")[0].split()))
-    kind = type(error).__name__
-    if isinstance(error, MemoryError) or kind == "ResourceExhaustedError":
-        return "There is not enough memory for this run. Choose smaller pictures, a smaller batch or narrower widths."
-    if isinstance(error, (ValueError, OSError)) and text:
-        return text
-    traceback.print_exception(error)
-    return f"Training failed: {text[:200] or kind}."

@@ -58,7 +58,7 @@ class Rule(QFrame):
             self.setFixedHeight(1)
 
 
-class Segments(QWidget):
+class SegmentedButtons(QWidget):
     """A few words of which one is chosen, each a button; `chosen` gives its place when a person chooses."""
 
     chosen = pyqtSignal(int)
@@ -159,7 +159,7 @@ class ToolRow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         tips = [f"Show the point {letter} (Space). {terms.explain('compare_ab')}" for letter in "AB"]
-        self.letters = Segments(["A", "B"], tips, wide=False)
+        self.letters = SegmentedButtons(["A", "B"], tips, wide=False)
         self.letters.chosen.connect(self._choose)
         self._showing = 0
         for place, group in enumerate(groups):

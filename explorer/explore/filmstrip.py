@@ -4,16 +4,17 @@ import numpy as np
 from PyQt6.QtCore import QObject, QSize, Qt, QTimer
 from PyQt6.QtGui import QImage
 
+from explorer.bridge import Bridge
 from explorer.explore.slider_list import SliderList
 from explorer.messages import Decode, Decoded
-from explorer.state.latent import Axis, LatentState
+from explorer.state.latent import LatentState, SliderAxis
 from explorer.widgets.picture import to_qimage
 from explorer.widgets.sliders import FRAMES, SliderRow
 
 REST = 150  # ms without a change before strips are asked for
 LANE = "strips"
 
-_Wanted = tuple[SliderRow, Axis, object]  # the key says what the strip is decoded from
+_Wanted = tuple[SliderRow, SliderAxis, object]  # the key says what the strip is decoded from
 
 
 def composed(images: np.ndarray, room: QSize, ratio: float) -> QImage:
@@ -33,7 +34,7 @@ class Filmstrips(QObject):
     """Asks for the strips of the rows in view whose pictures would be others than those they show,
     all in one question."""
 
-    def __init__(self, bridge, rows: SliderList, parent: QObject | None = None) -> None:
+    def __init__(self, bridge: Bridge, rows: SliderList, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._bridge, self._rows = bridge, rows
         self._state: LatentState | None = None

@@ -8,6 +8,7 @@ from PyQt6.QtGui import QKeyEvent, QKeySequence, QShowEvent
 from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 from superqt.utils import QSignalThrottler
 
+from explorer.bridge import Bridge
 from explorer.explore.bookmarks import BookmarkKeeper
 from explorer.explore.controls import Rule
 from explorer.explore.filmstrip import Filmstrips
@@ -17,7 +18,7 @@ from explorer.explore.undo import History
 from explorer.messages import Decode, Decoded, Encode, Encoded, ModelInfo
 from explorer.safe_text import plain
 from explorer.state.bookmarks import Bookmark
-from explorer.state.latent import Axis, LatentState, axes_of, centre_of, stand_in, starting_point, unit_of
+from explorer.state.latent import LatentState, SliderAxis, axes_of, centre_of, stand_in, starting_point, unit_of
 from explorer.widgets.notice import Notice
 from explorer.widgets.picture import FILTER
 from explorer.widgets.preferences import Preferences
@@ -35,11 +36,11 @@ class ExplorePage(QWidget):
     point_changed = pyqtSignal(object)  # np.ndarray (latent,)
     bookmarks_changed = pyqtSignal(object)  # tuple[Bookmark]
 
-    def __init__(self, bridge, preferences: Preferences, parent: QWidget | None = None) -> None:
+    def __init__(self, bridge: Bridge, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bridge, self._preferences = bridge, preferences
         self._info: ModelInfo | None = None
-        self._axes: tuple[Axis, ...] = ()
+        self._axes: tuple[SliderAxis, ...] = ()
         self._era = 0  # another model, or other weights: pictures of an earlier one are not shown
         self._asked, self._shown_ask = 0, 0
         self._decoded = False  # whether the picture on the screen is the engine's
@@ -48,7 +49,9 @@ class ExplorePage(QWidget):
         self.history = History(self._show, self)
         self.undo_stack = self.history.stack
         self.bookmarks = BookmarkKeeper(preferences, self)
-        self._acts = make_actions(self)
+        does = {"undo": self.undo_stack.undo, "redo": self.undo_stack.redo, "dice": self.roll, "reset": self.reset}
+        does |= {"hold": self.hold, "swap": self.swap, "picture": self.choose_picture, "bookmark": self.add_bookmark}
+        self._acts = make_actions(self, does, self._set_smooth)
         self._lay_out()
         self.strips = Filmstrips(bridge, self.panel.sliders, self)
         self._throttle = QSignalThrottler(parent=self)  # leading and trailing: the last value always arrives
@@ -87,9 +90,9 @@ class ExplorePage(QWidget):
         )
         rows.lock_wanted.connect(self._lock)
         panel.mode.chosen.connect(self._set_mode)
-        panel.weight.changed.connect(self._weigh)
-        panel.weight.released.connect(self._weighed)
-        panel.dice.temperature.connect(self._warm)
+        panel.weight.changed.connect(self._set_weight)
+        panel.weight.released.connect(self._release_weight)
+        panel.dice.temperature.connect(self._set_temperature)
         panel.dice.seed.connect(self._roll)
         panel.tools.swap_wanted.connect(self.swap)
         stage.other.clicked.connect(self.swap)
@@ -183,10 +186,10 @@ class ExplorePage(QWidget):
         self.history.release()
         self.strips.set_busy(False)
 
-    def _move(self, axis: Axis, value: float) -> None:
+    def _move(self, axis: SliderAxis, value: float) -> None:
         self._change(axis.moved(self._state(), value), _named("move", axis))
 
-    def _lock(self, axis: Axis) -> None:
+    def _lock(self, axis: SliderAxis) -> None:
         if axis.direction is not None:
             self.stage.say("Locks belong to latent dimensions: lock them there.")
             return
@@ -196,18 +199,18 @@ class ExplorePage(QWidget):
     def _set_mode(self, place: int) -> None:
         self._change(self._state().with_mode("directions" if place else "dimensions"), "kind of sliders")
 
-    def _weigh(self, kl_weight: float) -> None:
+    def _set_weight(self, kl_weight: float) -> None:
         if not self._weighing:
             self._press()
             self._weighing = True
         self._change(self._state().with_weight(kl_weight), "KL weight")
 
-    def _weighed(self, _: float) -> None:
+    def _release_weight(self, _: float) -> None:
         """The hand let go of the weight; after keys that is said late, when another drag may have begun."""
         if self._weighing:
             self._release()
 
-    def _warm(self, temperature: float) -> None:
+    def _set_temperature(self, temperature: float) -> None:
         assert self._info is not None
         after = self._state().warmed(temperature, centre_of(self._info), unit_of(self._info))
         self._change(after, "temperature")
@@ -380,6 +383,6 @@ class ExplorePage(QWidget):
             super().keyPressEvent(event)
 
 
-def _named(verb: str, axis: Axis) -> str:
+def _named(verb: str, axis: SliderAxis) -> str:
     kind = "latent" if axis.direction is None else "direction"
     return f"{verb} {kind} {axis.index + 1}"

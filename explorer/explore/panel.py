@@ -1,27 +1,35 @@
 """The right side of the Explore page: KL weight, kind of sliders, the sliders, and what moves all of them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
 
-from explorer.explore.controls import DiceRow, Rule, Segments, ToolRow
+from explorer.explore.controls import DiceRow, Rule, SegmentedButtons, ToolRow
 from explorer.explore.slider_list import SliderList
 from explorer.messages import ModelInfo
 from explorer.state.latent import REACH, LatentState
+from explorer.state.runs import calibrated_weight
 from explorer.widgets import terms, theme
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.weight_knob import WeightKnob
-
-if TYPE_CHECKING:
-    from explorer.explore.page import ExplorePage
 
 WIDTH = 432
 _PLAIN = "A plain autoencoder was trained without a KL term: there is no weight to turn."
 _FIXED = (
     "This network was trained at this weight, and its pictures do not follow another one. "
     "Train again with another weight to see the difference."
+)
+_ACTIONS = (  # name, text, keys, what it does
+    ("undo", "Undo", "", ""),
+    ("redo", "Redo", "", ""),
+    ("dice", "Throw the &dice", "Ctrl+D", "Throw the dice (D): another point at random."),
+    ("reset", "&Reset all sliders", "Ctrl+R", "Put everything that is not locked back to the middle"),
+    ("hold", "&Hold this point", "Ctrl+H", "Hold this point as the other one, to compare with"),
+    ("swap", "&Show the other point", "", terms.explain("compare_ab")),
+    ("picture", "My &picture…", "Ctrl+I", terms.explain("encode")),
+    ("bookmark", "&Bookmark this point", "Ctrl+B", "Keep this point among the bookmarks"),
 )
 
 
@@ -36,7 +44,7 @@ class ExplorePanel(QWidget):
         self.weight = WeightKnob(self, title=terms.label("kl_weight"), wide=True)
         self._weight_tips = {child: child.toolTip() for child in self.weight.findChildren(QWidget)}
         names = ["&Latent dimensions", "P&rincipal directions"]
-        self.mode = Segments(names, [terms.explain("latent"), terms.explain("principal")], self)
+        self.mode = SegmentedButtons(names, [terms.explain("latent"), terms.explain("principal")], self)
         self.unit = QLabel(self)
         self.unit.setProperty("role", "caption")
         self.unit.setWordWrap(True)
@@ -75,10 +83,9 @@ class ExplorePanel(QWidget):
             child.setToolTip(tip if info.carries_weight else reason)
         self.weight.setToolTip("" if info.carries_weight else reason)
         distortion = info.evaluated.get("distortion")
-        height, width, channels = info.image_shape
         calibrated = None
         if isinstance(distortion, int | float) and not info.autoencoder:
-            calibrated = 2 * distortion / (height * width * channels)
+            calibrated = calibrated_weight(distortion, info.image_shape)
         self.weight.set_calibrated(calibrated)
         self._deviations = "standard deviations of the pictures" if info.autoencoder else "prior standard deviations"
 
@@ -96,34 +103,29 @@ class ExplorePanel(QWidget):
         self.tools.show_state(state)
 
 
-def make_actions(page: "ExplorePage") -> dict[str, QAction]:
-    """The page's actions by name. All but undo and redo, which the window has,
-    are in `page.actions()` with their keys."""
+def make_actions(
+    owner: QWidget, does: Mapping[str, Callable[[], object]], set_smooth: Callable[[bool], object]
+) -> dict[str, QAction]:
+    """The actions of `owner` by name; `does` holds what each does.
+
+    All but undo and redo, which the window has, are in `owner.actions()` with their keys.
+    """
     made = {}
-    for name, text, keys, tip, act in (
-        ("undo", "Undo", "", "", page.undo_stack.undo),
-        ("redo", "Redo", "", "", page.undo_stack.redo),
-        ("dice", "Throw the &dice", "Ctrl+D", "Throw the dice (D): another point at random.", page.roll),
-        ("reset", "&Reset all sliders", "Ctrl+R", "Put everything that is not locked back to the middle", page.reset),
-        ("hold", "&Hold this point", "Ctrl+H", "Hold this point as the other one, to compare with", page.hold),
-        ("swap", "&Show the other point", "", terms.explain("compare_ab"), page.swap),
-        ("picture", "My &picture…", "Ctrl+I", terms.explain("encode"), page.choose_picture),
-        ("bookmark", "&Bookmark this point", "Ctrl+B", "Keep this point among the bookmarks", page.add_bookmark),
-    ):
-        action = QAction(text, page)
+    for name, text, keys, tip in _ACTIONS:
+        action = QAction(text, owner)
         action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         if keys:
             action.setShortcut(QKeySequence(keys))
             tip = f"{tip.rstrip('.')} ({QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText)})"
         action.setToolTip(tip)
-        action.triggered.connect(lambda _, act=act: act())
+        action.triggered.connect(lambda _, act=does[name]: act())
         made[name] = action
-    smooth = QAction("Show &soft instead of pixels", page)
+    smooth = QAction("Show &soft instead of pixels", owner)
     smooth.setCheckable(True)
     smooth.setToolTip(f"{terms.explain('smooth').rstrip('.')} (Ctrl+P)")
     smooth.setShortcut(QKeySequence("Ctrl+P"))
     smooth.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-    smooth.toggled.connect(page._set_smooth)
+    smooth.toggled.connect(set_smooth)
     made["smooth"] = smooth
-    page.addActions([action for name, action in made.items() if name not in ("undo", "redo")])
+    owner.addActions([action for name, action in made.items() if name not in ("undo", "redo")])
     return made

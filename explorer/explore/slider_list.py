@@ -12,7 +12,7 @@ from PyQt6.QtGui import QHelpEvent, QKeyEvent, QResizeEvent
 from PyQt6.QtWidgets import QDoubleSpinBox, QScrollArea, QToolButton, QToolTip, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from explorer.state.latent import Axis, LatentState
+from explorer.state.latent import LatentState, SliderAxis
 from explorer.widgets import terms, theme
 from explorer.widgets.deferred import turns
 from explorer.widgets.sliders import SliderRow
@@ -39,10 +39,10 @@ class SliderList(QScrollArea):
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)  # nothing jumps when rows unfold
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._rows: list[SliderRow] = []
-        self._axes: tuple[Axis, ...] = ()
+        self._axes: tuple[SliderAxis, ...] = ()
         self._state: LatentState | None = None  # the one shown
         self._current: SliderRow | None = None
-        self._coming: tuple[Axis, ...] = ()  # whose rows are still to be built
+        self._coming: tuple[SliderAxis, ...] = ()  # whose rows are still to be built
         self._inside = _Rows(self)
         self._layout = QVBoxLayout(self._inside)
         self._layout.setContentsMargins(0, 0, theme.UNIT // 2, 0)
@@ -74,7 +74,7 @@ class SliderList(QScrollArea):
         top = bar.value()
         return [row for row in self._rows if row.y() + row.height() > top and row.y() < top + view.height()]
 
-    def set_axes(self, axes: tuple[Axis, ...]) -> None:
+    def set_axes(self, axes: tuple[SliderAxis, ...]) -> None:
         """Show these axes, collapsed ones behind the fold. Rows are used again where they are there."""
         self.entry.leave()
         self._axes = axes
@@ -88,7 +88,7 @@ class SliderList(QScrollArea):
         if self._state is not None:
             self.show_state(self._state)
 
-    def _build(self, axes: tuple[Axis, ...]) -> None:
+    def _build(self, axes: tuple[SliderAxis, ...]) -> None:
         self.setUpdatesEnabled(False)
         for row in self._rows[len(axes) :]:
             self._layout.removeWidget(row)
@@ -142,7 +142,7 @@ class SliderList(QScrollArea):
         row.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._current = row
 
-    def _row(self, axis: Axis) -> SliderRow:
+    def _row(self, axis: SliderAxis) -> SliderRow:
         row = SliderRow(axis, self._inside)
         row.focused.connect(lambda: self._enter(row))
         row.wanted.connect(lambda value: self.wanted.emit(row.axis, value))

@@ -13,7 +13,7 @@ LIMIT = 500  # steps kept
 _COMMAND = 1  # Qt merges only commands of one number
 
 
-class Step(QUndoCommand):
+class UndoStep(QUndoCommand):
     """From one state to the next. Steps of one `gesture`, such as a drag, become one; gesture 0 stands alone."""
 
     def __init__(
@@ -33,7 +33,7 @@ class Step(QUndoCommand):
 
     def mergeWith(self, other: QUndoCommand | None) -> bool:
         """Take in the next step of the same gesture; a drag that came back to its start leaves nothing to undo."""
-        if not isinstance(other, Step) or not self._gesture or other._gesture != self._gesture:
+        if not isinstance(other, UndoStep) or not self._gesture or other._gesture != self._gesture:
             return False
         self._after = other._after
         self.setText(other.text())
@@ -82,7 +82,7 @@ class History(QObject):
     def change(self, after: LatentState, text: str) -> None:
         """Go to `after`, called `text` in the menu; nothing happens where that is where we are."""
         if self._state is not None and after != self._state:
-            self.stack.push(Step(self._state, after, caption(text), self._gesture, self._show))
+            self.stack.push(UndoStep(self._state, after, caption(text), self._gesture, self._show))
 
     def _show(self, state: LatentState) -> None:
         self._state = state

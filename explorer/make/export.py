@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from PyQt6.QtCore import QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from explorer.bridge import Bridge
 from explorer.make.form import FILMS, TABLES, ExportForm
-from explorer.messages import Exported, Progress
+from explorer.messages import Answer, Exported, Progress, Question
 from explorer.widgets import theme
 from explorer.widgets.notice import Notice
+from explorer.widgets.preferences import Preferences
 
 
 class ExportBox(QWidget):
@@ -23,7 +24,12 @@ class ExportBox(QWidget):
     changed = pyqtSignal()  # another format, size or look
 
     def __init__(
-        self, bridge, preferences, question: Callable[[str], Any], notice: Notice, parent: QWidget | None = None
+        self,
+        bridge: Bridge,
+        preferences: Preferences,
+        question: Callable[[str], Question],
+        notice: Notice,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge
@@ -96,7 +102,7 @@ class ExportBox(QWidget):
             self._end()
             self._notice.show_info("The export was cancelled.")
 
-    def _take(self, answer: Any) -> None:
+    def _take(self, answer: Answer) -> None:
         if isinstance(answer, Progress):
             self.progress.setRange(0, answer.total)
             self.progress.setValue(answer.done)

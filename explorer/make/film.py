@@ -4,7 +4,8 @@ so that the engine stays free for other work."""
 import numpy as np
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from explorer.messages import Decode
+from explorer.bridge import Bridge
+from explorer.messages import Answer, Decode, Decoded
 
 CHUNK = 16  # frames asked for in one go
 MOST_BYTES = 256 * 2**20  # of frames kept; a longer film is previewed with every second, third ... frame
@@ -16,7 +17,7 @@ class Film(QObject):
     grew = pyqtSignal()  # more frames are there
     failed = pyqtSignal(str)
 
-    def __init__(self, bridge, parent: QObject | None = None) -> None:
+    def __init__(self, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._latents = np.empty((0, 0), np.float32)
@@ -69,14 +70,14 @@ class Film(QObject):
         chosen = self._latents[:: self._stride][missing : missing + CHUNK]
         self._bridge.ask(
             Decode(chosen, self._kl_weight),
-            lambda decoded: self._take(showing, missing, decoded.images),
+            lambda answer: self._take(showing, missing, answer),
             lane="play",
             failed=lambda sentence: self.failed.emit(sentence) if showing == self._showing else None,
         )
 
-    def _take(self, showing: int, start: int, images: np.ndarray) -> None:
-        if showing != self._showing:
+    def _take(self, showing: int, start: int, answer: Answer) -> None:
+        if showing != self._showing or not isinstance(answer, Decoded):
             return
-        self._images[start : start + len(images)] = list(images)
+        self._images[start : start + len(answer.images)] = list(answer.images)
         self._ask(start)
         self.grew.emit()

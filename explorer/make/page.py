@@ -17,12 +17,13 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from explorer.bridge import Bridge
 from explorer.make.export import ExportBox
 from explorer.make.film import Film
 from explorer.make.form import FILMS, TABLES, MorphForm, heading
 from explorer.make.player import Player
 from explorer.make.strip import Keyframe, KeyframeStrip
-from explorer.messages import Decode, ExportLatents, ExportMorph, ExportPicture, ModelInfo
+from explorer.messages import Answer, Decode, Decoded, ExportLatents, ExportMorph, ExportPicture, ModelInfo
 from explorer.safe_text import caption
 from explorer.state.bookmarks import Bookmark
 from explorer.state.paths import frame_count
@@ -31,6 +32,7 @@ from explorer.widgets import theme
 from explorer.widgets.deferred import turns
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.notice import Notice
+from explorer.widgets.preferences import Preferences
 
 NO_MODEL = "Open a model first. Then morph from picture to picture here."
 NO_PICTURE = "Bookmark two pictures in Explore, or drag from one to another on the Map."
@@ -40,7 +42,7 @@ ONE_PICTURE = "One more picture makes a morph: bookmark it in Explore, or add th
 class MakePage(QWidget):
     """The strip of keyframes is the state; the film, the player and what is exported follow from it."""
 
-    def __init__(self, bridge, preferences, parent: QWidget | None = None) -> None:
+    def __init__(self, bridge: Bridge, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._model: ModelInfo | None = None
@@ -176,7 +178,9 @@ class MakePage(QWidget):
         if not wanted:
             return
 
-        def take(decoded: Any) -> None:
+        def take(decoded: Answer) -> None:
+            if not isinstance(decoded, Decoded):
+                return
             for keyframe, image in zip(wanted, decoded.images, strict=True):
                 self.strip.set_picture(keyframe, image)
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import Qt, pyqtSignal
@@ -20,6 +19,7 @@ from PyQt6.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from explorer.bridge import Bridge
 from explorer.map.panel import FOLDER_COLOURS, NEIGHBOURS, MapPanel
 from explorer.map.scatter import ScatterView
 from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap, Unread
@@ -27,6 +27,7 @@ from explorer.safe_text import line, plain
 from explorer.state import mapping
 from explorer.widgets import terms, theme
 from explorer.widgets.keyboard import Ring
+from explorer.widgets.preferences import Preferences
 from explorer.widgets.question import Question
 
 NO_MODEL = "No model is open yet. Open one, and its training pictures are laid out here, similar ones near each other."
@@ -52,7 +53,7 @@ class MapPage(QWidget):
     morph_wanted = pyqtSignal(object, object)
     explore_wanted = pyqtSignal()
 
-    def __init__(self, bridge: Any, preferences: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, bridge: Bridge, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._preferences = preferences
@@ -293,7 +294,7 @@ class MapPage(QWidget):
         self.scatter.set_places(places, list(FOLDER_COLOURS), numbers, refit)
         self._show_point()
 
-    def _chosen_axes(self) -> tuple[mapping.Axis, mapping.Axis]:
+    def _chosen_axes(self) -> tuple[mapping.MapAxis, mapping.MapAxis]:
         return self.axes[self.across.currentIndex()], self.axes[self.up.currentIndex()]
 
     def _show_point(self) -> None:
@@ -345,7 +346,14 @@ class MapPage(QWidget):
         if index is None:
             self.panel.show_neighbours((), [])
             return
-        near = mapping.nearest(self.pictures.latents, index, NEIGHBOURS, self.panel.measure.currentData()).tolist()
+        assert self._model is not None
+        near = mapping.nearest(
+            self.pictures.latents,
+            index,
+            NEIGHBOURS,
+            self.panel.measure.currentData(),
+            active_variance=self._model.active_variance,
+        ).tolist()
         self.scatter.set_selected(index, tuple(near))
         self.panel.show_neighbours(near, [(self.thumbnails[i], self.pictures.names[i]) for i in near])
 

@@ -1,9 +1,21 @@
-"""Which training run is on screen: what to open or refresh as its snapshots arrive. No Qt."""
+"""What the window waits for, and which training run is on screen: what to open or refresh as snapshots arrive.
+No Qt."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from explorer.messages import Snapshot
+
+
+@dataclass
+class Expected:
+    """What was asked for and is not there yet; None where nothing of the kind is."""
+
+    by_hand: str | None = None  # the path of the model that a person opened
+    landing: str = "explore"  # the page to show then
+    first_run: int | None = None  # the run that was begun on the welcome page and has no picture yet
+    data: str | None = None  # what to train on once the engine has said what can be set
+    reread: str | None = None  # the open file, read anew because it changed on disk
 
 
 @dataclass

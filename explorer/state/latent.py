@@ -14,7 +14,6 @@ Mode = Literal["dimensions", "directions"]
 REACH = 4.0  # a slider goes from -REACH to +REACH standard deviations
 WIDEST = 3.0  # a filmstrip goes from -WIDEST to +WIDEST standard deviations
 COLLAPSED_RATE = 0.01  # nats: below it a dimension says nothing about the picture
-COLLAPSED_VARIANCE = 0.01  # of the posterior mean over the pictures: below it a dimension is not active
 HELD = 0.05  # a direction with less of its squared length than this left unlocked is itself locked
 
 
@@ -76,7 +75,7 @@ class LatentState:
         return self.moved(dimension, centre)
 
     def rolled(self, seed: int, temperature: float, centre: np.ndarray, unit: np.ndarray) -> LatentState:
-        """BatchSample from N(centre, (temperature · unit)²), both of shape (latent,); the same for the same seed.
+        """Drawn from N(centre, (temperature · unit)²), both of shape (latent,); the same for the same seed.
 
         A lock keeps its dimension and changes nothing in the others: every dimension is drawn and the locked are put
         back.
@@ -127,7 +126,7 @@ class LatentState:
 
 
 @dataclass(frozen=True)
-class Axis:
+class SliderAxis:
     """What one slider moves: a latent dimension, or a principal direction where `direction`, shape (latent,), is set.
 
     `centre` is the value a reset goes to and `unit` the length of one standard deviation, so that the slider's ends are
@@ -173,7 +172,7 @@ class Axis:
         return np.stack([self.moved(free, float(stop)).array() for stop in self.stops(count)])
 
 
-def axes_of(info: ModelInfo, mode: Mode, keep: tuple[Axis, ...] = ()) -> tuple[Axis, ...]:
+def axes_of(info: ModelInfo, mode: Mode, keep: tuple[SliderAxis, ...] = ()) -> tuple[SliderAxis, ...]:
     """The sliders of a model, the most informative first, collapsed ones last.
 
     `keep` are the sliders on the screen: when newer weights arrive in the middle of a training, those stay where they
@@ -185,21 +184,21 @@ def axes_of(info: ModelInfo, mode: Mode, keep: tuple[Axis, ...] = ()) -> tuple[A
     return tuple(sorted(axes, key=lambda axis: (axis.collapsed, shown.get(axis.index, len(shown)), -_weight(axis))))
 
 
-def _weight(axis: Axis) -> float:
+def _weight(axis: SliderAxis) -> float:
     return axis.spread if axis.rate is None else axis.rate
 
 
-def _dimensions(info: ModelInfo) -> list[Axis]:
+def _dimensions(info: ModelInfo) -> list[SliderAxis]:
     centre, unit = centre_of(info), unit_of(info)
     rates = [None] * info.latent_dim if info.autoencoder else [float(r) for r in info.rates]
     return [
-        Axis(
+        SliderAxis(
             index=j,
             centre=float(centre[j]),
             unit=float(max(unit[j], info.spreads[j])),
             spread=float(info.spreads[j]),
             rate=rates[j],
-            collapsed=bool(info.spreads[j] ** 2 < COLLAPSED_VARIANCE) or _is_silent(rates[j]),
+            collapsed=bool(info.spreads[j] ** 2 < info.active_variance) or _is_silent(rates[j]),
         )
         for j in range(info.latent_dim)
     ]
@@ -209,16 +208,16 @@ def _is_silent(rate: float | None) -> bool:
     return rate is not None and rate < COLLAPSED_RATE
 
 
-def _directions(info: ModelInfo) -> list[Axis]:
+def _directions(info: ModelInfo) -> list[SliderAxis]:
     mean = np.asarray(info.means, np.float64)
     least = 0.0 if info.autoencoder else 1.0  # the prior's own standard deviation, in every direction
     return [
-        Axis(
+        SliderAxis(
             index=k,
             centre=0.0,
             unit=max(float(spread), least) or 1.0,
             spread=float(spread),
-            collapsed=bool(spread**2 < COLLAPSED_VARIANCE),
+            collapsed=bool(spread**2 < info.active_variance),
             direction=np.asarray(direction, np.float64),
             mean=mean,
         )

@@ -12,13 +12,12 @@ import numpy as np
 
 from explorer.messages import MapDone, MapPart, ModelInfo
 
-LEAST_VARIANCE = 0.01  # of a posterior mean over pictures; below it the dimension is collapsed
 MEASURES = ("likeness", "distance", "scaled")
 _SEED = 20  # of the order in which pictures get a thumbnail: fixed, so that zooming in only ever adds some
 
 
 @dataclass(frozen=True)
-class Axis:
+class MapAxis:
     """One axis: the pictures' place on it is `(latents - mean) @ vector`, both (latent,)."""
 
     label: str
@@ -72,14 +71,14 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def _direction_axes(vectors: np.ndarray, shares: np.ndarray, mean: np.ndarray) -> list[Axis]:
+def _direction_axes(vectors: np.ndarray, shares: np.ndarray, mean: np.ndarray) -> list[MapAxis]:
     labels = (
         f"{ordinal(i + 1)} direction, {100 * share:.{0 if share >= 0.0995 else 1}f} %" for i, share in enumerate(shares)
     )
-    return [Axis(label, np.asarray(vector), np.asarray(mean)) for label, vector in zip(labels, vectors, strict=True)]
+    return [MapAxis(label, np.asarray(vector), np.asarray(mean)) for label, vector in zip(labels, vectors, strict=True)]
 
 
-def axes_of(model: ModelInfo, done: MapDone | None = None, most_directions: int = 16) -> list[Axis]:
+def axes_of(model: ModelInfo, done: MapDone | None = None, most_directions: int = 16) -> list[MapAxis]:
     """What can be an axis: principal directions, then latent dimensions by falling rate.
 
     The directions are those of the finished map, or before that the model's own.
@@ -94,11 +93,11 @@ def axes_of(model: ModelInfo, done: MapDone | None = None, most_directions: int 
     rated = bool(np.all(np.isfinite(model.rates)))  # an autoencoder has none: its spreads tell what matters
     order = np.argsort(-np.asarray(model.rates if rated else model.spreads), kind="stable")
     notes = [f", {float(rate):.2g} nats" if rated else "" for rate in model.rates]
-    dimensions = [Axis(f"latent {j}{notes[j]}", unit[j], origin) for j in order]
+    dimensions = [MapAxis(f"latent {j}{notes[j]}", unit[j], origin) for j in order]
     return directions[:most_directions] + dimensions
 
 
-def positions(latents: np.ndarray, across: Axis, up: Axis) -> np.ndarray:
+def positions(latents: np.ndarray, across: MapAxis, up: MapAxis) -> np.ndarray:
     """World places, float64 (n, 2), of `latents` (n, latent) along two axes."""
     return np.stack([across.places(latents), up.places(latents)], axis=1).astype(np.float64)
 
@@ -106,14 +105,16 @@ def positions(latents: np.ndarray, across: Axis, up: Axis) -> np.ndarray:
 # ---------------------------------------------------------------------- neighbours
 
 
-def scales(latents: np.ndarray) -> np.ndarray:
-    """One over the standard deviation of each dimension (latent,), 0 where it is collapsed:
+def scales(latents: np.ndarray, active_variance: float) -> np.ndarray:
+    """One over the standard deviation of each dimension (latent,), 0 where it is not active:
     its noise is no distance."""
     variance = latents.var(axis=0, dtype=np.float64) if len(latents) else np.zeros(latents.shape[1])
-    return np.where(variance >= LEAST_VARIANCE, 1.0 / np.sqrt(np.maximum(variance, LEAST_VARIANCE)), 0.0)
+    return np.where(variance >= active_variance, 1.0 / np.sqrt(np.maximum(variance, active_variance)), 0.0)
 
 
-def nearest(latents: np.ndarray, index: int, count: int = 8, measure: str = "likeness") -> np.ndarray:
+def nearest(
+    latents: np.ndarray, index: int, count: int = 8, measure: str = "likeness", *, active_variance: float
+) -> np.ndarray:
     """The `count` pictures nearest to picture `index`, nearest first, of `latents` (n, latent).
 
     By one of `MEASURES`: "likeness" is the cosine of the angle at the pictures' mean, so that what two pictures share
@@ -128,7 +129,7 @@ def nearest(latents: np.ndarray, index: int, count: int = 8, measure: str = "lik
     else:
         difference = latents - latents[index]
         if measure == "scaled":
-            difference = difference * scales(latents).astype(latents.dtype)
+            difference = difference * scales(latents, active_variance).astype(latents.dtype)
         distance = np.einsum("ij,ij->i", difference, difference)
         distance[index] = -1.0
     return np.argsort(distance, kind="stable")[1 : count + 1]

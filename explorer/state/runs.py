@@ -15,9 +15,10 @@ from explorer.messages import (
     Delivered,
     EpochEnded,
     Paused,
-    Prepared,
+    PicturesReady,
     Resumed,
     RunFailed,
+    RunMessage,
     Said,
     Steps,
     Working,
@@ -28,6 +29,11 @@ ALONG = ("steps", "epochs", "time")  # what x can be
 
 _TERMS = ("step", "distortion", "rate", "kl_weight", "loss", "seconds")
 _ROUGHLY = 1e-4  # weights closer than this (relatively) are one: float32 0.1, or a mean of it, is no turn from 0.1
+
+
+def calibrated_weight(distortion: float, shape: Sequence[int]) -> float:
+    """β* = 2·MSE: the weight that fits pictures of this `shape` which are missed by `distortion` each."""
+    return 2.0 * distortion / math.prod(shape)
 
 
 class Columns:
@@ -66,7 +72,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class LimitCurve:
     """The Gaussian limit of a collection: `distortions` and `rates` (points,) of the best linear model at `weights`."""
 
     weights: np.ndarray
@@ -74,7 +80,7 @@ class Limit:
     rates: np.ndarray
 
     @classmethod
-    def of(cls, message: Prepared) -> "Limit | None":
+    def of(cls, message: PicturesReady) -> "LimitCurve | None":
         """The curve that a trainer sent, in rising order of its weights; None where it sent none."""
         parts = [np.asarray(part, np.float64) for part in (message.weights, message.distortions, message.rates)]
         usable = np.all(np.isfinite(parts), axis=0) & (parts[0] > 0)
@@ -108,7 +114,7 @@ class RunCurves:
     working: tuple[int, int, str] | None = None  # done, total, what
     device: str = ""
     pictures: int = 0
-    limit: Limit | None = None
+    limit: LimitCurve | None = None
     total_steps: int | None = None
     steps_per_epoch: int = 0
     progress: float = 0.0
@@ -124,7 +130,7 @@ class RunCurves:
 
     # ------------------------------------------------------------------ what happens to it
 
-    def take(self, message: Any) -> None:
+    def take(self, message: RunMessage) -> None:
         """Learn from one message of this run; other kinds of message change nothing."""
         match message:
             case Steps():
@@ -139,8 +145,8 @@ class RunCurves:
                 self.settings = dict(message.settings)
             case Said():
                 self.sentence = message.sentence
-            case Prepared():
-                self.limit, self.device = Limit.of(message), message.device
+            case PicturesReady():
+                self.limit, self.device = LimitCurve.of(message), message.device
                 self.pictures, self.working = message.training, None
             case Began():
                 self.total_steps, self.steps_per_epoch = message.total_steps, message.steps_per_epoch

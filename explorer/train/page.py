@@ -1,6 +1,5 @@
 """The Train page: choose, start, watch, turn the weight, and train again with another."""
 
-import math
 import os
 import time
 from collections.abc import Sequence
@@ -13,7 +12,9 @@ from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut, QS
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
+from explorer.bridge import Bridge
 from explorer.messages import (
+    Answer,
     Continue,
     Delivered,
     FindInterrupted,
@@ -22,12 +23,13 @@ from explorer.messages import (
     Pause,
     Preview,
     RunFailed,
+    RunMessage,
     SettingInfo,
     SetWeight,
     Stop,
 )
 from explorer.safe_text import line
-from explorer.state.runs import RunCurves
+from explorer.state.runs import RunCurves, calibrated_weight
 from explorer.train.balance import BalanceArrows
 from explorer.train.bar import RunBar
 from explorer.train.curves import CurvesPanel
@@ -67,7 +69,7 @@ class TrainPage(QWidget):
     interrupted = pyqtSignal(str, object)  # the model that a run was to leave when it was cut off, and its step
     run_delivered = pyqtSignal(str)
 
-    def __init__(self, bridge: Any, preferences: Preferences, parent: QWidget | None = None) -> None:
+    def __init__(self, bridge: Bridge, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bridge, self._preferences = bridge, preferences
         self.runs: dict[int, RunCurves] = {}
@@ -216,7 +218,7 @@ class TrainPage(QWidget):
 
     # ------------------------------------------------------------------ starting and steering
 
-    def _found(self, content: Any) -> None:
+    def _found(self, content: Answer) -> None:
         if isinstance(content, InterruptedRuns) and content.paths and self._alive() is None:
             self.interrupted.emit(content.paths[0], content.steps[0])
 
@@ -292,7 +294,7 @@ class TrainPage(QWidget):
 
     # ------------------------------------------------------------------ hearing and showing
 
-    def _hear(self, message: Any) -> None:
+    def _hear(self, message: RunMessage) -> None:
         run = self.runs.get(message.run)
         if run is None:
             return
@@ -353,7 +355,7 @@ class TrainPage(QWidget):
         distortion = None if run is None else run.measured("distortion")
         if preview is None or distortion is None or len(preview.originals) == 0:
             return None
-        return 2.0 * distortion / math.prod(preview.originals.shape[1:])
+        return calibrated_weight(distortion, preview.originals.shape[1:])
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         if event is not None and "data" in self.form.fields and dropped_data(event.mimeData()):

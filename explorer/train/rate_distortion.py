@@ -10,7 +10,7 @@ from PyQt6.QtCore import QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent
 from PyQt6.QtWidgets import QLabel, QWidget
 
-from explorer.state.runs import Limit, RunCurves
+from explorer.state.runs import LimitCurve, RunCurves
 from explorer.train.axes import NumberAxis
 from explorer.train.words import number
 from explorer.widgets import terms, theme
@@ -66,7 +66,7 @@ class RateDistortionChart(pg.PlotWidget):
         self.items_of: dict[int, RunItems] = {}
         self.places: list[Place] = []
         self.limit_lines: list[pg.PlotCurveItem] = []
-        self.limits: list[Limit] = []
+        self.limits: list[LimitCurve] = []
         self.said = QLabel(self)
         self.said.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.said.hide()
@@ -246,5 +246,5 @@ def place_of(run: RunCurves) -> Place | None:
     return None if rate is None or not math.isfinite(rate) else Place(run, rate, distortion)
 
 
-def _same(one: Limit, other: Limit) -> bool:
+def _same(one: LimitCurve, other: LimitCurve) -> bool:
     return np.array_equal(one.rates, other.rates) and np.array_equal(one.distortions, other.distortions)

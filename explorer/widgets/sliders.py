@@ -15,7 +15,7 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QAbstractSlider, QSizePolicy, QWidget
 from superqt.utils import signals_blocked
 
-from explorer.state.latent import REACH, WIDEST, Axis
+from explorer.state.latent import REACH, WIDEST, SliderAxis
 from explorer.widgets import terms, theme
 
 FRAMES = 7  # pictures of a filmstrip, at -3, -2 ... +3 standard deviations: above the places of the slider they show
@@ -41,7 +41,7 @@ class SliderRow(QAbstractSlider):
     step_wanted = pyqtSignal(int)  # to the row above (-1) or below (+1)
     focused = pyqtSignal()
 
-    def __init__(self, axis: Axis, parent: QWidget | None = None) -> None:
+    def __init__(self, axis: SliderAxis, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.axis = axis
         self.strip_key: object = None  # of the filmstrip shown: what it was decoded from
@@ -67,7 +67,7 @@ class SliderRow(QAbstractSlider):
         """The value shown."""
         return self._value
 
-    def set_axis(self, axis: Axis) -> None:
+    def set_axis(self, axis: SliderAxis) -> None:
         """Stand for `axis` from now on; the filmstrip stays until another comes, unless it was of another axis."""
         if (axis.index, axis.direction is None) != (self.axis.index, self.axis.direction is None):
             self.set_strip(None, None)

@@ -1,30 +1,33 @@
 """The menu bar of the window, and the two pages of its Help menu."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QAction, QActionGroup, QKeySequence
+from PyQt6.QtCore import Qt, QUrl
+from PyQt6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence, QTextCursor, QUndoStack
 from PyQt6.QtWidgets import (
+    QAbstractScrollArea,
     QDialog,
     QGridLayout,
     QLabel,
+    QMainWindow,
     QMenu,
     QMenuBar,
+    QPlainTextEdit,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
+from explorer import log
 from explorer.safe_text import caption, plain
 from explorer.widgets import theme
+from explorer.widgets.preferences import Preferences
 from explorer.window.rail import TOOLS
-
-if TYPE_CHECKING:
-    from explorer.window.window import MainWindow
 
 _THEMES = {"system": "As the &system", "light": "&Light", "dark": "&Dark"}
 _HANDS = (
@@ -33,6 +36,9 @@ _HANDS = (
     ("Drop a .keras file", "open that model"),
     ("Drop a folder", "train on the pictures in it"),
 )
+_NO_LOG = (
+    "No log is kept in this session: its file cannot be written. Start kvae-explorer with --log FILE to choose another."
+)
 ABOUT = """A laboratory for one question: what happens when the KL term of a variational autoencoder is scaled
 against the reconstruction term?
 
@@ -40,11 +46,22 @@ Everything runs on this machine; no picture leaves it. Free software under the G
 later."""
 
 
+@dataclass(frozen=True)
+class MenuActions:
+    """What the entries of the menus do, where a menu cannot do it by itself."""
+
+    browse: Callable[[], object]
+    browse_folder: Callable[[], object]
+    open: Callable[[str], object]
+    train_on: Callable[[str], object]
+    show_page: Callable[[str], object]
+
+
 class Menus:
     """Fills the window's menu bar; the Edit menu once the Explore page is there."""
 
-    def __init__(self, window: "MainWindow") -> None:
-        self._window = window
+    def __init__(self, window: QMainWindow, does: MenuActions, preferences: Preferences) -> None:
+        self._window, self._does, self._preferences = window, does, preferences
         bar = window.menuBar()
         assert bar is not None
         self.bar: QMenuBar = bar
@@ -58,47 +75,47 @@ class Menus:
         assert menu is not None
         return menu
 
-    def _add(self, menu: QMenu, text: str, keys: str, done: object) -> QAction:
+    def _add(self, menu: QMenu, text: str, keys: str, done: Callable[[], object]) -> QAction:
         action = QAction(text, self._window)
         if keys:
             action.setShortcut(QKeySequence(keys))
-        action.triggered.connect(lambda: done())  # type: ignore[operator]
+        action.triggered.connect(lambda: done())
         menu.addAction(action)
         return action
 
     def _file(self) -> None:
-        window, menu = self._window, self._menu("&File")
-        self._add(menu, "&Open a model…", "Ctrl+O", window.browse)
+        does, menu = self._does, self._menu("&File")
+        self._add(menu, "&Open a model…", "Ctrl+O", does.browse)
         recent = menu.addMenu("Open &recent")
         assert recent is not None
         recent.aboutToShow.connect(lambda: self._fill_recent(recent))
         self._fill_recent(recent)
         menu.addSeparator()
-        self._add(menu, "Train on a &folder of pictures…", "Ctrl+Shift+O", window.browse_folder)
-        self._add(menu, "Train on the sample &paintings", "", lambda: window.train_on("paintings"))
+        self._add(menu, "Train on a &folder of pictures…", "Ctrl+Shift+O", does.browse_folder)
+        self._add(menu, "Train on the sample &paintings", "", lambda: does.train_on("paintings"))
         shown = menu.addMenu("Pictures that may be &shown")
         assert shown is not None
         shown.aboutToShow.connect(lambda: self._fill_agreed(shown))
         self._fill_agreed(shown)
-        menu.aboutToShow.connect(lambda: shown.setEnabled(bool(window.preferences.agreed)))
+        menu.aboutToShow.connect(lambda: shown.setEnabled(bool(self._preferences.agreed)))
         menu.addSeparator()
-        self._add(menu, "&Quit", "Ctrl+Q", window.close).setMenuRole(QAction.MenuRole.QuitRole)
+        self._add(menu, "&Quit", "Ctrl+Q", self._window.close).setMenuRole(QAction.MenuRole.QuitRole)
 
     def _fill_recent(self, menu: QMenu) -> None:
         menu.clear()
-        paths = self._window.preferences.recent
+        paths = self._preferences.recent
         for path in paths:
             action = menu.addAction(caption(Path(path).name))
             assert action is not None
             action.setToolTip(plain(path))
-            action.triggered.connect(partial(self._window.open, path))
+            action.triggered.connect(lambda _, path=path: self._does.open(path))
         menu.setToolTipsVisible(True)
         menu.setEnabled(bool(paths))
 
     def _fill_agreed(self, menu: QMenu) -> None:
         """The places whose pictures a model's file may have shown; taking the tick away takes that back."""
         menu.clear()
-        preferences = self._window.preferences
+        preferences = self._preferences
         for place in preferences.agreed:
             action = menu.addAction(caption(place))
             assert action is not None
@@ -111,10 +128,10 @@ class Menus:
         menu.setToolTipsVisible(True)
         menu.setEnabled(bool(preferences.agreed))
 
-    def fill_edit(self, page: QWidget) -> None:
+    def fill_edit(self, page: QWidget, stack: QUndoStack) -> None:
         """Undo and redo of the Explore page, and what else can be done there."""
-        stack = page.undo_stack  # type: ignore[attr-defined]
         undo, redo = stack.createUndoAction(page, "&Undo"), stack.createRedoAction(page, "&Redo")
+        assert undo is not None and redo is not None
         undo.setShortcuts([QKeySequence("Ctrl+Z")])
         redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
         taken = {key.toString() for action in (undo, redo) for key in action.shortcuts()}
@@ -127,7 +144,7 @@ class Menus:
     def _view(self) -> None:
         window, menu = self._window, self._menu("&View")
         for number, tool in enumerate(TOOLS, start=1):
-            self._add(menu, f"&{tool.caption}", f"Ctrl+{number}", partial(window.show_page, tool.name))
+            self._add(menu, f"&{tool.caption}", f"Ctrl+{number}", partial(self._does.show_page, tool.name))
         menu.addSeparator()
         group = QActionGroup(window)
         for name, text in _THEMES.items():
@@ -139,7 +156,7 @@ class Menus:
         self._add(menu, "F&ull screen", "F11", self._toggle_full_screen)
 
     def _choose_theme(self, name: str) -> None:
-        self._window.preferences.set("theme", name)
+        self._preferences.set("theme", name)
         theme.choose(name)
 
     def _toggle_full_screen(self) -> None:
@@ -151,6 +168,7 @@ class Menus:
     def _help(self) -> None:
         menu = self._menu("&Help")
         self._add(menu, "&Keyboard and mouse", "F1", self.show_shortcuts)
+        self._add(menu, "Show the &log", "", self.show_log)
         self._add(menu, "&About kvae explorer", "", self.show_about)
 
     # ------------------------------------------------------------------ Help
@@ -182,6 +200,17 @@ class Menus:
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._sheet("Keyboard and mouse", area)
 
+    def show_log(self) -> None:
+        """The log in the program that a desktop opens such files with; in a sheet where there is none."""
+        path = log.place()
+        if path is not None and QDesktopServices.openUrl(QUrl.fromLocalFile(str(path))):
+            return
+        text = QPlainTextEdit(log.newest() if path is not None else _NO_LOG)
+        text.setReadOnly(True)
+        text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        text.moveCursor(QTextCursor.MoveOperation.End)
+        self._sheet("The log" if path is None else f"The log · {path}", text)
+
     def show_about(self) -> None:
         """What this program is."""
         text = QLabel(ABOUT.replace("\n\n", "\0").replace("\n", " ").replace("\0", "\n\n"))
@@ -195,12 +224,12 @@ class Menus:
         layout = QVBoxLayout(sheet)
         layout.setContentsMargins(3 * theme.UNIT, 3 * theme.UNIT, 3 * theme.UNIT, 2 * theme.UNIT)
         layout.setSpacing(2 * theme.UNIT)
-        heading = QLabel(title, sheet)
+        heading = QLabel(plain(title), sheet)
         heading.setProperty("role", "heading")
         close = QPushButton("Close", sheet)
         close.clicked.connect(sheet.accept)
         layout.addWidget(heading)
         layout.addWidget(content, 1)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
-        sheet.resize(72 * theme.UNIT, 68 * theme.UNIT if isinstance(content, QScrollArea) else 28 * theme.UNIT)
+        sheet.resize(72 * theme.UNIT, 68 * theme.UNIT if isinstance(content, QAbstractScrollArea) else 28 * theme.UNIT)
         sheet.open()

@@ -4,41 +4,51 @@ so that the window is on screen first."""
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Literal, overload
 
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
+from explorer.bridge import Bridge
 from explorer.widgets.deferred import turns
+from explorer.widgets.preferences import Preferences
 
-Load = Callable[[], Callable[..., QWidget]]  # imports a page; the result makes one of a bridge and the preferences
+if TYPE_CHECKING:
+    from explorer.compare.page import ComparePage
+    from explorer.explore.page import ExplorePage
+    from explorer.make.page import MakePage
+    from explorer.map.page import MapPage
+    from explorer.train.page import TrainPage
+
+MakeWidget = Callable[[Bridge, Preferences], QWidget]
+Load = Callable[[], MakeWidget]  # imports a page
 
 
-def _explore() -> Callable[..., QWidget]:
+def _explore() -> MakeWidget:
     from explorer.explore.page import ExplorePage
 
     return ExplorePage
 
 
-def _map() -> Callable[..., QWidget]:
+def _map() -> MakeWidget:
     from explorer.map.page import MapPage
 
     return MapPage
 
 
-def _compare() -> Callable[..., QWidget]:
+def _compare() -> MakeWidget:
     from explorer.compare.page import ComparePage
 
     return ComparePage
 
 
-def _train() -> Callable[..., QWidget]:
+def _train() -> MakeWidget:
     from explorer.train.page import TrainPage
 
     return TrainPage
 
 
-def _make() -> Callable[..., QWidget]:
+def _make() -> MakeWidget:
     from explorer.make.page import MakePage
 
     return MakePage
@@ -58,18 +68,30 @@ class Pages(QObject):
     complete = pyqtSignal()
     _imported = pyqtSignal()  # from a thread
 
-    def __init__(self, bridge: Any, preferences: Any, loads: Mapping[str, Load], parent: QObject) -> None:
+    def __init__(self, bridge: Bridge, preferences: Preferences, loads: Mapping[str, Load], parent: QObject) -> None:
         super().__init__(parent)
         self._bridge, self._preferences, self._loads = bridge, preferences, loads
-        self.made: dict[str, Any] = {}  # those that have their place
-        self._unplaced: dict[str, Any] = {}  # one that takes its place a turn after it was made
+        self.made: dict[str, QWidget] = {}  # those that have their place
+        self._unplaced: dict[str, QWidget] = {}  # one that takes its place a turn after it was made
         self._ahead = False
         self._imported.connect(lambda: turns.give(self, self._make_next))
 
-    def __getitem__(self, name: str) -> Any:
+    @overload
+    def __getitem__(self, name: Literal["explore"]) -> "ExplorePage": ...
+    @overload
+    def __getitem__(self, name: Literal["map"]) -> "MapPage": ...
+    @overload
+    def __getitem__(self, name: Literal["compare"]) -> "ComparePage": ...
+    @overload
+    def __getitem__(self, name: Literal["train"]) -> "TrainPage": ...
+    @overload
+    def __getitem__(self, name: Literal["make"]) -> "MakePage": ...
+    @overload
+    def __getitem__(self, name: str) -> QWidget: ...
+    def __getitem__(self, name: str) -> QWidget:
         """The page `name`, made when first asked for."""
         if name not in self.made:
-            self.made[name] = self._unplaced.pop(name, None) or self._make(name)
+            self.made[name] = self._unplaced.pop(name) if name in self._unplaced else self._make(name)
             self.placed.emit(name, self.made[name])
         return self.made[name]
 
@@ -99,5 +121,5 @@ class Pages(QObject):
             self._unplaced[missing] = self._make(missing)
         turns.give(self, self._make_next)
 
-    def _make(self, name: str) -> Any:
+    def _make(self, name: str) -> QWidget:
         return self._loads[name]()(self._bridge, self._preferences)

@@ -1,11 +1,11 @@
 """Closing the window while a training goes on: one question, and the model is kept."""
 
 from collections.abc import Callable
-from typing import Any
 
 from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QMessageBox, QWidget
 
+from explorer.bridge import Bridge
 from explorer.messages import Stop
 from explorer.widgets.notice import Notice
 
@@ -13,7 +13,7 @@ from explorer.widgets.notice import Notice
 class Shutdown:
     """Decides whether the window may close. `close` is asked again once the last run has delivered."""
 
-    def __init__(self, window: QWidget, bridge: Any, notice: Notice, close: Callable[[], object]) -> None:
+    def __init__(self, window: QWidget, bridge: Bridge, notice: Notice, close: Callable[[], object]) -> None:
         self._window, self._bridge, self._notice, self._close = window, bridge, notice, close
         self._decided = False
 

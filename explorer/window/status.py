@@ -1,13 +1,12 @@
 """The line at the bottom: which model, how the engine is, how far the training is."""
 
 from pathlib import Path
-from typing import Any
 
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QWidget
 
-from explorer.messages import ModelInfo, Steps, Working
+from explorer.messages import ModelInfo, RunMessage, Steps, Working
 from explorer.safe_text import line, plain
 from explorer.state.runs import RunCurves
 from explorer.widgets import theme
@@ -63,6 +62,17 @@ def run_line(run: RunCurves) -> str:
     return f"{name}: {so_far}" + (f", {after}" if after else "")
 
 
+def cut_off_in_words(path: str, step: int | None) -> str:
+    """Of a run whose model was to be at `path`; `step` as in `InterruptedRuns`."""
+    if step is None:
+        where = "before its figure was drawn. That can be made up for."
+    elif step == 0:
+        where = "before its first checkpoint. It can begin anew with its settings."
+    else:
+        where = f"after step {step:,}. It can go on from there."
+    return f"The training of {Path(path).name} was cut off {where}"
+
+
 class StatusLine(QWidget):
     """Draws what it is told; the newest run that lives is the one shown."""
 
@@ -105,7 +115,7 @@ class StatusLine(QWidget):
         self._engine = ENGINE.get(state, state)
         self._show()
 
-    def take(self, message: Any) -> None:
+    def take(self, message: RunMessage) -> None:
         """Learn from one message of a run."""
         run = self._runs.setdefault(message.run, RunCurves(message.run, {}))
         if isinstance(message, Steps):

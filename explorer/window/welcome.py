@@ -1,7 +1,6 @@
 """Where one begins: open a model, train on the sample paintings, or on a folder of one's own pictures."""
 
 from pathlib import Path
-from typing import Any
 
 from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QShowEvent
@@ -17,6 +16,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from explorer.bridge import Bridge
 from explorer.safe_text import caption, line, plain
 from explorer.widgets import theme
 from explorer.widgets.deferred import later
@@ -37,12 +37,12 @@ class WelcomePage(QWidget):
     watch_wanted = pyqtSignal()  # the run that prepares
 
     def __init__(
-        self, bridge: Any, preferences: Preferences, parent: QWidget | None = None, models: Path = Path("models")
+        self, bridge: Bridge, preferences: Preferences, parent: QWidget | None = None, models: Path = Path("models")
     ) -> None:
         super().__init__(parent)
         self._bridge, self._preferences, self._models = bridge, preferences, models
         # whoever sees this page is likely to train next, but first the window is to be painted
-        self._soon = later(self, 500, self._warm)
+        self._soon = later(self, 500, self._warm_trainer)
         column = QWidget(self)
         column.setMaximumWidth(_WIDTH)
         layout = QVBoxLayout(column)
@@ -174,7 +174,7 @@ class WelcomePage(QWidget):
         self._soon.start()
         self._sample.setFocus()
 
-    def _warm(self) -> None:
+    def _warm_trainer(self) -> None:
         if self.isVisible():
             self._bridge.warm_trainer()
 

@@ -4,25 +4,26 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import QByteArray, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
-from PyQt6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from explorer.messages import Began, Delivered, ModelInfo, Prepared, RunFailed, Snapshot, Working
+from explorer.bridge import Bridge
+from explorer.messages import Began, Delivered, ModelInfo, PicturesReady, RunFailed, RunMessage, Snapshot, Working
 from explorer.safe_text import line
-from explorer.state.followed_run import FollowedRun
+from explorer.state.bookmarks import Bookmark
+from explorer.state.followed_run import Expected, FollowedRun
 from explorer.widgets import theme
 from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
-from explorer.window.drops import dropped
-from explorer.window.menus import Menus
+from explorer.window.drops import choose_folder, choose_model, dropped
+from explorer.window.menus import MenuActions, Menus
 from explorer.window.pages import PAGES, Load, Pages
 from explorer.window.rail import Rail
 from explorer.window.shutdown import Shutdown
-from explorer.window.status import StatusLine, in_words
+from explorer.window.status import StatusLine, cut_off_in_words, in_words
 from explorer.window.watch import GONE, REREAD, FileWatch
 from explorer.window.welcome import WelcomePage
 
@@ -38,7 +39,7 @@ class MainWindow(QMainWindow):
 
     trouble = pyqtSignal(str)
 
-    def __init__(self, bridge: Any, preferences: Preferences, loads: Mapping[str, Load] = PAGES) -> None:
+    def __init__(self, bridge: Bridge, preferences: Preferences, loads: Mapping[str, Load] = PAGES) -> None:
         super().__init__()
         self.bridge, self.preferences = bridge, preferences
         theme.choose(preferences.get("theme", "system"))
@@ -50,15 +51,13 @@ class MainWindow(QMainWindow):
             "train": self._wire_train,
             "make": self._wire_make,
         }
-        self._bookmarks: tuple = ()  # of the Explore page
+        self._bookmarks: tuple[Bookmark, ...] = ()  # of the Explore page
         self._followed_run = FollowedRun()
-        self._opening, self._landing = "", "explore"  # the path that is being opened by hand, and the page to show then
-        self._first_run = 0  # the run that was begun on the welcome page and has no picture yet
-        self._waiting_data = ""  # what to train on once the engine has said what can be set
-        self._reread = ""  # the open file, read anew because it changed on disk
+        self._expected = Expected()
         self._watch = FileWatch(self)
         self._build()
-        self.menus = Menus(self)
+        does = MenuActions(self.browse, self.browse_folder, self.open, self.train_on, self.show_page)
+        self.menus = Menus(self, does, preferences)
         self._shutdown = Shutdown(self, self.bridge, self.notice, self.close)
         self._connect()
         self._restore()
@@ -116,13 +115,13 @@ class MainWindow(QMainWindow):
         self.rail.set_current("explore")
         self.stack.setCurrentWidget(self.welcome)
 
-    def page(self, name: str) -> Any:
+    def page(self, name: str) -> QWidget:
         """The page `name` ("explore", "map", ...), made when first asked for."""
         return self.pages[name]
 
-    def _place(self, name: str, page: Any) -> None:
+    def _place(self, name: str, page: QWidget) -> None:
         self.stack.addWidget(page)
-        self._wires[name](page)
+        self._wires[name]()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         super().paintEvent(event)
@@ -130,64 +129,62 @@ class MainWindow(QMainWindow):
 
     # ------------------------------------------------------------------ who hears of what
 
-    def _wire_explore(self, page: Any) -> None:
-        self.menus.fill_edit(page)
+    def _wire_explore(self) -> None:
+        page = self.pages["explore"]
+        self.menus.fill_edit(page, page.undo_stack)
         page.bookmarks_changed.connect(self._on_bookmarks)
         page.point_changed.connect(self._on_point)
 
-    def _wire_map(self, page: Any) -> None:
+    def _wire_map(self) -> None:
+        page = self.pages["map"]
         page.picked.connect(self._on_picked)
         page.morph_wanted.connect(self._on_morph)
         page.explore_wanted.connect(partial(self.show_page, "explore"))
 
-    def _wire_compare(self, page: Any) -> None:
-        page.set_known(self.welcome.known())
+    def _wire_compare(self) -> None:
+        self.pages["compare"].set_known(self.welcome.known())
 
-    def _wire_make(self, page: Any) -> None:
+    def _wire_make(self) -> None:
         if self.bridge.model is not None:
-            page.set_bookmarks(self._bookmarks)
-            self._tell_point(page)
+            self.pages["make"].set_bookmarks(self._bookmarks)
+            self._tell_point()
 
-    def _wire_train(self, page: Any) -> None:
+    def _wire_train(self) -> None:
+        page = self.pages["train"]
         page.model_wanted.connect(self.open)
         page.run_delivered.connect(self._on_delivered)
         page.interrupted.connect(self._on_interrupted)
 
-    def _on_bookmarks(self, bookmarks: tuple) -> None:
+    def _on_bookmarks(self, bookmarks: tuple[Bookmark, ...]) -> None:
         self._bookmarks = bookmarks
         if "make" in self.pages.made:
-            self.page("make").set_bookmarks(bookmarks)
+            self.pages["make"].set_bookmarks(bookmarks)
 
     def _on_point(self, latents: np.ndarray) -> None:
         if "map" in self.pages.made:
-            self.page("map").set_point(latents)
+            self.pages["map"].set_point(latents)
         if "make" in self.pages.made:
-            self._tell_point(self.page("make"))
+            self._tell_point()
 
-    def _tell_point(self, make: Any) -> None:
-        if len((explore := self.page("explore")).point()):
+    def _tell_point(self) -> None:
+        explore, make = self.pages["explore"], self.pages["make"]
+        if len(explore.point()):
             make.set_point(explore.point())
             make.set_kl_weight(explore.kl_weight())
 
     def _on_picked(self, latents: np.ndarray, name: str) -> None:
-        self.page("explore").go_to(latents, name)
+        self.pages["explore"].go_to(latents, name)
 
     def _on_morph(self, start: np.ndarray, end: np.ndarray) -> None:
-        self.page("make").set_morph(start, end)
+        self.pages["make"].set_morph(start, end)
         self.show_page("make")
 
     def _on_delivered(self, path: str) -> None:
-        self.page("compare").add_model(path)
+        self.pages["compare"].add_model(path)
         self.notice.show_info(f"The training is done: {Path(path).name}.", "Open", partial(self.open, path))
 
     def _on_interrupted(self, path: str, step: int | None) -> None:
-        if step is None:
-            where = "before its figure was drawn. That can be made up for."
-        elif step == 0:
-            where = "before its first checkpoint. It can begin anew with its settings."
-        else:
-            where = f"after step {step:,}. It can go on from there."
-        sentence = f"The training of {Path(path).name} was cut off {where}"
+        sentence = cut_off_in_words(path, step)
         self.notice.show_info(sentence, "Go on", partial(self._go_on, path))
 
     def _agree_and_go_on(self, place: str, path: str) -> None:
@@ -195,7 +192,7 @@ class MainWindow(QMainWindow):
         self._go_on(path)
 
     def _go_on(self, path: str) -> None:
-        self.page("train").go_on(path)
+        self.pages["train"].go_on(path)
         self.show_page("train")
 
     # ------------------------------------------------------------------ pages
@@ -203,17 +200,17 @@ class MainWindow(QMainWindow):
     def show_page(self, name: str) -> None:
         """Put this tool on the table; in place of Explore the welcome page while there is no model."""
         self.rail.set_current(name)
-        wanted: Any = self.welcome if name == "explore" and not self._has_model() else self.page(name)
+        wanted = self.welcome if name == "explore" and not self._has_model() else self.page(name)
         if name == "make":
-            self._tell_point(wanted)  # the weight may have been turned since
+            self._tell_point()  # the weight may have been turned since
         elif name == "compare":
-            wanted.set_known(self.welcome.known())
+            self.pages["compare"].set_known(self.welcome.known())
         self.stack.setCurrentWidget(wanted)
         self.notice.move_on()
         self.preferences.set("window/page", name)
 
     def _has_model(self) -> bool:
-        return self.bridge.model is not None or bool(self._opening)
+        return self.bridge.model is not None or self._expected.by_hand is not None
 
     def _show_again(self) -> None:
         """The page that the rail says, after what can be shown has changed."""
@@ -223,10 +220,8 @@ class MainWindow(QMainWindow):
 
     def browse(self) -> None:
         """Let a person choose a model file."""
-        folder = self.preferences.get("folders/models", str(Path("models").absolute()))
-        path, _ = QFileDialog.getOpenFileName(self, "Open a model", folder, "Models (*.keras);;All files (*)")
+        path = choose_model(self, self.preferences)
         if path:
-            self.preferences.set("folders/models", str(Path(path).parent))
             self.open(path)
 
     def open(self, path: str, landing: str = "explore") -> None:
@@ -241,7 +236,7 @@ class MainWindow(QMainWindow):
             )
             return
         self._followed_run.turned_away()
-        self._opening, self._landing, self._reread = path, landing, ""
+        self._expected.by_hand, self._expected.landing, self._expected.reread = path, landing, None
         self.status.set_opening(path)
         if self.stack.currentWidget() is self.welcome:
             self._show_again()
@@ -250,16 +245,17 @@ class MainWindow(QMainWindow):
     def _reopen(self) -> None:
         """The file of the open model changed on disk: the sliders stay where they are."""
         model = self.bridge.model
-        if model is not None and not self._opening:
-            self._reread = model.path
+        if model is not None and self._expected.by_hand is None:
+            self._expected.reread = model.path
             self.bridge.open(model.path)
 
     def _on_gone(self) -> None:
         """The file of the open model was moved or deleted; the engine still holds it."""
-        self.notice.show_error(GONE.format(Path(self.bridge.model.path).name))
+        if self.bridge.model is not None:
+            self.notice.show_error(GONE.format(Path(self.bridge.model.path).name))
 
     def _on_model(self, model: ModelInfo | None, same: bool) -> None:
-        by_hand, self._opening = self._opening, ""
+        by_hand, self._expected.by_hand = self._expected.by_hand, None
         training = self._followed_run.shown is not None
         self.status.set_model(model, training)
         if model is None:
@@ -269,20 +265,20 @@ class MainWindow(QMainWindow):
             return
         self.setWindowTitle(f"{'training' if training else line(Path(model.path).name, 80)} – {NAME}")
         self._watch.set_path("" if training else model.path)
-        if by_hand:
+        if by_hand is not None:
             self.preferences.add_recent(by_hand)
-        if self._first_run:
-            self._first_run = 0
+        if self._expected.first_run is not None:
+            self._expected.first_run = None
             self.welcome.clear_progress()
             self.notice.show_info(BACKGROUND, "Watch it", partial(self.show_page, "train"))
-        if self.stack.currentWidget() is self.welcome or by_hand:
-            self.show_page(self._landing)
-        if self._reread == model.path:
+        if self.stack.currentWidget() is self.welcome or by_hand is not None:
+            self.show_page(self._expected.landing)
+        if self._expected.reread == model.path:
             self.notice.show_info(REREAD.format(Path(model.path).name))
-        self._reread = ""
+        self._expected.reread = None
 
     def _on_open_failed(self, sentence: str) -> None:
-        self._opening = self._reread = ""
+        self._expected.by_hand = self._expected.reread = None
         self.status.set_opening("")
         self.notice.show_error(sentence)
         self._show_again()
@@ -296,27 +292,25 @@ class MainWindow(QMainWindow):
 
     def browse_folder(self) -> None:
         """Let a person choose a folder of pictures to train on."""
-        start = self.preferences.get("folders/pictures", str(Path.home()))
-        path = QFileDialog.getExistingDirectory(self, "Choose a folder of pictures", start)
+        path = choose_folder(self, self.preferences)
         if path:
-            self.preferences.set("folders/pictures", str(Path(path).parent))
             self.train_on(path)
 
     def train_on(self, data: str) -> None:
         """Train on a folder of pictures, or on the sample "paintings", with every other setting as it comes."""
         if not self.bridge.settings:  # the engine says in a moment what can be set
-            self._waiting_data = data
+            self._expected.data = data
             self.welcome.show_progress("Getting ready")
             return
         before = set(self.bridge.running())
         defaults = {one.name: one.default for one in self.bridge.settings}
-        self.page("train").start({**defaults, "data": data})
+        self.pages["train"].start({**defaults, "data": data})
         begun = set(self.bridge.running()) - before
         if not begun:  # the page has said why
             self.welcome.clear_progress()
             self.show_page("train")
         elif self.bridge.model is None:
-            self._first_run = max(begun)
+            self._expected.first_run = max(begun)
             self.welcome.show_progress("Getting ready")
             self.show_page("explore")
         else:
@@ -324,20 +318,20 @@ class MainWindow(QMainWindow):
             self.notice.show_info(f"Training on {name} has begun.", "Watch it", partial(self.show_page, "train"))
 
     def _on_hello(self, _: object) -> None:
-        data, self._waiting_data = self._waiting_data, ""
-        if data:
+        data, self._expected.data = self._expected.data, None
+        if data is not None:
             self.train_on(data)
 
-    def _on_run(self, message: Any) -> None:
+    def _on_run(self, message: RunMessage) -> None:
         self.status.take(message)
         if isinstance(message, Began):
             self.notice.move_on()  # what was said of the run before
         match message:
-            case Working() | Prepared() | Began() if message.run == self._first_run:
+            case Working() | PicturesReady() | Began() if message.run == self._expected.first_run:
                 self._show_preparation(message)
             case Snapshot():
-                follows = "train" in self.pages.made and self.page("train").is_following(message.run)
-                if self._opening:  # what a person asked for is not overtaken
+                follows = "train" in self.pages.made and self.pages["train"].is_following(message.run)
+                if self._expected.by_hand is not None:  # what a person asked for is not overtaken
                     self._followed_run.learn(message)
                 else:
                     self._followed_run.snapshot(message, follows, self.bridge.open, self.bridge.refresh)
@@ -347,22 +341,23 @@ class MainWindow(QMainWindow):
             case RunFailed():
                 self._on_ended(message.run)
                 if message.unread:
-                    go_on = partial(self._agree_and_go_on, message.unread, self.page("train").resumed_from(message.run))
+                    path = self.pages["train"].resumed_from(message.run)
+                    go_on = partial(self._agree_and_go_on, message.unread, path)
                     self.notice.show_info(f"{message.sentence} Read them?", "Read them", go_on)
                 else:
                     self.notice.show_error(message.sentence)
 
-    def _show_preparation(self, message: Working | Prepared | Began) -> None:
+    def _show_preparation(self, message: Working | PicturesReady | Began) -> None:
         if isinstance(message, Working):
             self.welcome.show_progress(in_words(message), message.done, message.total)
         else:
-            done = "building the network" if isinstance(message, Prepared) else "painting the first pictures"
-            self.welcome.show_progress(done)
+            ready = isinstance(message, PicturesReady)
+            self.welcome.show_progress("building the network" if ready else "painting the first pictures")
 
     def _on_ended(self, run: int) -> bool:
         """A run is over; whether its model is on screen."""
-        if run == self._first_run:
-            self._first_run = 0
+        if run == self._expected.first_run:
+            self._expected.first_run = None
             self.welcome.clear_progress()
         self.welcome.refresh()
         self._shutdown.run_ended()
@@ -387,7 +382,7 @@ class MainWindow(QMainWindow):
         if self.bridge.model is None:
             self.notice.show_info("A picture needs a model to be found in: open one, or train on the sample paintings.")
             return
-        self.page("explore").open_picture(path)
+        self.pages["explore"].open_picture(path)
         self.show_page("explore")
 
     # ------------------------------------------------------------------ the end

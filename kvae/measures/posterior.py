@@ -3,10 +3,12 @@ and about the directions they vary in together."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kvae.model.vae import VAE
+if TYPE_CHECKING:  # whoever needs no more than the numbers here waits for no Keras
+    from kvae.model.vae import VAE
 
 ACTIVE_VARIANCE = 0.01  # Var over images of the posterior mean; Burda et al., 2016, arXiv:1509.00519
 MOST_DIRECTIONS = 32
@@ -36,7 +38,7 @@ class PosteriorStatistics:
         return int(np.sum(self.variance >= ACTIVE_VARIANCE))
 
 
-def posterior_statistics(model: VAE, blocks: Iterable[np.ndarray]) -> PosteriorStatistics:
+def posterior_statistics(model: "VAE", blocks: Iterable[np.ndarray]) -> PosteriorStatistics:
     """Measure `model` on pictures that come in blocks (n, height, width, channels), uint8 or float in [0, 1]."""
     count, noise, rate = 0, 0.0, 0.0
     center = total = products = np.zeros(0)

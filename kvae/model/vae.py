@@ -81,7 +81,8 @@ class VAE(NumpyMixin, FitMixin):
         widths: channels of each level, each of which halves the picture; None chooses.
         depth: residual blocks of a level; None chooses.
         kl_weight: β = 2σ², the decoder noise in squared pixel values.
-        autoencoder: the same layers without sampling and without the KL term; β is then 0, and no weighting or rate counts.
+        autoencoder: the same layers without sampling and without the KL term; β is then 0, and no weighting or rate
+            counts.
         weighting: how β is set over time: a name in `kvae.model.methods.WEIGHTINGS`, or a `Weighting` of your own.
         rate, likelihood: a name in `kvae.model.methods.RATES` and in `kvae.objectives.likelihoods.LIKELIHOODS`, or a
             `Rate` and a `Likelihood` of your own.
@@ -446,8 +447,8 @@ class VAE(NumpyMixin, FitMixin):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "VAE":
-        """The model of `config`. Custom networks and methods are built where they are trusted: a config that `get_config`
-        gave here, or inside `kvae.load(path, trust=True)` and Keras's `safe_mode=False`.
+        """The model of `config`. Custom networks and methods are built where they are trusted: a config that
+        `get_config` gave here, or inside `kvae.load(path, trust=True)` and Keras's `safe_mode=False`.
 
         Raises:
             ValueError: such parts, without that trust.

@@ -1,4 +1,5 @@
-"""Custom networks, two Keras models whose shapes must fit; and configs of custom parts, built where they are trusted."""
+"""Custom networks, two Keras models whose shapes must fit; and configs of custom parts,
+built where they are trusted."""
 
 from typing import Any
 

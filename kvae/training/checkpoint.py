@@ -57,7 +57,8 @@ ABOUT = Table(_ABOUT, needed=tuple(_ABOUT))  # what a checkpoint says of itself 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run between two steps: all variables of the model, of its optimizer and of the running means, and the records."""
+    """A run between two steps: all variables of the model, of its optimizer and of the running means,
+    and the records."""
 
     step: int
     about: bytes  # JSON

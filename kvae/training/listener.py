@@ -39,8 +39,8 @@ class Listener:
     def on_begin(self, model: "VAE", state: "RunState") -> None:
         """Training sets out with `model`; assign to its `kl_weight` at any time and the next batch uses it.
 
-        Where it has a linear part, it is the linear VAE in closed form, which is worth showing already. `state` tells the
-        steps to go and records what was; it is to be read only.
+        Where it has a linear part, it is the linear VAE in closed form, which is worth showing already. `state` tells
+        the steps to go and records what was; it is to be read only.
         """
 
     def on_batch_begin(self) -> None:

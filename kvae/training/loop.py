@@ -217,7 +217,8 @@ class RunCallback(keras.callbacks.Callback):
             metric.count.assign(count)
 
     def _weight_of(self, logs: dict[str, Any]) -> float:
-        """The weight in effect in the batch that ended: as it was given, as the weighting left it, or out of the logs."""
+        """The weight in effect in the batch that ended: as it was given, as the weighting left it,
+        or out of the logs."""
         state, weighting = self.state, self._vae.methods.weighting
         state.batches += 1
         total = state.batches * float(logs.get("kl_weight", 0.0))

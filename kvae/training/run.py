@@ -64,13 +64,13 @@ def train(
         resume: a model of an earlier run on the same pictures to go on from, or what is left of a run that was cut off.
         prepared: pictures that are ready already, from `prepare`.
         weighting, rate, likelihood: as `kvae.VAE` takes them, by name or as objects of your own.
-        callbacks: Keras callbacks. The logs of a batch and of an epoch have `loss`, `distortion`, `rate` and `kl_weight`,
-            those of an epoch `val_loss`, `val_distortion`, `val_rate` and `val_psnr` too. One that sets
+        callbacks: Keras callbacks. The logs of a batch and of an epoch have `loss`, `distortion`, `rate` and
+            `kl_weight`, those of an epoch `val_loss`, `val_distortion`, `val_rate` and `val_psnr` too. One that sets
             `model.stop_training` ends the run, and the model is delivered. The run sets the learning rate itself.
         settings: any other of `kvae.settings.SETTINGS` by name, such as kl_weight=0.1.
 
-    While it trains, a folder beside `output` holds its last good state: `kvae-train --resume` goes on from there when the
-    process is killed. That folder does not hold networks and methods of your own, so a run with these begins anew.
+    While it trains, a folder beside `output` holds its last good state: `kvae-train --resume` goes on from there when
+    the process is killed. That folder does not hold networks and methods of your own, so a run with these begins anew.
 
     Raises:
         ValueError, OSError: before training starts, one sentence about what is missing or wrong; afterwards, that the

@@ -99,7 +99,8 @@ def settled(steps: int | None, published: int | None) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a batch drew, and what it found: the KL weight `given` and the weighting's `state`, None where there is none.
+    """What a batch drew, and what it found: the KL weight `given` and the weighting's `state`, None where there is
+    none.
 
     `latents`, `prior` and `rates`, the KL of each dimension in nats, are (batch, latent); `prior` is None unless the
     rate method needs it.

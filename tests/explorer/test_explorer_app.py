@@ -1,7 +1,9 @@
 """The program as a person starts it."""
 
 import os
+import re
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -141,6 +143,38 @@ def test_the_window_never_imports_what_the_engine_needs_and_stays_small(tmp_path
     assert process.wait(60) == 0
     assert "Traceback" not in process.stderr.read()
     assert _gone(children)
+
+
+@pytest.mark.timeout(120)
+def test_the_log_tells_of_the_processes_and_of_what_nobody_caught(tmp_path, home):
+    then = (
+        'QTimer.singleShot(0, lambda: {}["colour"]); '
+        "self.bridge.hello.connect(lambda _: self.leave()); self.bridge.settings and self.leave()"
+    )
+    process = _start(tmp_path, home, ["--log", "logs/art.log"], then)
+    assert process.wait(60) == 0
+    written = (tmp_path / "logs" / "art.log").read_text()
+    assert re.search(r"kvae-engine \d+: started\n", written) and re.search(r"kvae-engine \d+: ended \(.*\)\n", written)
+    assert "CRITICAL explorer.app: nobody caught this" in written and "    KeyError: 'colour'\n" in written
+    assert written.endswith("the program ends\n")
+    assert not list(tmp_path.rglob("kvae-explorer.log"))
+
+
+@pytest.mark.timeout(120)
+def test_the_usual_log_is_private_and_in_the_persons_own_folder(tmp_path, home):
+    process = _start(tmp_path, home, [], "self.leave()")
+    assert process.wait(60) == 0
+    (path,) = tmp_path.rglob("kvae-explorer.log")
+    assert "the program ends" in path.read_text()
+    if os.name == "posix":
+        assert [stat.S_IMODE(one.stat().st_mode) for one in (path, path.parent)] == [0o600, 0o700]
+
+
+def test_a_log_that_cannot_be_written_is_an_error(tmp_path, capsys, troubles):
+    (tmp_path / "file").touch()
+    assert main(["--log", str(tmp_path / "file" / "art.log")]) == 2
+    said = capsys.readouterr().err
+    assert "the log cannot be written" in said and "Name another file." in said and said.count("\n") == 1
 
 
 @pytest.mark.timeout(120)

@@ -182,7 +182,9 @@ def test_a_delivered_model_is_opened_although_the_engine_dies_over_it(opened, he
     shutil.copy(real_models.trained, delivered)
     opened.open(str(delivered), same=True)
     os.kill(opened._engine.process.pid, signal.SIGKILL)
-    qtbot.waitUntil(lambda: opened._loaded is not None and opened._loaded.name == "delivered", timeout=PATIENCE)
+    qtbot.waitUntil(
+        lambda: opened._current.loaded is not None and opened._current.loaded.name == "delivered", timeout=PATIENCE
+    )
     assert {same for _, same in heard.of("model_changed")} == {True}
 
 
@@ -223,10 +225,10 @@ from explorer import messages as m
 
 def obedient_trainer(connection):
     start = connection.recv()
-    connection.send(m.Said(start.run, f"{start.settings['seed']} {start.output} {Path(start.workspace).is_dir()}"))
+    connection.send(m.Said(start.run, f"{start.settings['seed']} {start.output} {Path(start.folder).is_dir()}"))
     while not isinstance(said := connection.recv(), m.Stop):
         connection.send(m.Said(start.run, type(said).__name__))
-    Path(start.workspace, "left").write_text("over")
+    Path(start.folder, "left").write_text("over")
     connection.send(m.Delivered(start.run, start.output, "", True, {}))
 
 def dying_trainer(connection):
@@ -262,7 +264,7 @@ def test_a_run_hears_what_it_is_told_and_says_what_became_of_it(trainers, qtbot)
     trainers.warm_trainer()
     spare = trainers._spare.process.pid
     run = trainers.start_run({"seed": 3}, "/models/art.keras")
-    assert (run, trainers.running()) == (1, (1,)) and trainers._runs[1].child.process.pid == spare
+    assert (run, trainers.running()) == (1, (1,)) and trainers._runs[1].worker.process.pid == spare
     trainers.tell_run(run, m.Pause())
     trainers.tell_run(run, m.Stop())
     qtbot.waitUntil(lambda: not trainers._runs, timeout=PATIENCE)

@@ -47,7 +47,7 @@ class Program:
 
     def rests(self) -> bool:
         """The engine holds the model on screen and has decoded the newest picture asked for."""
-        whole = self.bridge.model is not None and self.bridge._loaded is self.bridge.model
+        whole = self.bridge.model is not None and self.bridge._current.loaded is self.bridge.model
         quiet = not self.page._throttle._hasPendingEmission
         return whole and quiet and self.page._decoded and self.page._shown_ask == self.page._asked
 
@@ -122,10 +122,10 @@ class Program:
             self.bridge.tell_run(run, Pause())
             self.until(lambda: any(isinstance(one, Paused) for one in self.said))
         self.qtbot.wait(after)
-        self.kill(self.bridge._runs[run].child)
+        self.kill(self.bridge._runs[run].worker)
         self.until(lambda: not self.bridge._runs)
         ends = [one for one in self.said if isinstance(one, RunFailed | Delivered)]
-        assert [one.sentence for one in ends] == [child_lost(9)] and self.window.notice.text == child_lost(9)
+        assert [one.sentence for one in ends] == [trainer_lost(9)] and self.window.notice.text == trainer_lost(9)
         assert not list((self.folder / "temporary").glob("kvae-run-*"))
         assert self.state() == before and self.rests()
 
@@ -136,7 +136,7 @@ def _many():
     return Decode(np.zeros((20_000, 6), np.float32))
 
 
-def child_lost(number: int) -> str:
+def trainer_lost(number: int) -> str:
     from explorer.bridge import RUN_LOST
 
     return RUN_LOST.format(f"signal {number}")

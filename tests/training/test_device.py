@@ -98,3 +98,16 @@ def test_bfloat16_is_chosen_only_where_the_processor_has_it(monkeypatch, flags, 
     monkeypatch.setattr("kvae.training.device._cpu_flags", lambda: flags)
     assert choose_precision("auto", device) == policy
     assert choose_precision("mixed_float16", device) == "mixed_float16"
+
+
+def test_where_a_run_computes_is_logged_and_printed_nowhere(python):
+    code = (
+        "import kvae, logging\n"
+        "from kvae.training.device import choose_precision\n"
+        "choose_precision('float32', 'cpu (2 cores)')\n"
+        "logging.getLogger('kvae').addHandler(handler := logging.handlers.BufferingHandler(9))\n"
+        "logging.getLogger('kvae').setLevel('INFO')\n"
+        "choose_precision('float32', 'cpu (2 cores)')\n"
+        "print([record.getMessage() for record in handler.buffer])\n"
+    )
+    assert python(f"import logging.handlers\n{code}").strip() == "['computing on cpu (2 cores) in float32']"

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from explorer.engine.training import Orders, given, sentence_of, trainer_main
+from explorer.engine.orders import Orders
+from explorer.engine.training import given, trainer_main
 from explorer.messages import (
     Began,
     Continue,
@@ -21,7 +22,7 @@ from explorer.messages import (
     EpochEnded,
     Pause,
     Paused,
-    Prepared,
+    PicturesReady,
     Preview,
     Resumed,
     RunFailed,
@@ -137,7 +138,9 @@ def whole(windows, pictures):
 
 def test_a_run_tells_its_preparation_steps_and_epochs_and_leaves_a_model_that_opens(whole):
     kinds = [type(message) for message in whole.heard]
-    firsts = [kinds.index(kind) for kind in (Said, Prepared, Began, Snapshot, Preview, Steps, EpochEnded, Delivered)]
+    firsts = [
+        kinds.index(kind) for kind in (Said, PicturesReady, Began, Snapshot, Preview, Steps, EpochEnded, Delivered)
+    ]
     assert firsts == sorted(firsts) and kinds[-1] is Delivered
     assert {message.run for message in whole.heard} == {3}
     delivered = whole.heard[-1]
@@ -152,7 +155,7 @@ def test_a_run_tells_its_preparation_steps_and_epochs_and_leaves_a_model_that_op
 
 
 def test_what_is_prepared_comes_with_the_limit_on_held_out_pictures(whole):
-    (prepared,) = whole.of(Prepared)
+    (prepared,) = whole.of(PicturesReady)
     assert (prepared.training, prepared.validation) == (TRAINING, 60 - TRAINING) and "cpu" in prepared.device
     assert prepared.weights[[0, -1]] == pytest.approx([0.003, 30.0]) and prepared.weights.shape == (60,)
     assert prepared.distortions[0] < prepared.distortions[-1] and prepared.rates[0] > prepared.rates[-1] >= 0
@@ -315,7 +318,7 @@ def test_a_run_that_is_stopped_during_its_preparation_ends_without_a_model(windo
     while not isinstance(message, RunFailed):
         assert window.pipe.poll(PATIENCE)
         message = window.pipe.recv()
-        assert not isinstance(message, Prepared | Began)
+        assert not isinstance(message, PicturesReady | Began)
     assert "stopped before training began" in message.sentence
     assert window.left() == [] and not (window.folder / "models").exists()
 
@@ -389,15 +392,6 @@ def test_a_window_that_goes_while_the_model_is_saved_waits_for_it(monkeypatch):
     orders.ended.set()
     leaving.join(5.0)
     assert ends == ["cleaned", 0]
-
-
-def test_errors_become_one_sentence(capsys):
-    assert sentence_of(ValueError("first: a rule. Received: 3.\nmore\nlines")) == "first: a rule. Received: 3."
-    assert "not enough memory" in sentence_of(MemoryError())
-    assert "not enough memory" in sentence_of(type("ResourceExhaustedError", (Exception,), {})("OOM\nwhen allocating"))
-    assert capsys.readouterr().err == ""
-    assert sentence_of(RuntimeError("odd")) == "Training failed: odd."
-    assert "RuntimeError" in capsys.readouterr().err
 
 
 @pytest.fixture

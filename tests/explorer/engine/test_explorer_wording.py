@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import kvae
-from explorer.engine import jobs, training
-from explorer.engine.wording import FORM, in_form_words
+from explorer.engine.wording import FORM, QUESTION, RUN, in_form_words, sentence_of
 from explorer.widgets.terms import LABELS
 
 
@@ -61,6 +60,15 @@ def test_no_flag_of_any_sentence_in_kvae_reaches_the_window():
             found |= {flag for text in _sentences(file) for flag in re.findall(r"--[a-z][a-z-]*", text)}
     assert {"--validation", "--learning-rate", "--epochs", "--output", "--device"} <= found
     assert {flag[2:] for flag in found} <= set(FORM)
-    for sentence_of in (jobs.sentence_of, training.sentence_of):
-        for flag in found:
-            assert "--" not in sentence_of(ValueError(f"A rule. Try a smaller {flag}, or {flag} 3; or use {flag} 4."))
+    for flag in found:
+        assert "--" not in sentence_of(ValueError(f"A rule. Try a smaller {flag}, or {flag} 3; or use {flag} 4."))
+
+
+@pytest.mark.parametrize("work", [QUESTION, RUN])
+def test_errors_become_one_sentence(work):
+    assert sentence_of(ValueError("first: a rule. Received: 3.\nmore"), work) == "first: a rule. Received: 3."
+    for error in (MemoryError(), type("ResourceExhaustedError", (Exception,), {})("OOM\nwhen allocating")):
+        assert sentence_of(error, work) == work.save_memory
+    assert sentence_of(RuntimeError("odd"), work) == f"{work.failed}: odd (RuntimeError)."
+    assert sentence_of(RuntimeError(""), work).startswith(f"{work.failed} (RuntimeError).")
+    assert len(sentence_of(ValueError("x" * 999), work)) == 400

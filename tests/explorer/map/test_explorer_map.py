@@ -158,7 +158,7 @@ def test_a_click_loads_the_picture_and_shows_its_nearest_ones(qtbot, laid_out):
         qtbot.mouseClick(laid_out.scatter, Qt.MouseButton.LeftButton, pos=pixel_of(laid_out, index))
     np.testing.assert_array_equal(caught.args[0], laid_out.pictures.latents[index])
     assert caught.args[1] == f"picture-{index}.png"
-    near = mapping.nearest(laid_out.pictures.latents, index)
+    near = mapping.nearest(laid_out.pictures.latents, index, active_variance=0.01)
     shown = [button.toolTip() for button in laid_out.panel.buttons if not button.isHidden()]
     assert shown == [f"picture-{i}.png" for i in near]
     with qtbot.waitSignal(laid_out.picked) as caught:
@@ -220,7 +220,7 @@ def test_another_measure_of_what_is_near_shows_other_neighbours(laid_out):
     laid_out.select(7)
     for place, measure in enumerate(mapping.MEASURES):
         laid_out.panel.measure.setCurrentIndex(place)
-        near = mapping.nearest(laid_out.pictures.latents, 7, 8, measure).tolist()
+        near = mapping.nearest(laid_out.pictures.latents, 7, 8, measure, active_variance=0.01).tolist()
         names = [laid_out.pictures.names[i] for i in near]
         assert [button.toolTip() for button in laid_out.panel.buttons] == names
 

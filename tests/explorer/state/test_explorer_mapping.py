@@ -63,7 +63,7 @@ def test_ordinals(number, word):
 def test_nearest_pictures_equal_brute_force(measure):
     rng = np.random.default_rng(2)
     latents = (rng.standard_normal((300, 16)) * np.linspace(0.02, 3, 16) + 1).astype("float32")
-    scale = mapping.scales(latents) if measure == "scaled" else np.ones(16)
+    scale = mapping.scales(latents, 0.01) if measure == "scaled" else np.ones(16)
     assert measure != "scaled" or scale[0] == 0, "a collapsed dimension is no distance"
     mean = latents.astype(float).mean(axis=0)
 
@@ -75,19 +75,19 @@ def test_nearest_pictures_equal_brute_force(measure):
 
     for index in (0, 17, 299):
         by_hand = sorted((far(j, index), j) for j in range(300) if j != index)
-        assert mapping.nearest(latents, index, 8, measure).tolist() == [j for _, j in by_hand[:8]]
+        assert mapping.nearest(latents, index, 8, measure, active_variance=0.01).tolist() == [j for _, j in by_hand[:8]]
 
 
 def test_likeness_does_not_favour_pale_pictures():
     latents = np.array([[4, 0], [9, 1], [0.1, 0.3], [-4, 0], [-9.1, -1.3]], np.float32)
-    assert mapping.nearest(latents, 0, 1, "likeness").tolist() == [1]
-    assert mapping.nearest(latents, 0, 1, "distance").tolist() == [2]
+    assert mapping.nearest(latents, 0, 1, "likeness", active_variance=0.01).tolist() == [1]
+    assert mapping.nearest(latents, 0, 1, "distance", active_variance=0.01).tolist() == [2]
 
 
 @pytest.mark.parametrize("measure", mapping.MEASURES)
 def test_doubles_of_a_picture_are_its_neighbours_and_itself_never_is(measure):
     latents = np.zeros((5, 3), np.float32)
-    assert mapping.nearest(latents, 2, measure=measure).tolist() == [0, 1, 3, 4]
+    assert mapping.nearest(latents, 2, measure=measure, active_variance=0.01).tolist() == [0, 1, 3, 4]
 
 
 def test_zooming_keeps_what_is_under_the_cursor():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.state.paths import EASINGS, STYLES, frame_count, path
+from kvae.model.numpy_api import _between as between
 
 CORNERS = np.array([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0]])
 
@@ -87,3 +88,12 @@ def test_a_wrong_argument_is_named_with_what_was_received(change, word):
         path(CORNERS, **{"frames_per_leg": 2, **change})
     with pytest.raises(ValueError, match="`keyframes`"):
         path(CORNERS[0], 2)
+
+
+@pytest.mark.parametrize("end", [[0.0, 5.0, 1.0], [-2.0, 1.0, 0.5], [2.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+@pytest.mark.parametrize("style", STYLES)
+def test_a_morph_takes_the_way_that_kvae_itself_interpolates_along(style, end):
+    ends = np.array([[1.0, 0.0, 0.0], end])
+    share = np.linspace(0.0, 1.0, 9)[:, None]
+    way = path(ends, 8, style=style, easing="even")
+    np.testing.assert_allclose(way, between(*ends, share, style == "spherical"), atol=1e-6)

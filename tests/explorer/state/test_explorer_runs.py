@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from explorer.messages import Began, Delivered, EpochEnded, Paused, Prepared, RunFailed, Steps, Working
-from explorer.state.runs import QUANTITIES, RunCurves, csv_text, smoothed, thinned
+import kvae
+from explorer.messages import Began, Delivered, EpochEnded, Paused, PicturesReady, RunFailed, Steps, Working
+from explorer.state.runs import QUANTITIES, RunCurves, calibrated_weight, csv_text, smoothed, thinned
 
 
 def steps(first: int, weights, run: int = 1, distortion=None, rate=None, progress: float = 0.1) -> Steps:
@@ -96,7 +97,9 @@ def test_the_nearest_batch_is_found_along_every_x():
 
 def test_the_limit_is_read_between_its_points_along_the_logarithm_of_the_weight():
     weights = np.array([1.0, 0.01, 0.1])  # in no order
-    run = grown(Prepared(1, "p", 90, 10, "cpu", weights, np.array([30.0, 10.0, 20.0]), np.array([5.0, 50.0, 20.0])))
+    run = grown(
+        PicturesReady(1, "p", 90, 10, "cpu", weights, np.array([30.0, 10.0, 20.0]), np.array([5.0, 50.0, 20.0]))
+    )
     assert run.limit is not None
     assert run.limit.at(0.1) == pytest.approx((20.0, 22.0))
     middle = math.sqrt(0.1)
@@ -106,7 +109,7 @@ def test_the_limit_is_read_between_its_points_along_the_logarithm_of_the_weight(
 
 def test_a_trainer_without_a_limit_is_no_error():
     empty = np.empty(0)
-    assert grown(Prepared(1, "p", 90, 10, "cpu", empty, empty, empty)).limit is None
+    assert grown(PicturesReady(1, "p", 90, 10, "cpu", empty, empty, empty)).limit is None
 
 
 def test_measures_are_of_the_last_epoch_until_the_end_gives_its_own():
@@ -207,3 +210,7 @@ def test_the_csv_holds_exactly_what_was_appended():
         assert [float(row[name]) for row in rows[:3]] == first.values(name).tolist()
     assert rows[3]["rate"] == "" and float(rows[3]["distortion"]) == 100.0
     assert [float(row["epoch"]) for row in rows[:3]] == [0.1, 0.2, 0.3]
+
+
+def test_the_calibrated_weight_is_that_of_kvae():
+    assert calibrated_weight(9.5, (16, 8, 3)) == kvae.calibrated_weight(9.5, 16 * 8 * 3)

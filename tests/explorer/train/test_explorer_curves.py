@@ -8,7 +8,7 @@ from PyQt6.QtCore import QEvent, QPointF, QSettings, Qt
 from PyQt6.QtGui import QImage, QMouseEvent
 from PyQt6.QtWidgets import QApplication
 
-from explorer.messages import Began, Prepared, Steps
+from explorer.messages import Began, PicturesReady, Steps
 from explorer.state.runs import RunCurves, smoothed
 from explorer.train.axes import NumberAxis, clock, log_ticks
 from explorer.train.curves import CurvesPanel
@@ -22,7 +22,7 @@ def a_run(number: int, weights, rate=None, **settings) -> RunCurves:
     weights = np.asarray(weights, np.float64)
     run = RunCurves(number, {"kl_weight": float(weights[0]), **settings})
     limit = np.array([0.01, 0.1, 1.0]), np.array([5.0, 10.0, 20.0]), np.array([60.0, 25.0, 9.0])
-    run.take(Prepared(number, "p", 90, 10, "cpu", *limit))
+    run.take(PicturesReady(number, "p", 90, 10, "cpu", *limit))
     run.take(Began(number, float(weights[0]), len(weights), 10, 0))
     step = np.arange(1.0, len(weights) + 1)
     random = np.random.default_rng(number)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QPointF, Qt
 
-from explorer.messages import Began, Delivered, EpochEnded, Prepared
+from explorer.messages import Began, Delivered, EpochEnded, PicturesReady
 from explorer.state.runs import RunCurves
 from explorer.train.rate_distortion import RateDistortionChart
 
@@ -13,7 +13,9 @@ WEIGHTS = np.array([0.01, 0.1, 1.0])
 
 def a_run(number: int, weight: float, points=((20.0, 30.0), (22.0, 12.0)), **settings) -> RunCurves:
     run = RunCurves(number, {"kl_weight": weight, **settings})
-    run.take(Prepared(number, "p", 90, 10, "cpu", WEIGHTS, np.array([5.0, 10.0, 20.0]), np.array([60.0, 25.0, 9.0])))
+    run.take(
+        PicturesReady(number, "p", 90, 10, "cpu", WEIGHTS, np.array([5.0, 10.0, 20.0]), np.array([60.0, 25.0, 9.0]))
+    )
     run.take(Began(number, weight, 100, 10, 0))
     for rate, distortion in points:
         record = {"val_rate": rate, "val_distortion": distortion, "val_loss": distortion + weight * (rate or 0)}

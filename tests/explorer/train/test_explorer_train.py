@@ -14,7 +14,7 @@ from explorer.messages import (
     InterruptedRuns,
     Pause,
     Paused,
-    Prepared,
+    PicturesReady,
     Preview,
     Resumed,
     RunFailed,
@@ -100,7 +100,7 @@ def begin(page, bridge, run: int = 1, weight: float = 0.1) -> None:
     if run not in page.runs:
         page.start({"kl_weight": weight})
     limit = np.array([0.01, 1.0]), np.array([5.0, 20.0]), np.array([60.0, 9.0])
-    bridge.say(Prepared(run, "paintings", 90, 10, "cpu", *limit))
+    bridge.say(PicturesReady(run, "paintings", 90, 10, "cpu", *limit))
     bridge.say(Began(run, weight, 400, 10, 0))
 
 

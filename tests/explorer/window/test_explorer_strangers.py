@@ -63,7 +63,7 @@ def fill(window, bridge, info, name: str, folder: Path) -> None:
     window.preferences.add_recent(str(few))
     window.preferences.agree(f"/pictures/{name}")
     window.welcome.show_progress(f"reading {name}")
-    window._opening = path
+    window._expected.by_hand = path
     bridge.give_model(replace(info, path=path, name=name, settings={"data": f"/pictures/{name}"}))
     for page in PAGES:
         window.show_page(page)

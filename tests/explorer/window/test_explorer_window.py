@@ -1,5 +1,6 @@
 """The window: who hears of what. The pages are stand-ins that record; the real ones have tests of their own."""
 
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PyQt6.QtCore import QMimeData, QPointF, QSettings, Qt, QUrl, pyqtSignal
-from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QUndoCommand, QUndoStack
-from PyQt6.QtWidgets import QMenu, QMessageBox, QPushButton, QWidget
+from PyQt6.QtGui import QAction, QDesktopServices, QDragEnterEvent, QDropEvent, QUndoCommand, QUndoStack
+from PyQt6.QtWidgets import QMenu, QMessageBox, QPlainTextEdit, QPushButton, QWidget
 
-from explorer.messages import Began, Delivered, Prepared, RunFailed, Snapshot, Steps, Stop, Working
+from explorer import log
+from explorer.messages import Began, Delivered, PicturesReady, RunFailed, Snapshot, Steps, Stop, Working
 from explorer.state.followed_run import FollowedRun
 from explorer.widgets import theme
 from explorer.widgets.preferences import Preferences
@@ -212,6 +214,16 @@ def test_an_opened_model_is_explored_named_and_remembered(window, fake_bridge, m
     assert preferences.recent == [model.path]
 
 
+def test_a_recent_file_is_opened_from_the_menu_and_shown_in_explore(window, fake_bridge, preferences, model):
+    preferences.add_recent(model.path)
+    (menu,) = [one for one in window.menus.bar.findChildren(QMenu) if "recent" in one.title()]
+    menu.aboutToShow.emit()
+    menu.actions()[0].trigger()
+    assert fake_bridge.opened == [model.path]
+    fake_bridge.give_model(model)
+    assert _shown(window) is window.page("explore") and window.rail.current() == "explore"
+
+
 def test_a_path_that_is_not_there_is_said_in_one_sentence(window, fake_bridge, tmp_path):
     window.open(str(tmp_path / "none.keras"))
     assert window.notice.text == f"There is no file {tmp_path / 'none.keras'}. Choose another model, or train one."
@@ -329,7 +341,7 @@ def test_training_on_the_samples_leads_to_the_first_picture(window, fake_bridge,
     fake_bridge.say(Working(run, 3, 10, "decoding pictures"))
     assert window.welcome.progress == "Looking through the pictures …"
     assert "training run 1: looking through the pictures" in window.status.text
-    fake_bridge.say(Prepared(run, "paintings", 54, 6, "cpu", np.ones(1), np.ones(1), np.ones(1)))
+    fake_bridge.say(PicturesReady(run, "paintings", 54, 6, "cpu", np.ones(1), np.ones(1), np.ones(1)))
     assert window.welcome.progress == "Building the network …"
     fake_bridge.say(Began(run, 0.1, 100, 10, 0))
     first = str(tmp_path / "work" / "art.keras")
@@ -551,3 +563,25 @@ def test_every_key_is_on_the_sheet_of_keys(opened):
     keys = dict(opened.menus.shortcuts())
     assert keys["Ctrl+O"] == "open a model" and keys["Ctrl+Z"] == "undo" and keys["Ctrl+2"] == "map"
     assert keys["Drop a picture"] == "find it in the model and start from there"
+
+
+@pytest.mark.parametrize("desktop_can", [True, False])
+def test_the_log_is_shown_by_the_desktop_or_in_a_sheet(window, monkeypatch, tmp_path, desktop_can):
+    shown = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()) or desktop_can)
+    log.begin(tmp_path / "art.log")
+    try:
+        logging.getLogger("explorer").info("the engine was lost")
+        (action,) = [one for one in window.findChildren(QAction) if one.text() == "Show the &log"]
+        action.trigger()
+    finally:
+        log.end()
+    assert shown == [str(tmp_path / "art.log")]
+    sheets = [text.toPlainText() for text in window.findChildren(QPlainTextEdit)]
+    assert len(sheets) == (0 if desktop_can else 1) and all("the engine was lost" in text for text in sheets)
+
+
+def test_without_a_log_the_sheet_says_how_to_have_one(window):
+    window.menus.show_log()
+    (text,) = window.findChildren(QPlainTextEdit)
+    assert "--log FILE" in text.toPlainText()
