@@ -6,6 +6,7 @@ from dataclasses import dataclass
 FORM = {  # as `explorer.widgets.terms.LABELS` names them
     "size": "Picture size",
     "crop": "How to make pictures square",
+    "follow-links": "Follow links out of the folder",
     "validation": "Share of pictures kept for measuring",
     "kl-weight": "How strongly to smooth (KL weight)",
     "latent-dim": "Number of sliders (latent dimensions)",

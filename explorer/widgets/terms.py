@@ -72,6 +72,7 @@ LABELS: dict[str, str] = {
     "size": "Picture size",
     "crop": "How to make pictures square",
     "augment": "Also show flipped and recoloured variants",
+    "follow_links": "Follow links out of the folder",
     "validation": "Share of pictures kept for measuring",
     "kl_weight": "How strongly to smooth (KL weight)",
     "latent_dim": "Number of sliders (latent dimensions)",

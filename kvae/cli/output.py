@@ -17,7 +17,9 @@ SPELLED = "kvae-spelled"  # the name of our answer to characters that an encodin
 SPELLINGS = {
     "β": "beta", "σ": "sigma", "Σ": "sum ", "∇": "grad ", "√": "sqrt ", "²": "^2", "\u0302": "^", "·": "*", "×": "x",
     "−": "-", "–": "-", "…": "...", "≥": ">=", "→": "->", "ø": "o",
+    "\u200c": "", "\u200d": "", "\ufffd": "?", "\u2421": "^?",
 }  # fmt: skip
+SPELLINGS |= {chr(0x2400 + code): f"^{chr(64 + code)}" for code in range(32)}  # signs that stand for control characters
 
 
 def spelled(error: UnicodeError) -> tuple[str, int]:
@@ -25,7 +27,7 @@ def spelled(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
-    return "".join(SPELLINGS.get(one) or _number(one) for one in missing), error.end
+    return "".join(SPELLINGS[one] if one in SPELLINGS else _number(one) for one in missing), error.end
 
 
 def laid_out(text: str) -> str:

@@ -367,8 +367,7 @@ def test_no_checkpoint_that_is_whole_is_said(small, undrawn, tmp_path, capsys, f
     captured = capsys.readouterr()
     assert f"{checkpoint} is left out: {checkpoint.name} is torn: its end is missing.\n" in captured.out
     assert captured.err == (
-        f"kvae-train: error: resume: no checkpoint in {tmp_path / '.art.run'} is whole. "
-        "Remove the folder and train anew.\n"
+        "kvae-train: error: resume: .art.run holds no checkpoint that is whole. Remove that folder and train anew.\n"
     )
 
 

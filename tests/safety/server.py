@@ -11,7 +11,6 @@ import os
 import resource
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +71,11 @@ def peak() -> int:
     return int(status.split("VmHWM:")[1].split()[0]) << 10
 
 
+def spent() -> float:
+    """Seconds of the processor so far, those of ended children among them: other programs slow the clock alone."""
+    return sum(os.times()[:4])
+
+
 def forget_peak() -> None:
     """Begin to measure anew, where the system can."""
     with contextlib.suppress(OSError):
@@ -128,14 +132,14 @@ def serve(kind: str, path: str) -> dict[str, Any]:
     before, seen[:], path_now = peak(), [], path
     policy = keras.config.dtype_policy().name
     answer: dict[str, Any] = {}
-    start = time.perf_counter()
+    start = spent()
     try:
         answer.update(outcome="LOADS", value=READERS[kind](path))
     except (ValueError, OSError) as error:
         answer.update(outcome="REF", says=str(error), kind=type(error).__name__)
     except BaseException as error:
         answer.update(outcome="ERROR", says=f"{type(error).__name__}: {error}")
-    answer["seconds"] = time.perf_counter() - start
+    answer["seconds"] = spent() - start
     path_now = ""
     answer["growth"] = peak() - before
     answer["seen"] = list(seen)

@@ -76,12 +76,14 @@ def test_measurements_are_spaced_by_steps_or_by_their_price(gaussian):
     assert not any(never.due(step, 1e9) for step in range(20))
     freely = BalanceProbe(linear(gaussian.pictures), gaussian.pictures[:8])
     assert not freely.due(1, 1.0) and freely.due(1, 1000.0)
-    spent = 0.0
+    costs: list[float] = []
     for step in range(1, 200):  # ten steps a second
         if freely.due(step, step / 10):
+            assert sum(costs) <= BUDGET * step / 10
+            before = freely._spent
             freely(step, 1.0)
-            spent = freely._spent
-    assert 0.0 < spent <= BUDGET * 20 + freely._last
+            costs.append(freely._spent - before)
+    assert costs and min(costs) > 0.0
 
 
 def test_a_run_keeps_its_balance_and_tells_it(small, undrawn, tmp_path):

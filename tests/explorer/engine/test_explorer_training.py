@@ -291,7 +291,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew_with_its_settings(
     run.begin(noted_settings(checked({**SMALL, "data": pictures, "epochs": 1}), custom=False))
     os.close(run._handle)  # as when its process dies
     assert interrupted_runs(window.models) == [(run.model, 0)]
-    window.go_on(run.model)
+    window.go_on(run.model, pictures)
     settings = window.until(Resumed).settings
     assert (settings["data"], settings["epochs"], tuple(settings["widths"])) == (pictures, 1, (8, 16))
     assert window.until(Began).first_step == 0
