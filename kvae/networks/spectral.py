@@ -168,7 +168,7 @@ class SpectralPath(layers.Layer):
     # ------------------------------------------------------------------ the texture's scales
 
     def _membership(self) -> Tensor:
-        return ops.one_hot(ops.cast(self.groups, "int32"), len(self.levels))  # (directions, groups)
+        return ops.one_hot(ops.cast(self.groups, "int32"), self.levels.shape[0])  # (directions, groups)
 
     def _worth(self, level: Tensor) -> tuple[Tensor, Tensor]:
         """How strongly each scale acts at `level`, from 0 to 1, and the variance of its posterior.
