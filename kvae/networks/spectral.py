@@ -23,6 +23,7 @@ DIGIT = 2048  # places are stored as two digits to this base: float16 holds them
 FLAT = 1e-7  # the least variance of a direction, in squared pixel values
 EDGE = 1e-4  # a direction counts as active from (1 + EDGE)·β/2 on: the slope of √ stays finite
 WORTH = 3.0  # precision, in units of its prior's, from which a scale is worth telling
+LARGEST_GAIN = 6.0  # of a log-variance; pictures of a collection rarely differ by more than 2
 INPUT_GAIN = 4.0  # what the corrections' inputs are multiplied by, so that features are of order one
 CONDITION = 32  # units that describe the weight to a correction
 
@@ -199,6 +200,7 @@ class SpectralPath(layers.Layer):
         squares = ops.square(self.loadings)
         share = ops.matmul(ops.square(worth), ops.transpose(squares)) / ops.maximum(ops.sum(squares, axis=1), 1e-9)
         gains = ops.matmul(scales * worth, ops.transpose(self.loadings)) + self.levels * share
+        gains = LARGEST_GAIN * ops.tanh(gains / LARGEST_GAIN)  # however far a latent is moved by hand
         return ops.matmul(gains, ops.transpose(self._membership()))
 
 
