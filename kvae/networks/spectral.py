@@ -25,6 +25,7 @@ EDGE = 1e-4  # a direction counts as active from (1 + EDGE)·β/2 on: the slope 
 WORTH = 3.0  # precision, in units of its prior's, from which a scale is worth telling
 LARGEST_GAIN = 6.0  # of a log-variance; pictures of a collection rarely differ by more than 2
 INPUT_GAIN = 4.0  # what the corrections' inputs are multiplied by, so that features are of order one
+STRENGTH = 0.4  # of a correction of order one, in units of what the path leaves: larger ones learn less steadily
 CONDITION = 32  # units that describe the weight to a correction
 
 
@@ -72,6 +73,7 @@ class SpectralPath(layers.Layer):
         self.rotation = weight("rotation", lead, lead, start="identity")
         self.ranks = weight("ranks", 2, self.directions)
         self.eigenvalues = weight("eigenvalues", self.directions)
+        self.rest = weight("rest")
         self.log_var_offset = weight("log_var_offset", 2, latent_dim, trainable=True)
         if scales:
             self.groups = weight("groups", self.directions)
@@ -94,6 +96,7 @@ class SpectralPath(layers.Layer):
         self.colours.assign(spectrum.colours)
         self.rotation.assign(spectrum.rotation)
         self.eigenvalues.assign(np.maximum(spectrum.eigenvalues[: self.directions], FLAT))
+        self.rest.assign(float(np.sum(spectrum.eigenvalues[self.directions :])))
         self._assign_places(spectrum.order, spectrum.ranks[: self.directions])
 
     def assign_texture(self, texture: Texture) -> None:
@@ -157,6 +160,11 @@ class SpectralPath(layers.Layer):
             gains = self._gains(latents[:, : self.scales], self._worth(level)[0])
         return self.synthesis(self._water(gains, level)[1] * latents[:, self.scales :])
 
+    def error(self, kl_weight: Tensor) -> Tensor:
+        """What the linear VAE leaves at this weight, as root mean square of a pixel value, (batch or 1, 1, 1, 1)."""
+        left = ops.sum(ops.minimum(self.eigenvalues, _level(kl_weight)), axis=1) + self.rest
+        return ops.reshape(ops.sqrt(left / self.values), (-1, 1, 1, 1))
+
     def _water(self, gains: Tensor, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Variances, √relu(variance − level) and whether active, for each direction (and picture)."""
         variances = self.eigenvalues if gains is None else self.eigenvalues * ops.exp(gains)
@@ -208,6 +216,16 @@ def weight_coordinate(kl_weight: Tensor) -> Tensor:
     """log₁₀ of ten times the weight, shape (batch or 1, 1): −1 to 1 for weights from .01 to 1."""
     logarithm = ops.log(ops.maximum(ops.cast(kl_weight, "float32"), 1e-4)) / math.log(10.0)
     return ops.clip(ops.reshape(logarithm, (-1, 1)) + 1.0, -2.0, 2.0)
+
+
+def corrected(path: SpectralPath, correction: keras.Model, images: Tensor, kl_weight: Tensor) -> Tensor:
+    """`images` (batch, height, width, channels) put right by `correction`, in units of what the path leaves.
+
+    A model encodes `path.encode(corrected(path, encoder, images, β), β)`, and decodes
+    `corrected(path, decoder, path.decode(latents, β), β)`.
+    """
+    coordinate = weight_coordinate(kl_weight) + ops.zeros_like(images[:, 0, 0, :1])
+    return images + STRENGTH * path.error(kl_weight) * correction([images, coordinate])
 
 
 def encoder_correction(plan: Plan) -> keras.Model:

@@ -9,9 +9,15 @@ from keras import ops
 
 from kvae.images.spectrum import Spectrum, cosine_matrix, fit_spectrum
 from kvae.images.texture import fit_texture
-from kvae.measures.gaussian_limit import HeldOut
+from kvae.measures.gaussian_limit import HeldOut, water_filling
 from kvae.networks.blocks import Plan
-from kvae.networks.spectral import SpectralPath, decoder_correction, encoder_correction, weight_coordinate
+from kvae.networks.spectral import (
+    SpectralPath,
+    corrected,
+    decoder_correction,
+    encoder_correction,
+    weight_coordinate,
+)
 
 WEIGHTS = [0.001, 0.01, 0.1, 1.0, 5.0]
 SHAPES = [(16, 16, 3), (8, 24, 1), (24, 16, 4)]
@@ -243,6 +249,37 @@ def test_corrections_start_as_nothing_at_every_weight_and_then_see_picture_and_w
     assert corrected.shape == (len(WEIGHTS), *shape)
     for inputs in ([pictures + 0.1, coordinate], [pictures, coordinate + 0.5]):
         assert np.abs(array(network(inputs)) - corrected).max() > 1e-4
+
+
+@pytest.mark.parametrize("kl_weight", WEIGHTS)
+@pytest.mark.parametrize("latent_dim", [40, 192])
+def test_the_error_of_the_path_is_the_distortion_of_the_closed_form(kl_weight, latent_dim):
+    limit = water_filling(spectrum_of((8, 24, 1)).eigenvalues, kl_weight, latent_dim)
+    assert 192 * array(fitted((8, 24, 1), latent_dim).error(kl_weight)) ** 2 == pytest.approx(
+        limit.distortion, rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("scales", [0, 3])
+def test_a_model_before_its_first_step_is_the_path_at_every_weight(scales):
+    path, pictures = fitted((16, 16, 3), scales=scales), busy_and_smooth((16, 16, 3), 4, seed=1)
+    encoder, decoder = encoder_correction(plan()), decoder_correction(plan())
+    for weight in [0.0, *WEIGHTS]:
+        images = ops.convert_to_tensor(pictures)
+        for one, other in zip(
+            path.encode(corrected(path, encoder, images, weight), weight), path.encode(pictures, weight), strict=True
+        ):
+            np.testing.assert_array_equal(array(one), array(other))
+        image = path.decode(path.encode(pictures, weight)[0], weight)
+        np.testing.assert_array_equal(array(corrected(path, decoder, image, weight)), array(image))
+
+
+def test_a_correction_is_measured_in_what_the_path_leaves_at_each_weight():
+    path, decoder = fitted((16, 16, 3)), decoder_correction(plan())
+    decoder.layers[-1].bias.assign([1.0, 1.0, 1.0])
+    images = ops.zeros((2, 16, 16, 3))
+    small, large = array(corrected(path, decoder, images, np.array([0.01, 1.0], "float32")))
+    np.testing.assert_allclose(large / small, array(path.error(1.0) / path.error(0.01))[0] * np.ones((16, 16, 3)), 1e-4)
 
 
 @pytest.mark.parametrize("build", [encoder_correction, decoder_correction])
