@@ -26,6 +26,7 @@ WORTH = 3.0  # precision, in units of its prior's, from which a scale is worth t
 LARGEST_GAIN = 6.0  # of a log-variance; pictures of a collection rarely differ by more than 2
 INPUT_GAIN = 4.0  # what the corrections' inputs are multiplied by, so that features are of order one
 STRENGTH = 0.4  # of a correction of order one, in units of what the path leaves: larger ones learn less steadily
+LIMIT = 16.0  # of a correction; without one, a single picture now and then brings a loss a million times its usual one
 CONDITION = 32  # units that describe the weight to a correction
 
 
@@ -225,7 +226,8 @@ def corrected(path: SpectralPath, correction: keras.Model, images: Tensor, kl_we
     `corrected(path, decoder, path.decode(latents, β), β)`.
     """
     coordinate = weight_coordinate(kl_weight) + ops.zeros_like(images[:, 0, 0, :1])
-    return images + STRENGTH * path.error(kl_weight) * correction([images, coordinate])
+    change = LIMIT * ops.tanh(correction([images, coordinate]) / LIMIT)
+    return images + STRENGTH * path.error(kl_weight) * change
 
 
 def encoder_correction(plan: Plan) -> keras.Model:

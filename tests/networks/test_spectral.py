@@ -282,6 +282,13 @@ def test_a_correction_is_measured_in_what_the_path_leaves_at_each_weight():
     np.testing.assert_allclose(large / small, array(path.error(1.0) / path.error(0.01))[0] * np.ones((16, 16, 3)), 1e-4)
 
 
+def test_no_correction_is_many_times_what_the_path_leaves():
+    path, decoder = fitted((16, 16, 3)), decoder_correction(plan())
+    decoder.layers[-1].bias.assign([1e6, -1e6, 0.0])
+    change = array(corrected(path, decoder, ops.zeros((1, 16, 16, 3)), 0.1))
+    np.testing.assert_allclose(change[0, 0, 0] / array(path.error(0.1)).item(), [6.4, -6.4, 0.0], rtol=1e-4)
+
+
 @pytest.mark.parametrize("build", [encoder_correction, decoder_correction])
 def test_no_correction_grows_with_the_picture(build):
     sizes = [build(plan((side, 2 * side, 3))).count_params() for side in (16, 64)]
