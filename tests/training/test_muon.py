@@ -69,7 +69,7 @@ def test_a_gradient_that_is_no_finite_number_moves_nothing():
 
 def test_a_quadratic_is_minimised():
     chosen, target = weights(), [one.numpy() + 0.05 for one in weights()]
-    optimizer = Muon(keras.optimizers.schedules.CosineDecay(2e-3, 300))
+    optimizer = Muon(keras.optimizers.schedules.CosineDecay(5e-3, 300))
     optimizer.build(chosen)
     apply = tf.function(optimizer.apply)
     for _ in range(300):
