@@ -27,6 +27,7 @@ LARGEST_GAIN = 6.0  # of a log-variance; pictures of a collection rarely differ 
 INPUT_GAIN = 4.0  # what the corrections' inputs are multiplied by, so that features are of order one
 STRENGTH = 0.4  # of a correction of order one, in units of what the path leaves: larger ones learn less steadily
 LIMIT = 16.0  # of a correction; without one, a single picture now and then brings a loss a million times its usual one
+LARGEST_WINDOW = 16  # pixels, of the filter against grids
 CONDITION = 32  # units that describe the weight to a correction
 
 
@@ -237,7 +238,32 @@ def encoder_correction(plan: Plan) -> keras.Model:
 
 def decoder_correction(plan: Plan) -> keras.Model:
     """A picture that is added to the path's: what a denoiser of known noise level puts right."""
-    return _correction(plan, plan.widths, "decoder")
+    network = _correction(plan, plan.widths, "decoder")
+    return keras.Model(network.inputs, GridFilter(name="without_grid")(network.output), name="decoder")
+
+
+@keras.saving.register_keras_serializable("kvae")
+class GridFilter(layers.Layer):
+    """Takes the checkerboard and the stripes of two pixels out of images (batch, height, width, channels).
+
+    Convolutions that double a picture treat its odd and even pixels by weights of their own, which leaves such a pattern
+    in flat areas. Its mean over each window is subtracted; detail that changes within a window passes.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        options["dtype"] = "float32"
+        super().__init__(**options)
+
+    def call(self, images: Tensor) -> Tensor:
+        height, width, channels = images.shape[1:]
+        window = math.gcd(math.gcd(height, width), LARGEST_WINDOW)
+        tiles = (-1, height // window, window, width // window, window, channels)
+        images = ops.reshape(images, tiles)
+        row, column = (np.float32(1 - 2 * (place % 2)) for place in np.indices((window, window)))
+        for pattern in (row, column, row * column):
+            pattern = pattern[None, None, :, None, :, None]
+            images = images - pattern * ops.mean(images * pattern, axis=(2, 4), keepdims=True)
+        return ops.reshape(images, (-1, height, width, channels))
 
 
 def _correction(plan: Plan, widths: tuple[int, ...], name: str) -> keras.Model:
@@ -258,7 +284,7 @@ def _correction(plan: Plan, widths: tuple[int, ...], name: str) -> keras.Model:
         x = layers.Activation("silu", dtype=plan.dtype)(x)
         for _ in range(plan.depth):
             x = _conditioned_block(plan, x, condition)
-    x = double(plan, x, plan.image_shape[-1], None, kernel_initializer="zeros", dtype="float32")
+    x = double(plan, x, plan.image_shape[-1], None, kernel_initializer="zeros", dtype="float32", name="change")
     return keras.Model([picture, coordinate], x, name=name)
 
 

@@ -12,6 +12,7 @@ from kvae.images.texture import fit_texture
 from kvae.measures.gaussian_limit import HeldOut, water_filling
 from kvae.networks.blocks import Plan
 from kvae.networks.spectral import (
+    GridFilter,
     SpectralPath,
     corrected,
     decoder_correction,
@@ -276,7 +277,7 @@ def test_a_model_before_its_first_step_is_the_path_at_every_weight(scales):
 
 def test_a_correction_is_measured_in_what_the_path_leaves_at_each_weight():
     path, decoder = fitted((16, 16, 3)), decoder_correction(plan())
-    decoder.layers[-1].bias.assign([1.0, 1.0, 1.0])
+    decoder.get_layer("change").bias.assign([1.0, 1.0, 1.0])
     images = ops.zeros((2, 16, 16, 3))
     small, large = array(corrected(path, decoder, images, np.array([0.01, 1.0], "float32")))
     np.testing.assert_allclose(large / small, array(path.error(1.0) / path.error(0.01))[0] * np.ones((16, 16, 3)), 1e-4)
@@ -284,9 +285,28 @@ def test_a_correction_is_measured_in_what_the_path_leaves_at_each_weight():
 
 def test_no_correction_is_many_times_what_the_path_leaves():
     path, decoder = fitted((16, 16, 3)), decoder_correction(plan())
-    decoder.layers[-1].bias.assign([1e6, -1e6, 0.0])
+    decoder.get_layer("change").bias.assign([1e6, -1e6, 0.0])
     change = array(corrected(path, decoder, ops.zeros((1, 16, 16, 3)), 0.1))
     np.testing.assert_allclose(change[0, 0, 0] / array(path.error(0.1)).item(), [6.4, -6.4, 0.0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3), (8, 24, 1), (2, 4, 4)])
+def test_no_grid_of_two_pixels_passes_and_what_is_smooth_does(shape):
+    row, column = np.indices(shape[:2])[..., None]
+    for pattern in (row % 2, column % 2, (row + column) % 2):
+        image = np.float32(np.broadcast_to(0.3 + 0.1 * pattern, shape))[None]
+        np.testing.assert_allclose(array(GridFilter()(image)), 0.35, atol=1e-6)
+    smooth = np.float32(np.broadcast_to(0.3 + row // 2 * 0.01, shape))[None]
+    np.testing.assert_allclose(array(GridFilter()(smooth)), smooth, atol=1e-6)
+
+
+def test_the_decoders_correction_has_no_grid_of_two_pixels_whatever_it_learned():
+    network, random = decoder_correction(plan()), np.random.default_rng(3)
+    for weight in network.trainable_variables:
+        weight.assign(array(weight) + 0.1 * random.standard_normal(weight.shape))
+    change = array(network([ops.convert_to_tensor(busy_and_smooth((16, 16, 3), 4)), ops.zeros((4, 1))]))
+    spectrum = np.abs(np.fft.fft2(change, axes=(1, 2)))
+    assert max(spectrum[:, 8, 0].max(), spectrum[:, 0, 8].max(), spectrum[:, 8, 8].max()) < 1e-3 < spectrum.max()
 
 
 @pytest.mark.parametrize("build", [encoder_correction, decoder_correction])
