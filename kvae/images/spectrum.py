@@ -18,7 +18,7 @@ LARGEST_LEAD = 1024  # coefficients turned by their own eigenvectors, at most: t
 LEAD_PER_PICTURE = 0.5  # leading coefficients for each picture: so many correlations can still be told
 SHRINKAGE = 0.1  # how far they are drawn towards zero
 GREY = 0.5  # taken off before squares are added up: less is lost to rounding
-AT_ONCE = 1 << 24  # values transformed at once: 64 MB in float32
+AT_ONCE = 1 << 22  # values transformed at once: 16 MB in float32
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def fit_spectrum(
     `lead` is how many coefficients are turned by their own eigenvectors; None chooses. `progress` is called after each
     block.
 
-    Memory, besides a block: some `4·channels + 10` numbers a pixel and channel and lead² more; 150 MB at 512×512×3.
+    Memory, besides a block: some `4·channels + 10` numbers a pixel and channel and lead² more; 0.2 GB at 512×512×3.
 
     Raises:
         ValueError: no pictures, pictures of odd size, or that hold NaN or infinity.
