@@ -1,7 +1,7 @@
 """`spectral`: the linear VAE in a cosine basis, right at every KL weight, and two small networks that correct it.
 
-The path reads the weight itself and needs no training (MATH: reverse water-filling over the variances of a picture's
-cosine coefficients). At weight β its picture is the true one plus noise of variance near β/2 in every active direction,
+The path reads the weight itself and needs no training: it is reverse water-filling over the variances of a picture's
+cosine coefficients. At weight β its picture is the true one plus noise of variance near β/2 in every active direction,
 so the decoder's correction is a denoiser of known noise level: a local task, which generalises from few pictures. The
 encoder's correction is a picture too, so nothing here grows with pictures times latents.
 """
@@ -118,7 +118,7 @@ class SpectralPath(layers.Layer):
         planes = ops.matmul(ops.cast(images, "float32") - self.mean_image, self.colours)
         planes = ops.matmul(self._vertical, ops.transpose(planes, (0, 3, 1, 2)))
         planes = ops.matmul(planes, self._horizontal.T)
-        # rows are moved ten times faster than single numbers, forwards and backwards
+        # a picture is a column from here on, so that whole rows are put in order rather than single numbers
         rows = ops.take(ops.transpose(ops.reshape(planes, (-1, self.values))), _places(self.order), axis=0)
         turned = ops.matmul(ops.transpose(self.rotation), rows[: self.lead])
         rows = ops.concatenate([turned, rows[self.lead :]], axis=0)
@@ -226,6 +226,7 @@ def corrected(path: SpectralPath, correction: keras.Model, images: Tensor, kl_we
     A model encodes `path.encode(corrected(path, encoder, images, β), β)`, and decodes
     `corrected(path, decoder, path.decode(latents, β), β)`.
     """
+    images = ops.cast(images, "float32")
     coordinate = weight_coordinate(kl_weight) + ops.zeros_like(images[:, 0, 0, :1])
     change = LIMIT * ops.tanh(correction([images, coordinate]) / LIMIT)
     return images + STRENGTH * path.error(kl_weight) * change

@@ -381,3 +381,54 @@ def test_the_path_is_the_same_on_jax(python, tmp_path):
     for one, other in zip(found, (mean, log_var, path.decode(mean, weights)), strict=True):
         np.testing.assert_allclose(one, array(other), rtol=1e-3, atol=1e-4)
     assert finite
+
+
+# ---------------------------------------------------------------------- all of it together
+
+
+def rectangles(count: int, seed: int) -> np.ndarray:
+    """Pictures (count, 16, 16, 3) of one bright rectangle each: sharp edges, which no linear model can know of."""
+    random = np.random.default_rng(seed)
+    row, column = np.indices((16, 16))
+    top, left = random.integers(1, 8, (2, count, 1, 1))
+    inside = (row >= top) & (row < top + 6) & (column >= left) & (column < left + 6)
+    return np.float32(0.2 + 0.6 * inside[..., None] * random.random((count, 1, 1, 3)))
+
+
+def test_one_model_learns_at_every_weight_at_once_in_a_few_steps():
+    import tensorflow as tf
+
+    from kvae.training.muon import Muon
+
+    pictures, others = rectangles(200, 0), rectangles(40, 1)
+    spectrum = fit_spectrum(lambda: [pictures], lead=60)
+    path = SpectralPath((16, 16, 3), 2 + 16 * 16 * 3, 60, scales=2)
+    path.assign_spectrum(spectrum)
+    path.assign_texture(fit_texture(spectrum, lambda: [pictures], 2))
+    encoder, decoder = encoder_correction(plan()), decoder_correction(plan())
+    weights = [*encoder.trainable_variables, *decoder.trainable_variables, *path.trainable_variables]
+    optimizer, noise = Muon(2e-3), tf.random.Generator.from_seed(0)
+    optimizer.build(weights)
+
+    def losses(images, kl_weight):
+        mean, log_var = path.encode(corrected(path, encoder, images, kl_weight), kl_weight)
+        latents = mean + ops.exp(0.5 * log_var) * noise.normal(ops.shape(mean))
+        image = corrected(path, decoder, path.decode(latents, kl_weight), kl_weight)
+        rate = 0.5 * ops.sum(mean**2 + ops.exp(log_var) - 1 - log_var, axis=1)
+        return ops.sum((image - images) ** 2, axis=(1, 2, 3)) + kl_weight * rate
+
+    def at(kl_weight):
+        return float(np.mean([array(losses(others, np.full(40, kl_weight, "float32"))).mean() for _ in range(4)]))
+
+    @tf.function
+    def step(images):
+        kl_weight = tf.exp(noise.uniform((20,), np.log(0.01), 0.0))
+        with tf.GradientTape() as tape:
+            value = tf.reduce_mean(losses(images, kl_weight) / path.error(kl_weight)[:, 0, 0, 0])
+        optimizer.apply(tape.gradient(value, [one.value for one in weights]))
+
+    before = [at(weight) for weight in (0.01, 0.1, 1.0)]
+    for number in range(80):
+        step(ops.convert_to_tensor(pictures[20 * (number % 10) :][:20]))
+    after = [at(weight) for weight in (0.01, 0.1, 1.0)]
+    assert all(new < 0.97 * old for new, old in zip(after, before, strict=True)), (before, after)
