@@ -260,7 +260,7 @@ class GridFilter(layers.Layer):
         window = math.gcd(math.gcd(height, width), LARGEST_WINDOW)
         tiles = (-1, height // window, window, width // window, window, channels)
         images = ops.reshape(images, tiles)
-        row, column = (np.float32(1 - 2 * (place % 2)) for place in np.indices((window, window)))
+        row, column = (1 - 2 * (place % 2).astype("float32") for place in np.indices((window, window)))
         for pattern in (row, column, row * column):
             pattern = pattern[None, None, :, None, :, None]
             images = images - pattern * ops.mean(images * pattern, axis=(2, 4), keepdims=True)
