@@ -154,8 +154,8 @@ def cosine_matrix(size: int) -> np.ndarray:
 def _covariances(
     blocks: Callable[[], Iterable[np.ndarray]], progress: Callable[[], None] | None
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Mean picture (h, w, c), mean products (h, w, c, c) of the channels of each coefficient of pictures less `GREY`, and
-    the number of pictures."""
+    """Mean picture (h, w, c), mean products (h, w, c, c) of the channels of each coefficient of pictures less `GREY`,
+    and the number of pictures."""
     total, products, count = np.zeros(()), np.zeros(()), 0
     for images in _pieces(blocks(), "fit_spectrum", progress):
         if images.shape[1] % 2 or images.shape[2] % 2:

@@ -1,8 +1,10 @@
-"""How busy pictures are: a few numbers that tell how strongly the spectrum of a single picture departs from the mean one.
+"""How busy pictures are: a few numbers that tell how strongly the spectrum of a single picture departs from the mean
+one.
 
 The variances of a spectrum are averages over smooth and over textured pictures, and fit neither. The energies of a
 picture's coefficients in a few groups of frequencies rise and fall together, by factors; their leading principal
-components are the picture's texture. Told to the decoder as latents of their own they cost some nats, and save hundreds.
+components are the picture's texture. Told to the decoder as latents of their own they cost some nats, and save
+hundreds.
 
 Reference: Ballé et al., 2018, "Variational image compression with a scale hyperprior", arXiv:1802.01436, for variances
 that a picture brings with it; here they are a closed form.

@@ -247,8 +247,8 @@ def decoder_correction(plan: Plan) -> keras.Model:
 class GridFilter(layers.Layer):
     """Takes the checkerboard and the stripes of two pixels out of images (batch, height, width, channels).
 
-    Convolutions that double a picture treat its odd and even pixels by weights of their own, which leaves such a pattern
-    in flat areas. Its mean over each window is subtracted; detail that changes within a window passes.
+    Convolutions that double a picture treat its odd and even pixels by weights of their own, which leaves such a
+    pattern in flat areas. Its mean over each window is subtracted; detail that changes within a window passes.
     """
 
     def __init__(self, **options: Any) -> None:

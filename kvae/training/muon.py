@@ -24,8 +24,8 @@ MOMENTUM = 0.95
 class Muon(FusedAdam):
     """Muon for kernels of convolutions, Adam for everything else.
 
-    `learning_rate` is Adam's; a convolution's is `FACTOR` times that. The variables are Adam's, so that it is saved as plain
-    Adam, which every kvae opens; a kernel's second moments stay zero.
+    `learning_rate` is Adam's; a convolution's is `FACTOR` times that. The variables are Adam's, so that it is saved as
+    plain Adam, which every kvae opens; a kernel's second moments stay zero.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

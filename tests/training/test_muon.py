@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kvae.compiling import optimizer_config
+from kvae.model.compiling import optimizer_config
 from kvae.training.muon import Muon, orthogonal
 from kvae.training.optimizer import FusedAdam
 
