@@ -238,7 +238,7 @@ def full(monkeypatch):
         if on:
             monkeypatch.setattr("kvae.training.artifacts.save", save)
         else:
-            monkeypatch.setattr("kvae.training.artifacts.save", kvae.saving.save)
+            monkeypatch.setattr("kvae.training.artifacts.save", kvae.save)
 
     return turn
 

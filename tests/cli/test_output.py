@@ -140,6 +140,8 @@ def test_the_number_of_a_closed_output_is_given_to_no_file(tmp_path):
 @pytest.mark.parametrize("quiet", [True, False])
 def test_a_quiet_command_hears_no_warnings(quiet, capfd):
     with without_warnings(quiet), warnings.catch_warnings(record=not quiet) as caught:
+        if not quiet:
+            warnings.simplefilter("always")
         warnings.warn("a warning of Python", DeprecationWarning, stacklevel=1)
         logging.getLogger("tensorflow").warning("a warning of TensorFlow")
         logging.getLogger("tensorflow").error("an error")

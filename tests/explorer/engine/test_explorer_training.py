@@ -20,6 +20,7 @@ from explorer.messages import (
     Continue,
     Delivered,
     EpochEnded,
+    Logged,
     Pause,
     Paused,
     PicturesReady,
@@ -67,10 +68,17 @@ class Window:
     def go_on(self, model, *agreed):
         self.pipe.send(Start(3, {}, str(model), str(self.workspace), str(model), agreed))
 
-    def until(self, kind, which=lambda message: True):
-        """Listen until such a message comes, and return it."""
+    def next(self):
+        """The next message that is no entry for the log; None where none comes in time."""
         while self.pipe.poll(PATIENCE):
             message = self.pipe.recv()
+            if not isinstance(message, Logged):
+                return message
+        return None
+
+    def until(self, kind, which=lambda message: True):
+        """Listen until such a message comes, and return it."""
+        while (message := self.next()) is not None:
             self.heard.append(message)
             if isinstance(message, Snapshot):
                 self.files.append((message, Path(message.path).read_bytes()))
@@ -260,9 +268,9 @@ def test_a_run_that_was_killed_goes_on_with_its_settings_and_shows_its_curves(wi
 
     asks = windows("asks")
     asks.go_on(model, "/somewhere/else")
-    refused = asks.pipe.recv() if asks.pipe.poll(PATIENCE) else None
+    refused = asks.next()
     while isinstance(refused, Said):
-        refused = asks.pipe.recv() if asks.pipe.poll(PATIENCE) else None
+        refused = asks.next()
     assert isinstance(refused, RunFailed) and refused.unread == pictures, "nothing is read before it is agreed to"
     assert asks.left() == [asks.workspace] or asks.left() == []
 
@@ -302,8 +310,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew_with_its_settings(
 def test_a_folder_that_is_not_there_fails_in_one_sentence(windows, tmp_path):
     window = windows("bad")
     window.start(data=str(tmp_path / "nowhere"))
-    assert window.pipe.poll(PATIENCE)
-    failed = window.pipe.recv()
+    failed = window.next()
     assert isinstance(failed, RunFailed) and failed.run == 3
     assert failed.sentence.startswith("There is no file or folder") and "\n" not in failed.sentence
     assert window.left() == []
@@ -316,8 +323,8 @@ def test_a_run_that_is_stopped_during_its_preparation_ends_without_a_model(windo
     window.pipe.send(Stop())
     message = None
     while not isinstance(message, RunFailed):
-        assert window.pipe.poll(PATIENCE)
-        message = window.pipe.recv()
+        message = window.next()
+        assert message is not None
         assert not isinstance(message, PicturesReady | Began)
     assert "stopped before training began" in message.sentence
     assert window.left() == [] and not (window.folder / "models").exists()
