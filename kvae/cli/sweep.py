@@ -7,6 +7,7 @@ from typing import Any
 
 from kvae.cli.flags import add_output, checked_flag, parser
 from kvae.cli.output import laid_out, lasting_output, without_warnings
+from kvae.files.refusal import line
 
 DESCRIPTION = """Train on the same pictures with several KL weights and show them side by side.
 
@@ -44,7 +45,6 @@ def _main(arguments: Sequence[str] | None) -> int:
 
     from kvae.cli.display import display, interrupted, soft_stop
     from kvae.files.failure import in_words
-    from kvae.files.refusal import line
     from kvae.quiet_imports import quiet_imports, silence_stderr
 
     listener = display(as_json=as_json, quiet=quiet)
@@ -87,7 +87,8 @@ def _report(result: Any, *, as_json: bool, quiet: bool) -> None:
         )  # fmt: skip
     console = Console()
     console.print(table)
-    console.print(f"page {result.page}\nfigure {result.figure}", highlight=False, markup=False, soft_wrap=True)
+    for last in (f"page {result.page}", f"figure {result.figure}"):
+        console.print(line(last), highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

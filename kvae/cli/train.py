@@ -7,6 +7,7 @@ from typing import Any
 
 from kvae.cli.flags import add_output, parser
 from kvae.cli.output import lasting_output, without_warnings
+from kvae.files.refusal import line
 
 DESCRIPTION = """Train a variational autoencoder on pictures, with the KL term scaled by a weight of your choice.
 
@@ -48,7 +49,6 @@ def _main(arguments: Sequence[str] | None) -> int:
 
     from kvae.cli.display import display, interrupted, soft_stop
     from kvae.files.failure import in_words
-    from kvae.files.refusal import line
     from kvae.quiet_imports import quiet_imports, silence_stderr
 
     listener = display(as_json=options["json"], quiet=options["quiet"])
@@ -98,8 +98,8 @@ def _report(run: Any, *, as_json: bool, quiet: bool) -> None:
     rate = "" if held.rate is None else f", R {held.rate:.1f}, L {held.loss:.1f}"
     print(f"held out: D {held.distortion:.1f}{rate}, PSNR {held.psnr:.2f} dB; Gaussian limit L {run.limit.loss:.1f}")
     if run.stopped:
-        print(f"stopped early; to go on: kvae-train --resume {run.path}")
-    print(f"model {run.path}\nfigure {run.figure}")
+        print(line(f"stopped early; to go on: kvae-train --resume {run.path}"))
+    print(line(f"model {run.path}"), line(f"figure {run.figure}"), sep="\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from kvae.figures.records import History, Limit
 from kvae.figures.sheet import LIGHT, Sheet, Theme, points
 from kvae.figures.tiles import as_rgb, fit, magnify, shrink, tile
 from kvae.figures.wording import AUTOENCODER_SAMPLES, duration, fixed, number, size
-from kvae.weighting.conversions import decoder_noise
+from kvae.weighting.conversions import calibrated_weight, decoder_noise
 
 LEFT, WIDEST, NARROWEST, RIGHT = 96, 1440, 1200, 110  # units; all parts start at LEFT and end where the pictures end
 _CURVES = 400
@@ -189,7 +189,7 @@ def _caption(sheet: Sheet, layout: _Layout, history: History, values: int, activ
         cells += [("β  KL weight", number(beta)), ("σ  decoder noise", number(decoder_noise(beta)))]
     else:
         cells += [("β  KL weight", "0")]
-    cells += [("β*  calibrated", number(2 * distortion / values)), ("PSNR, dB", fixed(psnr, 1))]
+    cells += [("β*  calibrated", number(calibrated_weight(distortion, values))), ("PSNR, dB", fixed(psnr, 1))]
     share, cosine = (series(history, f"gradient_{part}") for part in ("share", "cosine"))
     if share.size and share[-1] > 0:  # measured, and with a weight
         cells.append(("∇βR share, cos", f"{100 * share[-1]:.0f}%, {cosine[-1]:+.2f}"))

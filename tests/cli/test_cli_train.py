@@ -653,3 +653,10 @@ heavy = {"tensorflow", "keras", "numpy", "matplotlib", "PIL"} & set(sys.modules)
 print("HEAVY", sorted(heavy))
 """
     assert python(code).endswith("HEAVY []\n")
+
+
+def test_the_last_lines_show_a_name_that_holds_codes_as_signs(linear, undrawn, tmp_path, capsys):
+    assert main([*linear, "--output", str(tmp_path / "a\x1b[2Jb.keras")]) == 0
+    printed = capsys.readouterr().out
+    assert "\x1b[2J" not in printed and f"model {tmp_path}/a\u241b[2Jb.keras" in printed
+    assert (tmp_path / "a\x1b[2Jb.keras").exists()
