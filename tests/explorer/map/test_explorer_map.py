@@ -126,8 +126,10 @@ def test_any_two_latent_dimensions_can_be_the_axes(laid_out):
 
 def test_pointing_shows_the_picture_with_name_and_folder(qtbot, laid_out):
     index = in_the_open(laid_out)
-    qtbot.mouseMove(laid_out.scatter, pixel_of(laid_out, index))
     panel = laid_out.panel
+    qtbot.mouseMove(laid_out.scatter, QPoint(1, 1))  # a pointer that is there already moves nothing
+    qtbot.mouseMove(laid_out.scatter, pixel_of(laid_out, index))
+    qtbot.waitUntil(lambda: panel.name.text() != "", timeout=5000)  # the pointer's way leads through the window system
     assert (panel.name.text(), panel.folder.text()) == (f"picture-{index}.png", "ab"[index % 2])
     np.testing.assert_array_equal(panel.picture.image[0, 0], COLOURS[index, 0, 0])
 
