@@ -261,8 +261,8 @@ CRASH = (
     "lambda path, *rest: os._exit(11) if path.endswith(('02.png', '07.png')) else real(path, *rest)"
 )
 STUCK = (
-    "import time; worker.MAX_SECONDS = 0.3; real = worker.decode_read; "
-    "worker.decode_read = lambda path, *rest: time.sleep(60) if '02' in path else real(path, *rest)"
+    "import time; worker.MAX_SECONDS = 2; real = worker.decode_read; "
+    "worker.decode_read = lambda path, *rest: time.sleep(60) if path.endswith('02.png') else real(path, *rest)"
 )
 
 
