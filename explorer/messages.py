@@ -130,7 +130,8 @@ class ModelInfo:
     each posterior mean. `directions` (count, latent) are unit principal directions of the posterior means with
     `direction_spreads` (count,), largest first. `latents` (n, latent) and `thumbnails`, uint8 (n, height, width,
     channels), are a few of the training pictures. A dimension is active where its posterior mean varies over the
-    pictures by at least `active_variance`. `carries_weight` says whether the picture itself follows the KL weight.
+    pictures by at least `active_variance`. `carries_weight` says whether the picture itself follows the KL weight,
+    `weight_range` the weights that one model was trained for, where there are several.
     """
 
     path: str
@@ -141,6 +142,7 @@ class ModelInfo:
     autoencoder: bool
     kl_weight: float
     carries_weight: bool
+    weight_range: tuple[float, float] | None
     active_variance: float
     rates: np.ndarray
     means: np.ndarray

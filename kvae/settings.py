@@ -29,6 +29,7 @@ class Setting:
     unit: str = ""
     choices: tuple[str, ...] = ()
     many: bool = False  # holds a tuple of values
+    span: bool = False  # may be a range of values, (low, high)
 
 
 METHODS: dict[str, dict[str, str]] = {  # every method by its name, and where in kvae its class is
@@ -78,25 +79,37 @@ SETTINGS: dict[str, Setting] = {
     "kl_weight": Setting(
         0.1,
         "the weight beta in L = D + beta R: how strongly to smooth the latent space. "
-        "It is the decoder's noise: beta = 2 sigma squared",
+        "It is the decoder's noise: beta = 2 sigma squared. A range such as 0.01..1 trains one model for every weight "
+        "in it",
         float,
         "model",
         0.0,
         1e6,
         "squared error per nat",
+        span=True,
     ),
-    "latent_dim": Setting(128, "number of latent dimensions", int, "model", 1, 4096),
+    "latent_dim": Setting(
+        None,
+        "number of latent dimensions; by default as many as the lowest weight keeps in use in the network spectral, "
+        "where they cost nothing, at most 12292, and 128 in the others",
+        int,
+        "model",
+        1,
+        16384,
+    ),
     "network": Setting(
-        "hybrid",
-        "hybrid: the closed-form linear VAE corrected by a convolutional network, right from the first step; "
-        "conv: plain stride-2 convolutions; residual: the same with residual blocks; linear: the closed form alone",
+        "spectral",
+        "spectral: the closed-form linear VAE over frequencies, put right by two small convolutional networks that "
+        "know the weight, sharp from the first step; hybrid: over principal components, put right by a convolutional "
+        "network; conv: plain stride-2 convolutions; residual: the same with residual blocks; linear: the closed form "
+        "alone",
         group="model",
-        choices=("hybrid", "conv", "residual", "linear"),
+        choices=("spectral", "hybrid", "conv", "residual", "linear"),
     ),
     "widths": Setting(
         None,
         "channels of each level; each level halves the picture. By default 32 64 128 256 ... until it is 4 pixels "
-        "small",
+        "small, in spectral 32 64 128",
         int,
         "model",
         1,
@@ -105,7 +118,8 @@ SETTINGS: dict[str, Setting] = {
     ),
     "depth": Setting(
         None,
-        "residual blocks a level; by default 1 in residual, 0 in hybrid, where they cost more than they bring",
+        "residual blocks a level; by default 1 in spectral and residual, 0 in hybrid, where they cost more than they "
+        "bring",
         int,
         "model",
         0,
@@ -212,15 +226,21 @@ SETTINGS: dict[str, Setting] = {
     ),
     "batch_size": Setting(
         None,
-        "pictures in one step; by default 64, or fewer where there are few pictures, so that an epoch has several "
-        "steps",
+        "pictures in one step; by default 64, in spectral 32, or fewer where there are few pictures, so that an "
+        "epoch has several steps",
         int,
         "training",
         1,
         4096,
     ),
     "learning_rate": Setting(
-        1e-3, "Adam's peak step size; it warms up and falls to zero along a cosine", float, "training", 1e-8, 1.0
+        None,
+        "Adam's peak step size; it warms up and falls to zero along a cosine. By default 0.001, in spectral 0.002, of "
+        "which convolutions take four times as much with Muon",
+        float,
+        "training",
+        1e-8,
+        1.0,
     ),
     "seed": Setting(0, "makes a run repeatable", int, "training", 0, 2**31 - 1),
     "balance_every": Setting(
@@ -278,14 +298,14 @@ class SweepSettings(MethodSettings, total=False):
     follow_links: bool
     augment: bool
     validation: float
-    latent_dim: int
+    latent_dim: int | Auto | None
     network: str
     widths: tuple[int, ...] | None
     depth: int | Auto | None
     epochs: int | Auto | None
     minutes: float | Auto | None
     batch_size: int | Auto | None
-    learning_rate: float
+    learning_rate: float | Auto | None
     seed: int
     balance_every: int | Auto | None
     device: str
@@ -295,7 +315,7 @@ class SweepSettings(MethodSettings, total=False):
 class RunSettings(SweepSettings, total=False):
     """The keywords of a run."""
 
-    kl_weight: float
+    kl_weight: float | tuple[float, float] | str
     autoencoder: bool
 
 
@@ -304,8 +324,10 @@ def default(name: str) -> Any:
     return SETTINGS[name].default
 
 
-def check(name: str, value: Any, owner: str = "kvae") -> Any:
+def check(name: str, value: Any, owner: str = "kvae", *, one: bool = False) -> Any:
     """`value` of the setting `name`, made its kind and held to its bounds.
+
+    A setting that may be a range takes (low, high), or "low..high", unless it is to be `one` value.
 
     Raises:
         ValueError: one sentence that names the owner, the rule and what was received.
@@ -313,12 +335,26 @@ def check(name: str, value: Any, owner: str = "kvae") -> Any:
     setting = SETTINGS[name]
     if setting.default is None and (value is None or (isinstance(value, str) and value == AUTO and not setting.many)):
         return None
+    if setting.span and not one and (ends := _ends(value)):
+        low, high = (_check_one(name, setting, end, owner) for end in ends)
+        if not 0.0 < low < high:
+            raise ValueError(
+                f"{owner}: `{name}` must be a number, or a range from one above 0 to a larger one, such as 0.01..1. "
+                f"Received: {name}={value!r}."
+            )
+        return low, high
     if setting.many:
         values = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
         if not values:
             raise ValueError(f"{owner}: `{name}` needs at least one value. Received: {name}={value!r}.")
         return tuple(_check_one(name, setting, one, owner) for one in values)
     return _check_one(name, setting, value, owner)
+
+
+def _ends(value: Any) -> tuple[Any, Any] | None:
+    """The two ends of a range, or None where `value` is none."""
+    parts = value.split("..") if isinstance(value, str) else value
+    return tuple(parts) if isinstance(parts, (tuple, list)) and len(parts) == 2 else None
 
 
 def _check_one(name: str, setting: Setting, value: Any, owner: str) -> Any:

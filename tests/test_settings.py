@@ -150,6 +150,8 @@ def typed(setting: Setting) -> Any:
     """The type of a keyword for `setting`."""
     if setting.many:
         return tuple[setting.kind, ...] | None
+    if setting.span:
+        return setting.kind | tuple[setting.kind, setting.kind] | str
     return setting.kind if setting.default is not None else setting.kind | Auto | None
 
 

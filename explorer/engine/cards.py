@@ -39,16 +39,18 @@ def model_info(path: str, config: Mapping[str, Any], card: Mapping[str, Any] | N
     autoencoder's `rates` are NaN.
     """
     from kvae.measures.posterior import ACTIVE_VARIANCE
-    from kvae.saving.card_fields import shown
+    from kvae.saving.card_fields import shown, unpacked
 
     card = shown(card)
     height, width, channels = (int(side) for side in config["image_shape"])
     latent = int(config["latent_dim"])
     autoencoder = bool(config.get("autoencoder", False))
     network = str(config.get("network", "custom"))
+    weight = config["kl_weight"]  # of a file with a range, that range; where the model stands, its weights tell
+    span = weight if isinstance(weight, (list, tuple)) else config.get("weight_range")
     posterior = _table(card, "posterior")
-    latents, thumbnails = _samples(card, latent, (height, width, channels))
-    directions, spreads = _directions(card, latents, latent)
+    latents, thumbnails = _samples(card, unpacked("latents", card, latent), (height, width, channels))
+    directions, spreads = _directions(card, unpacked("directions", card, latent), latents)
     return ModelInfo(
         path=os.fspath(path),
         name=Path(path).stem,
@@ -56,8 +58,9 @@ def model_info(path: str, config: Mapping[str, Any], card: Mapping[str, Any] | N
         latent_dim=latent,
         network=network,
         autoencoder=autoencoder,
-        kl_weight=float(config["kl_weight"]),
-        carries_weight=network == "hybrid" and not autoencoder,
+        kl_weight=math.sqrt(weight[0] * weight[1]) if isinstance(weight, (list, tuple)) else float(weight),
+        weight_range=None if span is None else (float(span[0]), float(span[1])),
+        carries_weight=network in ("spectral", "hybrid") and not autoencoder,
         active_variance=ACTIVE_VARIANCE,
         rates=_row(posterior.get("rate"), latent, math.nan),
         means=_row(posterior.get("mean"), latent, 0.0),
@@ -95,11 +98,12 @@ def _array(values: Any) -> np.ndarray:
         return np.empty(0, np.float32)
 
 
-def _samples(card: Mapping[str, Any], latent: int, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+def _samples(
+    card: Mapping[str, Any], latents: np.ndarray, shape: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Latents (n, latent) and thumbnails uint8 (n, h, w, c) of the same pictures; none of either if they do not fit."""
-    nothing = np.empty((0, latent), np.float32), np.empty((0, 1, 1, shape[2]), np.uint8)
-    latents = _array(card.get("latents"))
-    if latents.ndim != 2 or latents.shape[1] != latent or not len(latents) or not np.isfinite(latents).all():
+    nothing = latents[:0], np.empty((0, 1, 1, shape[2]), np.uint8)
+    if not len(latents):
         return nothing
     try:
         with Image.open(io.BytesIO(base64.b64decode(card["thumbnails"])), formats=["PNG"]) as picture:
@@ -117,17 +121,16 @@ def _samples(card: Mapping[str, Any], latent: int, shape: tuple[int, int, int]) 
     return latents, np.ascontiguousarray(tiles[:count, :, :, : shape[2]])
 
 
-def _directions(card: Mapping[str, Any], latents: np.ndarray, latent: int) -> tuple[np.ndarray, np.ndarray]:
+def _directions(card: Mapping[str, Any], directions: np.ndarray, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Unit directions (count, latent) with their spreads (count,): the card's,
     or for older cards those of its latents."""
-    directions, spreads = _array(card.get("directions")), _array(card.get("direction_spreads"))
-    fits = directions.ndim == 2 and directions.shape[1:] == (latent,) and spreads.shape == directions.shape[:1]
-    if fits and np.isfinite(directions).all() and np.isfinite(spreads).all():
+    spreads = _array(card.get("direction_spreads"))
+    if len(directions) and spreads.shape == directions.shape[:1] and np.isfinite(spreads).all():
         return directions, spreads
     if len(latents) < 2:
-        return np.empty((0, latent), np.float32), np.empty(0, np.float32)
+        return latents[:0], np.empty(0, np.float32)
     values, vectors = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)[1:]
-    count = min(MOST_DIRECTIONS, len(latents) - 1, latent)
+    count = min(MOST_DIRECTIONS, len(latents) - 1, latents.shape[1])
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=1)[:, None], axis=1)
     signed = vectors * np.where(largest < 0, -1.0, 1.0)
     return signed[:count].astype(np.float32), (values[:count] / math.sqrt(len(latents))).astype(np.float32)

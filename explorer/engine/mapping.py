@@ -74,12 +74,10 @@ def _own_few(job: Job, loaded: Loaded, reason: str, note: str) -> None:
 def _finish(job: Job, latents: np.ndarray, note: str) -> None:
     from kvae.measures.posterior import principal_directions
 
-    values = latents.astype(np.float64)
-    mean = values.mean(axis=0)
-    centred = values - mean
-    covariance = centred.T @ centred / len(values)
-    components, spreads = principal_directions(covariance)
-    total = float(np.trace(covariance))
+    mean = latents.mean(axis=0, dtype=np.float64)
+    centred = latents - mean.astype(np.float32)
+    components, spreads = principal_directions(centred)
+    total = float(np.sum(centred.var(axis=0, dtype=np.float64)))
     shares = np.square(spreads) / total if total > 0 else np.zeros_like(spreads)
     job.reply(
         MapDone(mean.astype(np.float32), components.astype(np.float32), shares.astype(np.float32), note), last=True

@@ -5,6 +5,7 @@ Nothing here imports kvae, Keras or TensorFlow before a model is loaded.
 
 import contextlib
 import json
+import math
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -102,7 +103,8 @@ class Loaded:
         """The weight asked for, where the picture follows it, and the model's own elsewhere."""
         if kl_weight is None or not self.info.carries_weight:
             return self.info.kl_weight
-        return max(float(kl_weight), 0.0)
+        low, high = self.info.weight_range or (0.0, math.inf)
+        return min(max(float(kl_weight), low), high)
 
     def replace_weights(self, path: str) -> ModelInfo:
         """Take the part of a card and the weights in the file at `path`, which `Snapshots.write_weights` wrote.
@@ -157,6 +159,7 @@ class Loaded:
             "latent_dim": model.latent_dim,
             "autoencoder": model.autoencoder,
             "kl_weight": model.beta,
+            "weight_range": model.weight_range and (model.weight_range.low, model.weight_range.high),
             "network": "custom" if model.custom else model.network,
         }
         # Keras wraps the tables of its models in its own kind of dict, which cannot be sent

@@ -17,6 +17,7 @@ import numpy as np
 LARGEST_LEAD = 1024  # coefficients turned by their own eigenvectors, at most: their matrix takes 4 MB
 LEAD_PER_PICTURE = 0.5  # leading coefficients for each picture: so many correlations can still be told
 SHRINKAGE = 0.1  # how far they are drawn towards zero
+USUAL_VARIANCE = 0.06  # of a pixel value
 GREY = 0.5  # taken off before squares are added up: less is lost to rounding
 AT_ONCE = 1 << 22  # values transformed at once: 16 MB in float32
 
@@ -135,6 +136,29 @@ def fit_spectrum(
     ranks = np.argsort(-turned, kind="stable")
     return Spectrum(
         mean.shape, mean, colours, order, rotation[:, ::-1].astype("float32"), ranks, turned[ranks], pictures
+    )
+
+
+def usual_spectrum(image_shape: tuple[int, int, int]) -> Spectrum:
+    """The spectrum of pictures at large, (height, width, channels): power falls with the square of the frequency.
+
+    Reference: Field, 1987, "Relations between the statistics of natural images and the response properties of
+    cortical cells", for the exponent; `USUAL_VARIANCE` is that of a pixel of the built-in paintings.
+    """
+    height, width, channels = image_shape
+    squares = np.square(np.arange(height)[:, None] / height) + np.square(np.arange(width)[None] / width)
+    power = np.tile(1.0 / (squares.reshape(-1) * height * width + 1.0), channels)
+    power *= USUAL_VARIANCE * power.size / power.sum()
+    order = np.argsort(-power, kind="stable")
+    return Spectrum(
+        image_shape,
+        np.full(image_shape, GREY, "float32"),
+        np.eye(channels, dtype="float32"),
+        order,
+        np.eye(1, dtype="float32"),
+        np.arange(power.size),
+        power[order],
+        0,
     )
 
 

@@ -10,16 +10,20 @@ Reference: Ballé et al., 2018, "Variational image compression with a scale hype
 that a picture brings with it; here they are a closed form.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from kvae.files.arrays import Torn, read_arrays, write_arrays
 from kvae.images.spectrum import Spectrum
 
 LEAD_PARTS = (0.1, 0.4, 1.0)  # groups of the leading directions, as fractions of their number
 FINE_PARTS = (0.25, 1.0)  # groups of the other coefficients of a plane, as fractions of their number
+SPECTRUM_ARRAYS = ("mean", "colours", "order", "rotation", "ranks", "eigenvalues")
 FLOOR = 0.01  # added to relative energies, so that a flat picture has a logarithm
 TRUSTED = 400.0  # coefficients that a group counts as, at most: the energies of larger ones err together
 
@@ -41,6 +45,37 @@ class Texture:
     readout: np.ndarray
     loadings: np.ndarray
     levels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the spectral network sets out from: the spectrum of a collection, and its texture."""
+
+    spectrum: Spectrum
+    texture: Texture
+
+    def save(self, path: Path) -> None:
+        """Write it to `path`, readable by this user alone, with a SHA-256."""
+        parts = [vars(self.spectrum)[name] for name in SPECTRUM_ARRAYS]
+        parts += list(vars(self.texture).values())
+        about = {"image_shape": self.spectrum.image_shape, "pictures": self.spectrum.pictures}
+        write_arrays(path, json.dumps(about).encode(), parts, private=True)
+
+    @classmethod
+    def load(cls, path: Path) -> "Statistics":
+        """What was saved at `path`.
+
+        Raises:
+            Torn: not whole, or something else. OSError: it cannot be opened.
+        """
+        about, arrays = read_arrays(path)
+        try:
+            named = dict(zip(SPECTRUM_ARRAYS, arrays, strict=False))
+            height, width, channels = about["image_shape"]
+            spectrum = Spectrum((height, width, channels), **named, pictures=int(about["pictures"]))
+            return cls(spectrum, Texture(*arrays[len(SPECTRUM_ARRAYS) :]))
+        except (ValueError, KeyError, TypeError):
+            raise Torn(f"{path.name} holds no spectrum.") from None
 
 
 def fit_texture(spectrum: Spectrum, blocks: Callable[[], Iterable[np.ndarray]], count: int = 4) -> Texture:

@@ -40,36 +40,34 @@ class PosteriorStatistics:
 
 def posterior_statistics(model: "VAE", blocks: Iterable[np.ndarray]) -> PosteriorStatistics:
     """Measure `model` on pictures that come in blocks (n, height, width, channels), uint8 or float in [0, 1]."""
-    count, noise, rate = 0, 0.0, 0.0
-    center = total = products = np.zeros(0)
+    parts: list[np.ndarray] = []
+    noise, rate = 0.0, 0.0
     for block in blocks:
-        means, log_vars = (values.astype("float64") for values in model.encode(block))
-        if not count:  # about the first block's mean, so that a variance far below the squared mean keeps its digits
-            center = means.mean(axis=0)
-            total, products = np.zeros_like(center), np.zeros((len(center), len(center)))
-        count += len(means)
-        total += (means - center).sum(axis=0)
-        products += (means - center).T @ (means - center)
-        noise = noise + np.exp(log_vars).sum(axis=0)
+        means, log_vars = model.encode(block)
+        parts.append(means)
+        noise = noise + np.exp(log_vars, dtype="float64").sum(axis=0)
         with np.errstate(invalid="ignore"):
-            rate = rate + (0.5 * (np.square(means) + np.exp(log_vars) - 1.0 - log_vars)).sum(axis=0)
-    shift = total / count
-    covariance = products / count - np.outer(shift, shift)
-    rates = np.full_like(center, np.nan) if model.autoencoder else np.asarray(rate) / count
-    variance = np.maximum(np.diagonal(covariance), 0.0)
-    return PosteriorStatistics(
-        center + shift, variance, np.asarray(noise) / count, rates, *principal_directions(covariance)
-    )
+            rates = 0.5 * (np.square(means) + np.exp(log_vars) - 1.0 - log_vars)
+            rate = rate + rates.sum(axis=0, dtype="float64")
+    codes = np.concatenate(parts)
+    count, mean = len(codes), codes.mean(axis=0, dtype="float64")
+    codes -= mean.astype("float32")  # so that a variance far below the squared mean keeps its digits
+    variance = np.maximum(codes.var(axis=0, dtype="float64"), 0.0)
+    shown = np.full_like(mean, np.nan) if model.autoencoder else np.asarray(rate) / count
+    return PosteriorStatistics(mean, variance, np.asarray(noise) / count, shown, *principal_directions(codes))
 
 
-def principal_directions(covariance: np.ndarray, most: int = MOST_DIRECTIONS) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvectors (count, latent) of `covariance` (latent, latent) and the spreads (count,) along them, largest first.
+def principal_directions(codes: np.ndarray, most: int = MOST_DIRECTIONS) -> tuple[np.ndarray, np.ndarray]:
+    """Principal directions (count, latent) of centred `codes` (pictures, latent) and the spreads (count,) along them,
+    largest first.
 
     A direction's sign is that of its largest entry, made positive, so that the same pictures give the same directions.
     """
-    latent = len(covariance)
-    varying = np.sort(np.argsort(np.diagonal(covariance), kind="stable")[-MOST_DIMENSIONS:])
-    values, vectors = np.linalg.eigh(covariance[np.ix_(varying, varying)])
+    latent = codes.shape[1]
+    variance = codes.var(axis=0, dtype="float64")
+    varying = np.sort(np.argsort(variance, kind="stable")[-MOST_DIMENSIONS:])
+    found = codes[:, varying].astype("float64")
+    values, vectors = np.linalg.eigh(found.T @ found / len(found))
     count = min(most, len(varying))
     directions = np.zeros((count, latent))
     directions[:, varying] = vectors[:, ::-1][:, :count].T

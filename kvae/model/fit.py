@@ -26,6 +26,8 @@ from kvae.images.pixels import (
     is_array,
     pixels,
 )
+from kvae.images.spectrum import Spectrum, default_lead, fit_spectrum
+from kvae.images.texture import Texture, fit_texture
 from kvae.objectives.base import Tensor
 
 # evaluation draws its noise from this seed, so that two evaluations of one model agree and those of two models compare
@@ -51,8 +53,18 @@ class FitMixin(keras.Model):
     _step: str | None = None  # "test" or "predict" inside a step of Keras's that is one
     _start_known = False  # whether the closed form was set, or its absence told
 
+    @property
+    def _spectral(self) -> bool:
+        raise NotImplementedError
+
     def fit_linear(self, pca: PCA) -> None:
         """Set the linear part to the closed form."""
+        raise NotImplementedError
+
+    def fit_spectrum(
+        self, spectrum: Spectrum, texture: Texture | None = None, images: np.ndarray | None = None
+    ) -> None:
+        """Set the spectral path to the closed form."""
         raise NotImplementedError
 
     # ------------------------------------------------------------------ Keras's methods
@@ -79,7 +91,7 @@ class FitMixin(keras.Model):
         given = self._bound(super().evaluate, args, options)
         if not options.get("_use_cached_eval_dataset"):  # else `fit` has looked at it
             self._gate(given.arguments, "VAE.evaluate")
-        with self._from_the_first():
+        with self._from_the_first(), self._stepping("test"):
             return super().evaluate(*given.args, **given.kwargs)
 
     def predict(self, *args: Any, **options: Any) -> Any:
@@ -107,7 +119,7 @@ class FitMixin(keras.Model):
         """As `keras.Model.test_on_batch`."""
         given = self._bound(super().test_on_batch, args, options)
         self._gate(given.arguments, "VAE.test_on_batch")
-        with self._from_the_first():
+        with self._from_the_first(), self._stepping("test"):
             return super().test_on_batch(*given.args, **given.kwargs)
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -201,19 +213,27 @@ class FitMixin(keras.Model):
     # ------------------------------------------------------------------ the closed-form start
 
     def adapt(self, images: Any, *, most: int = MOST_PICTURES) -> None:
-        """Start the linear path from the PCA of `images`: an array (count, height, width, channels) or batches of such.
+        """Start the linear path from the closed form for `images`: an array (count, height, width, channels) or batches
+        of such.
 
         At most `most` pictures are looked at. `fit` does this by itself where nobody did before.
         """
-        found = gathered(images, most, self.image_shape)
-        blocks = in_batches(as_float(found, self.image_shape, "VAE.adapt: `images`"), 256)
-        self.fit_linear(fit_pca(lambda: blocks, self.latent_dim))
+        found = as_float(gathered(images, most, self.image_shape), self.image_shape, "VAE.adapt: `images`")
+
+        def blocks() -> list[np.ndarray]:
+            return in_batches(found, 256)
+
+        if self._spectral:
+            spectrum = fit_spectrum(blocks, lead=min(default_lead(len(found), found[0].size), self.linear_path.lead))
+            self.fit_spectrum(spectrum, fit_texture(spectrum, blocks), found)
+        else:
+            self.fit_linear(fit_pca(blocks, self.latent_dim))
 
     def _started(self) -> bool:
         """Whether there is no closed form to start from, or it was set, or its absence told."""
         if self.linear_path is None or self._start_known:
             return True
-        self._start_known = bool(np.any(_outside(self.linear_path.eigenvalues)))
+        self._start_known = bool(np.any(_outside(self.linear_path.measured)))
         return self._start_known
 
     def _start_from(self, x: Any, steps: int | None) -> Any:
@@ -263,9 +283,10 @@ class FitMixin(keras.Model):
         finally:
             state.assign(before)
 
-    def _evaluation_noise(self, mean: Tensor, first: Tensor) -> Tensor:
-        """Standard normal noise like `mean`, (batch, latent), of pictures in the places from `first` on."""
-        places = ops.cumsum(ops.ones_like(mean[:, 0], dtype="int32"))  # 1, 2 ... count
+    def _evaluation_noise(self, like: Tensor, first: Tensor) -> Tensor:
+        """Standard normal noise (batch, latent) of pictures in the places from `first` on, as many as `like` has
+        rows."""
+        places = ops.cumsum(ops.ones_like(like[:, 0], dtype="int32"))  # 1, 2 ... count
         if self._step == "test":
             state = ops.convert_to_tensor(self._noise.state)
             first = ops.cast(state[1], "int32")

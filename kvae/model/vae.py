@@ -1,36 +1,31 @@
 """The variational autoencoder: D and beta·R, with a weight that can be moved while training runs."""
 
-import json
 import math
-import os
+import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Unpack
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
-from kvae.images.pca import PCA
 from kvae.images.pixels import pixels
-from kvae.model.compiling import fitting_jit, fitting_optimizer, fitting_precision, optimizer_config
-from kvae.model.exporting import Reconstruct
+from kvae.model.coding import CodingMixin
+from kvae.model.compiling import fitting_jit, fitting_optimizer, fitting_precision
 from kvae.model.fit import FitMixin
-from kvae.model.methods import AXES, METHOD_SETTINGS, OBJECTS, choose, parted
+from kvae.model.methods import AXES, METHOD_SETTINGS, choose, parted
 from kvae.model.numpy_api import NumpyMixin
-from kvae.networks import DEFAULT_DEPTH, NETWORKS
-from kvae.networks.blocks import Plan, check_image_shape, fitting_widths, layer_seed
-from kvae.networks.custom import custom_networks, described, rebuilt
-from kvae.networks.linear import affine_form
-from kvae.objectives.base import Posterior, Rate, Tensor, soft_bound
+from kvae.model.persistence import SavedMixin
+from kvae.model.weight_range import KNOTS, WeightRange, check_range
+from kvae.networks import DEFAULT_DEPTH, NETWORKS, default_latents, widths_of
+from kvae.networks.blocks import Plan, check_image_shape
+from kvae.networks.custom import custom_networks
+from kvae.objectives.base import Rate, Tensor
 from kvae.objectives.likelihoods import Likelihood, squared_error
-from kvae.saving.abstract_build import freeze, frozen
-from kvae.saving.card import CUSTOM_PARTS, FORMAT
-from kvae.saving.writer import write
+from kvae.saving.abstract_build import freeze
 from kvae.settings import MethodSettings, check, default
 from kvae.weighting.base import Batch, Weighting, apply_weighting, per_picture
 
-CARD = "card.json"
 # what a model is made of: assigning to it later would change what it says of itself, and not what it computes
 FIXED = {
     "encoder",
@@ -50,13 +45,14 @@ FIXED = {
     "mean_head",
     "log_var_head",
     "rate_layers",
+    "weight_range",
     *AXES,
     *METHOD_SETTINGS,
 }
 
 
 @keras.saving.register_keras_serializable("kvae")
-class VAE(NumpyMixin, FitMixin):
+class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
     """A variational autoencoder with loss L = D + β·R.
 
     D, the distortion, is the squared error summed over one image's height, width and channels, pixels in [0, 1]. R, the
@@ -70,6 +66,12 @@ class VAE(NumpyMixin, FitMixin):
     the last. D and R are reported as defined above whatever is optimised; `loss` is what the optimizer sees in
     training, and D + β·R, with the likelihood's D, in evaluation.
 
+    With a range of weights, `kl_weight=(0.01, 1.0)`, one model serves them all: `kl_weight` then says where it stands,
+    and assigning to it moves `encode`, `decode` and `evaluate` there at once. In training each picture draws a weight
+    of its own; `distortion` and `rate` are then means over the range, and `loss` is relative to what is expected at
+    each weight, about 1. Evaluation also reports D, R and L at five weights, as `distortion_at_0.1`. `at` gives the
+    model of one weight. A loop of one's own takes the loss from `compute_loss`.
+
     Either name a network, or bring two Keras models: `encoder`, from images to features of any shape (the VAE adds the
     posterior's heads and the sampling), and `decoder`, from latents (batch, latent_dim) to images.
 
@@ -77,10 +79,12 @@ class VAE(NumpyMixin, FitMixin):
         encoder, decoder: Keras models of your own; then `network`, `widths` and `depth` do not count.
         image_shape: (height, width, channels); taken from `encoder` where there is one.
         network: one of `kvae.networks.NETWORKS`.
-        latent_dim: number of latent dimensions.
+        latent_dim: number of latent dimensions; None chooses: for `spectral` as many as a picture has values, at most
+            12,288 and 4 more that tell its texture, for the others 128.
         widths: channels of each level, each of which halves the picture; None chooses.
         depth: residual blocks of a level; None chooses.
-        kl_weight: β = 2σ², the decoder noise in squared pixel values.
+        kl_weight: β = 2σ², the decoder noise in squared pixel values; or (low, high), a range of weights, for the
+            network `spectral`, the weighting `constant` and the rates `diagonal` and `full`.
         autoencoder: the same layers without sampling and without the KL term; β is then 0, and no weighting or rate
             counts.
         weighting: how β is set over time: a name in `kvae.model.methods.WEIGHTINGS`, or a `Weighting` of your own.
@@ -116,11 +120,11 @@ class VAE(NumpyMixin, FitMixin):
         decoder: keras.Model | None = None,
         *,
         image_shape: tuple[int, int, int] = (64, 64, 3),
-        network: str = "hybrid",
-        latent_dim: int = 128,
+        network: str = "spectral",
+        latent_dim: int | None = None,
         widths: tuple[int, ...] | None = None,
         depth: int | None = None,
-        kl_weight: float = 0.1,
+        kl_weight: float | tuple[float, float] = 0.1,
         autoencoder: bool = False,
         weighting: str | Weighting = "constant",
         rate: str | Rate = "diagonal",
@@ -134,7 +138,6 @@ class VAE(NumpyMixin, FitMixin):
         # the model itself is float32, so that Keras does not cast the images before the distortion is measured
         super().__init__(name=name, dtype="float32")
         self.network = check("network", network, "VAE")
-        self.latent_dim = check("latent_dim", latent_dim, "VAE")
         self.depth = check("depth", depth if depth is not None else DEFAULT_DEPTH[self.network], "VAE")
         self.autoencoder = check("autoencoder", autoencoder, "VAE")
         self.seed = check("seed", seed, "VAE")
@@ -149,22 +152,31 @@ class VAE(NumpyMixin, FitMixin):
             given |= {"kl_weight": kl_weight} if kl_weight != default("kl_weight") else {}
         chosen, custom = parted(given, "VAE")
         weight = 0.0 if autoencoder else check("kl_weight", chosen.get("kl_weight", kl_weight), "VAE")
+        self.weight_range = WeightRange(*weight) if isinstance(weight, tuple) else None
+        if self.weight_range is not None:
+            weight = self.weight_range.middle
         self.methods = choose({**chosen, "kl_weight": weight}, "VAE", custom)
+        if self.weight_range is not None:
+            check_range("own" if self.custom else self.network, self.methods.names, "VAE")
         self._given = weight
 
+        latents = check("latent_dim", latent_dim, "VAE")
         if self.custom:
+            self.latent_dim = latents or default_latents()
             parts = custom_networks(encoder, decoder, self.latent_dim)
             self.image_shape = tuple(parts.encoder.input_shape[1:])
             self.widths: tuple[int, ...] = ()
         else:
             self.image_shape = check_image_shape(image_shape)
-            linear = self.network == "linear"
-            self.widths = () if linear else fitting_widths(self.image_shape, check("widths", widths, "VAE"))
+            self.latent_dim = latents or default_latents(self.network, self.image_shape)
+            self.widths = widths_of(self.network, self.image_shape, check("widths", widths, "VAE"))
             plan = Plan(self.image_shape, self.latent_dim, self.widths, self.depth, self.precision, self.seed)
             parts = NETWORKS[self.network](plan)
         self.encoder, self.decoder, self.linear_path = parts.encoder, parts.decoder, parts.path
         self._add_heads()
         self.kl_weight = self._scalars("kl_weight", weight)
+        spans = self.weight_range is not None
+        self.expected_losses = self._scalars("expected_losses", (0.0,) * KNOTS) if spans else None
         # a plain VAE has neither: its file is that of every kvae before
         start, trained = self.methods.weighting.start(), self.methods.weighting.trained()
         self.weighting_state = self._scalars("weighting_state", start) if start else None
@@ -173,8 +185,14 @@ class VAE(NumpyMixin, FitMixin):
         self._terms = [keras.metrics.Mean("distortion")]
         if not self.autoencoder:
             self._terms += [keras.metrics.Mean("rate"), keras.metrics.Mean("kl_weight")]
+        self._curve = {
+            weight: [keras.metrics.Mean(f"{term}_at_{weight:g}") for term in ("distortion", "rate", "loss")]
+            for weight in (self.weight_range.reported if self.weight_range else ())
+        }
         self.rates: Tensor = None  # R of each image of the last batch
         self.effective_weight: Tensor = None  # and the weight it had
+        self._scales: Tensor = None  # and what its loss is multiplied by, where each image has a weight of its own
+        self._curve_terms: list[tuple[Tensor, Tensor, Tensor]] = []  # D, R, L of the batch at the weights of `_curve`
         # a model that was never called is never built, and then saves without its optimizer's state
         self.built = True
         if trainable is not True:
@@ -201,7 +219,16 @@ class VAE(NumpyMixin, FitMixin):
                 f"VAE: the weighting {self.methods.names['weighting']!r} sets `kl_weight` anew in every batch, so a "
                 "number of yours would last until the next. Make a VAE of the weighting 'constant' to set it by hand."
             )
-        return check("kl_weight", value, "VAE")
+        weight = check("kl_weight", value, "VAE", one=True)
+        clamped = weight if self.weight_range is None else self.weight_range.clamped(weight)
+        if self.weight_range is not None and clamped != weight:
+            low, high = self.weight_range.low, self.weight_range.high
+            warnings.warn(
+                f"VAE: this model knows weights from {low:g} to {high:g}, so `kl_weight` is {clamped:g}. "
+                f"Received: kl_weight={value!r}.",
+                stacklevel=3,
+            )
+        return clamped
 
     def _scalars(self, name: str, start: float | tuple[float, ...], trainable: bool = False) -> keras.Variable:
         """A float32 weight of the model, saved with it."""
@@ -213,61 +240,7 @@ class VAE(NumpyMixin, FitMixin):
             initializer=lambda shape, dtype=None: ops.convert_to_tensor(start, dtype),
         )
 
-    def _add_heads(self) -> None:
-        features = self.encoder.output_shape[1:]
-        self._flatten = layers.Flatten(dtype="float32")
-        units = int(np.prod(features))
-
-        def head(name: str, number: int) -> layers.Dense:
-            # beside the linear path, the heads are corrections that start at zero
-            kernel = (
-                "zeros"
-                if self.linear_path is not None
-                else keras.initializers.GlorotUniform(seed=layer_seed(self.seed, -number))
-            )
-            layer = layers.Dense(self.latent_dim, kernel_initializer=kernel, dtype="float32", name=name)
-            layer.build((None, units))
-            return layer
-
-        self.mean_head = head("mean", 1)
-        self.log_var_head = None if self.autoencoder else head("log_var", 2)
-        self.rate_layers = (
-            [] if self.autoencoder else self.methods.rate.layers(self.latent_dim, units, layer_seed(self.seed, -3))
-        )
-
     # ------------------------------------------------------------------ what a VAE does
-
-    def posterior(self, images: Tensor, training: bool = False) -> tuple[Tensor, Tensor | None]:
-        """Mean and log-variance of q(z given x), each (batch, latent), of images (batch, height, width, channels).
-
-        An autoencoder has no variance: its second part is None.
-        """
-        found = self._posterior(images, training)
-        return found.mean, None if found.log_var is None else found.marginal_log_var
-
-    def _posterior(self, images: Tensor, training: bool) -> Posterior:
-        features = self._flatten(self.encoder(images, training=training))
-        mean = self.mean_head(features)
-        log_var = None if self.log_var_head is None else self.log_var_head(features)
-        if self.linear_path is not None:
-            path_mean, path_log_var = self.linear_path.encode(images, self._weight())
-            mean = mean + path_mean
-            log_var = None if log_var is None else log_var + path_log_var
-        if log_var is None:
-            return Posterior(mean, None)
-        return self.methods.rate.posterior(self.rate_layers, features, mean, soft_bound(log_var), training)
-
-    def generate(self, latents: Tensor, training: bool = False) -> Tensor:
-        """The decoder's mean image of `latents`, shape (batch, latent), as a float32 tensor; not clipped."""
-        if self.linear_path is None:
-            return ops.cast(self.decoder(latents, training=training), "float32")
-        base = self.linear_path.decode(latents, self._weight())
-        # centred like the residual encoder's input would be around mid-grey; keeps first-layer activations small
-        return base + ops.cast(self.decoder([latents, base - 0.5], training=training), "float32")
-
-    def _weight(self) -> Tensor:
-        # the path reads the weight but is no way to lower the loss by moving it: dL/dβ stays R
-        return ops.stop_gradient(ops.convert_to_tensor(self.kl_weight))
 
     def call(self, images: Tensor, training: bool = False, first: Tensor = 0) -> Tensor:
         """Images (batch, height, width, channels) → their reconstructions, from one sample of the posterior each.
@@ -275,23 +248,29 @@ class VAE(NumpyMixin, FitMixin):
         Outside training the noise of a picture is that of its place in the data, which `first` begins to count.
         """
         images = pixels(images)
-        posterior = self._posterior(images, training)
+        span = self.weight_range if training else None
+        weight = self._weight() if span is None else span.draw(images, self._noise)
+        posterior = self._posterior(images, weight, training)
         if self._step == "predict":
             return ops.clip(self.generate(posterior.mean), 0.0, 1.0)
         if training:
             self._tell_no_start()
         if posterior.log_var is None:
-            return self.generate(posterior.mean, training=training)
+            return self._generate(posterior.mean, weight, training)
         shape = ops.shape(posterior.mean)
         noise = (
             keras.random.normal(shape, seed=self._noise) if training else self._evaluation_noise(posterior.mean, first)
         )
         latents = self.methods.rate.sample(posterior, noise)
-        output = self.generate(latents, training=training)
+        output = self._generate(latents, weight, training)
         rates = self.methods.rate.rates(posterior)  # (batch, latent)
         self.rates = ops.sum(rates, axis=-1)  # (batch,)
         given = ops.copy(self.kl_weight)  # as it was found: TensorFlow would else hand out the variable, which moves
-        if training:
+        self._scales = None
+        if span is not None:
+            self.effective_weight = given
+            self._added = self._relative(span, weight, self.methods.likelihood.function(images, output))
+        elif training:
             prior = keras.random.normal(shape, seed=self._noise) if self.methods.rate.NEEDS_PRIOR else None
             state = None if self.weighting_state is None else ops.copy(self.weighting_state)
             self._batch = Batch(posterior, latents, prior, rates, given, state)
@@ -299,8 +278,20 @@ class VAE(NumpyMixin, FitMixin):
         else:
             self.effective_weight = given
             self._added = self.kl_weight * ops.mean(self.rates)
+        if self._step == "test":
+            self._curve_terms = [self.terms_at(images, weight, noise) for weight in self._curve]
         self.add_loss(self._added)
         return output
+
+    def _relative(self, span: WeightRange, weights: Tensor, distortions: Tensor) -> Tensor:
+        """β·R of a batch whose images have `weights` and `distortions` of their own, each (batch,), and whose losses
+        count relative to what is expected; what is expected moves on."""
+        losses = ops.stop_gradient(distortions + weights * self.rates)
+        assert self.expected_losses is not None
+        kept = ops.copy(self.expected_losses)
+        self._scales, self._weights = ops.stop_gradient(span.scales(weights, losses, kept)), weights
+        self.expected_losses.assign(span.updated(weights, losses, kept))
+        return ops.mean(self._scales * weights * self.rates)
 
     def _penalty(self, distortions: Tensor, weights: Tensor | None) -> Tensor:
         """What the methods add to D in training; the weighting's state goes one step on from where the batch found
@@ -327,7 +318,12 @@ class VAE(NumpyMixin, FitMixin):
         seen = self.methods.likelihood.function(images, y_pred)
         weights = None if sample_weight is None else per_picture(sample_weight)
         others = self.losses
-        if weights is not None:
+        if self._scales is not None:  # each image has a weight of its own, and counts relative to it
+            scales = self._scales if weights is None else weights * self._scales
+            seen = scales * seen
+            penalty = ops.mean(scales * self._weights * self.rates)
+            others = [penalty, *(one for one in others if one is not self._added)]
+        elif weights is not None:
             seen = weights * seen
             if not self.autoencoder:  # what `call` added knew no weights
                 penalty = (
@@ -341,13 +337,26 @@ class VAE(NumpyMixin, FitMixin):
             metric.update_state(value, weights)
         if not self.autoencoder:
             self._terms[-1].update_state(self.effective_weight)
+        if self._step == "test":
+            for metrics, values in zip(self._curve.values(), self._curve_terms, strict=True):
+                for metric, value in zip(metrics, values, strict=True):
+                    metric.update_state(value, weights)
         return ops.mean(seen) + sum(others)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """`loss` and the terms it is made of; each starts anew with an epoch."""
         known = super().metrics
-        return known + [metric for metric in self._terms if all(metric is not other for other in known)]
+        mine = [*self._terms, *(metric for metrics in self._curve.values() for metric in metrics)]
+        return known + [metric for metric in mine if all(metric is not other for other in known)]
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """The metrics by their names; those at several weights are measured in evaluation alone."""
+        found = super().get_metrics_result()
+        if self._step == "test":
+            return found
+        curve = {metric.name for metrics in self._curve.values() for metric in metrics}
+        return {name: value for name, value in found.items() if name not in curve}
 
     def compile(
         self,
@@ -392,116 +401,5 @@ class VAE(NumpyMixin, FitMixin):
         The generator's second number counts the draws, a fixed few each step: training moves it on in the same way.
         """
         key = np.random.SeedSequence(seed).generate_state(1, np.uint32)[0]
-        draws = 0 if self.autoencoder else 1 + self.methods.rate.NEEDS_PRIOR
+        draws = 0 if self.autoencoder else 1 + self.methods.rate.NEEDS_PRIOR + (self.weight_range is not None)
         self._noise.state.assign(np.array([key, (step * draws) % 2**32], np.uint32))
-
-    # ------------------------------------------------------------------ the linear solution
-
-    def fit_linear(self, pca: PCA) -> None:
-        """Set the linear part to the closed form for these pictures: of the hybrid network's path, or of `linear`.
-
-        The path is then right at every weight, `linear` at the present one.
-
-        Raises:
-            ValueError: a network that has no linear part.
-        """
-        if self.linear_path is not None:
-            self.linear_path.assign_pca(pca.mean, pca.eigenvalues, pca.eigenvectors)
-            return
-        if self.custom or self.network != "linear":
-            raise ValueError(
-                f"VAE.fit_linear: the network {self.network!r} has no linear part. Use `hybrid` or `linear`."
-            )
-        (kernel, origin), (analysis, offset), log_var = affine_form(
-            pca, self.image_shape, self.latent_dim, self._weight()
-        )
-        synthesis = next(layer for layer in self.decoder.layers if isinstance(layer, layers.Dense))
-        synthesis.set_weights([kernel, origin])
-        self.mean_head.set_weights([analysis, offset])
-        if self.log_var_head is not None:
-            self.log_var_head.set_weights([0.0 * analysis, log_var])
-
-    # ------------------------------------------------------------------ saving
-
-    def get_config(self) -> dict[str, Any]:
-        """kvae's own settings, and nothing else; a model of custom networks or methods adds their configs."""
-        config: dict[str, Any] = {
-            "image_shape": list(self.image_shape),
-            "latent_dim": self.latent_dim,
-            "kl_weight": self._given if self.methods.weighting.MOVES else self.beta,
-            "autoencoder": self.autoencoder,
-            "seed": self.seed,
-            "dtype": self.precision,
-            "name": self.name,
-            **self.methods.config(),
-        }
-        if self.custom:
-            config["encoder"], config["decoder"] = described(self.encoder), described(self.decoder)
-            del config["image_shape"]
-        else:
-            config.update(network=self.network, widths=list(self.widths) or None, depth=self.depth)
-        config.update({axis: described(method) for axis, method in self.methods.custom.items()})
-        if parts := frozen(self):
-            config["trainable"] = parts
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "VAE":
-        """The model of `config`. Custom networks and methods are built where they are trusted: a config that
-        `get_config` gave here, or inside `kvae.load(path, trust=True)` and Keras's `safe_mode=False`.
-
-        Raises:
-            ValueError: such parts, without that trust.
-        """
-        config = dict(config)
-        if config.pop("format", 1) > FORMAT:
-            raise ValueError("this model needs a newer kvae. Update kvae and open it again.")
-        for part in (*CUSTOM_PARTS, *OBJECTS):
-            if isinstance(config.get(part), dict) or part in config.keys() & CUSTOM_PARTS:
-                config[part] = rebuilt(config[part], custom_objects)
-        if config.get("widths"):
-            config["widths"] = tuple(config["widths"])
-        return cls(**config)
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """The optimizer; the rest of how a VAE is compiled follows from the model and the machine."""
-        if not self.compiled or self.optimizer is None:
-            return None
-        return {"optimizer": optimizer_config(self.optimizer)}
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile with the optimizer that was saved, ready to take its state."""
-        self.compile(keras.optimizers.deserialize(config["optimizer"]))
-
-    def save(
-        self, filepath: str | os.PathLike[str], overwrite: bool = True, zipped: bool | None = None, **options: Any
-    ) -> None:
-        """Write the model to `filepath`, which ends in `.keras`: a complete new file that opens again, or nothing.
-
-        Raises:
-            ValueError: another ending, or what `kvae.load` would refuse. FileExistsError: a file, without `overwrite`.
-        """
-        if zipped is False:
-            raise ValueError("save: a model is one .keras file. Leave `zipped` out. Received: zipped=False.")
-        if not overwrite and os.path.exists(filepath):
-            raise FileExistsError(f"save: {filepath} exists. Name another file, or say overwrite=True.")
-        write(self, filepath, lambda path: super(VAE, self).save(path, **options))
-
-    def export(self, filepath: Any, *args: Any, **options: Any) -> None:
-        """As `keras.Model.export`: images (batch, height, width, channels) → their reconstructions, from posterior
-        means.
-
-        `kvae.export` writes encoder and decoder as two functions.
-        """
-        Reconstruct(self).export(filepath, *args, **options)
-
-    def save_assets(self, folder: str) -> None:
-        """Write the model card, `card.json`, when the model is saved."""
-        if self.card is not None:
-            Path(folder, CARD).write_text(json.dumps(self.card, allow_nan=False), encoding="utf-8")
-
-    def load_assets(self, folder: str) -> None:
-        """Read the model card back."""
-        path = Path(folder, CARD)
-        if path.is_file():
-            self.card = json.loads(path.read_text(encoding="utf-8"))

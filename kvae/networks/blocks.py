@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import keras
-import numpy as np
 from keras import layers
 
 from kvae.objectives.base import Tensor
@@ -15,13 +14,20 @@ STILL_SMALL = 8  # pixels; a picture that cannot be halved to this would make th
 
 
 class ClosedForm(Protocol):
-    """A linear VAE beside the networks, as a function of the KL weight; `kvae.networks.linear.LinearPath` is one."""
+    """A linear VAE beside the networks, as a function of the KL weight: `kvae.networks.linear.LinearPath`, whose parts
+    the networks are added to, or `kvae.networks.spectral.SpectralPath`, whose pictures they correct."""
 
-    analysis: keras.Variable  # the weights of its two linear maps
-    synthesis: keras.Variable
+    @property
+    def encoding_weights(self) -> list[keras.Variable]:
+        """Those of its trainable weights that both D and R reach."""
 
-    def assign_pca(self, mean: np.ndarray, eigenvalues: np.ndarray, eigenvectors: np.ndarray) -> None:
-        """Start from a PCA: `mean` (values,), `eigenvalues` (count,), `eigenvectors` (values, count)."""
+    @property
+    def decoding_weights(self) -> list[keras.Variable]:
+        """And those that D alone does."""
+
+    @property
+    def measured(self) -> keras.Variable:
+        """Not all 0 once it was set out from pictures."""
 
     def encode(self, images: Tensor, kl_weight: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log-variance, each (batch, latent), of images (batch, height, width, channels)."""
@@ -35,7 +41,8 @@ class Networks:
     """The parts of a VAE that differ from network to network.
 
     `encoder` maps images to features of any shape. `decoder` maps latents (batch, latent) to images, or, where there
-    is a linear `path`, latents and the path's image to a correction of that image.
+    is a linear `path`, latents and the path's image to a correction of that image. Beside a spectral path both map a
+    picture and the KL weight to a correction of the picture.
     """
 
     encoder: keras.Model
@@ -76,18 +83,24 @@ def layer_seed(seed: int, number: int) -> int:
     return (seed * 1009 + number) % (2**31 - 2)
 
 
-def default_widths(image_shape: tuple[int, int, int]) -> tuple[int, ...]:
+def default_widths(image_shape: tuple[int, int, int], levels: int | None = None) -> tuple[int, ...]:
     """32, 64, 128, 256, 256 ... channels: one level for each halving until the picture is 4 pixels small.
 
+    At most `levels` of them, where a network has no dense layer that would grow with what is left.
+
     Raises:
-        ValueError: a picture that cannot be halved down to 8 pixels.
+        ValueError: a picture that cannot be halved down to 8 pixels, or, with `levels`, at all.
     """
     height, width = image_shape[:2]
     widths: list[int] = []
-    while height % 2 == 0 and width % 2 == 0 and min(height, width) > SMALLEST:
+    while height % 2 == 0 and width % 2 == 0 and min(height, width) > SMALLEST and len(widths) != levels:
         height, width = height // 2, width // 2
         widths.append(min(32 * 2 ** len(widths), 256))
-    if not widths or max(height, width) > STILL_SMALL:
+    if levels and not widths:
+        raise ValueError(
+            f"VAE: a picture of {image_shape[0]}x{image_shape[1]} cannot be halved. Choose an even height and width."
+        )
+    if not widths or (max(height, width) > STILL_SMALL and not levels):
         side = max(16, *image_shape[:2])
         step = 2 ** math.ceil(math.log2(side / STILL_SMALL))
         good = round(side / step) * step
@@ -127,13 +140,15 @@ def check_widths(widths: tuple[int, ...], image_shape: tuple[int, int, int]) -> 
         )
 
 
-def fitting_widths(image_shape: tuple[int, int, int], widths: tuple[int, ...] | None) -> tuple[int, ...]:
-    """`widths`, or the default ones, once it is known that they can halve the picture.
+def fitting_widths(
+    image_shape: tuple[int, int, int], widths: tuple[int, ...] | None, levels: int | None = None
+) -> tuple[int, ...]:
+    """`widths`, or the default ones of at most `levels`, once it is known that they can halve the picture.
 
     Raises:
         ValueError: they cannot.
     """
-    chosen = default_widths(image_shape) if widths is None else widths
+    chosen = default_widths(image_shape, levels) if widths is None else widths
     check_widths(chosen, image_shape)
     return chosen
 

@@ -56,6 +56,21 @@ class LinearPath(layers.Layer):
         )
         self.built = True
 
+    @property
+    def encoding_weights(self) -> list[keras.Variable]:
+        """The map from pictures to latents."""
+        return [self.analysis]
+
+    @property
+    def decoding_weights(self) -> list[keras.Variable]:
+        """The map from latents to pictures."""
+        return [self.synthesis]
+
+    @property
+    def measured(self) -> keras.Variable:
+        """Not all 0 once it was set out from pictures."""
+        return self.eigenvalues
+
     def assign_pca(self, mean: np.ndarray, eigenvalues: np.ndarray, eigenvectors: np.ndarray) -> None:
         """Start from a PCA: `mean` (values,), `eigenvalues` (count,), `eigenvectors` (values, count).
 

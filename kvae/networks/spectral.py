@@ -13,12 +13,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from kvae.images.spectrum import Spectrum, cosine_matrix
+from kvae.images.spectrum import LARGEST_LEAD, Spectrum, cosine_matrix, usual_spectrum
 from kvae.images.texture import FLOOR, Texture, group_count
-from kvae.networks.blocks import Plan, dense, double, halve
+from kvae.networks.blocks import Networks, Plan, dense, double, halve
+from kvae.objectives.base import Tensor
 
-Tensor = Any
-
+LEVELS = 3  # of halving: what is left to correct is local
+SCALES, FEW_LATENTS = 4, 256  # latents that tell the texture, of a model that has more than a few
 DIGIT = 2048  # places are stored as two digits to this base: float16 holds them exactly
 FLAT = 1e-7  # the least variance of a direction, in squared pixel values
 EDGE = 1e-4  # a direction counts as active from (1 + EDGE)·β/2 on: the slope of √ stays finite
@@ -28,6 +29,7 @@ INPUT_GAIN = 4.0  # what the corrections' inputs are multiplied by, so that feat
 STRENGTH = 0.4  # of a correction of order one, in units of what the path leaves: larger ones learn less steadily
 LIMIT = 16.0  # of a correction; without one, a single picture now and then brings a loss a million times its usual one
 LARGEST_WINDOW = 16  # pixels, of the filter against grids
+TURNED = 4  # values of a picture for each leading direction that can be turned
 CONDITION = 32  # units that describe the weight to a correction
 
 
@@ -47,10 +49,12 @@ class SpectralPath(layers.Layer):
     Statistics are not trainable. What is: an offset of each log-variance, linear in log β and starting at 0, and the
     readout, loadings and levels of the scales.
 
+    Before `assign_spectrum` the statistics are those of pictures at large.
+
     Args:
         image_shape: (height, width, channels), even height and width.
         latent_dim: scales and directions together, at most scales + height·width·channels.
-        lead: number of directions that the spectrum turned by their own eigenvectors.
+        lead: number of directions that a spectrum may turn by their own eigenvectors.
         scales: latents that tell the texture; 0 for none.
     """
 
@@ -59,23 +63,28 @@ class SpectralPath(layers.Layer):
     ) -> None:
         options["dtype"] = "float32"
         super().__init__(**options)
-        self.image_shape = tuple(image_shape)
+        height, width, channels = image_shape
+        self.image_shape = height, width, channels
         self.latent_dim, self.lead, self.scales = latent_dim, lead, scales
         self.values = math.prod(self.image_shape)
         self.directions = latent_dim - scales
-        height, width, channels = self.image_shape
         groups = group_count(channels)
 
-        def weight(name: str, *shape: int, trainable: bool = False, start: str = "zeros") -> Any:
+        def weight(name: str, *shape: int, trainable: bool = False, start: Any = "zeros") -> Any:
             return self.add_weight(name=name, shape=shape, initializer=start, trainable=trainable)
 
-        self.mean_image = weight("mean_image", *self.image_shape)
-        self.colours = weight("colours", channels, channels, start="identity")
-        self.order = weight("order", 2, self.values)
+        def constant(name: str, value: Any) -> Any:
+            return weight(name, *np.shape(value), start=lambda shape, dtype=None: ops.convert_to_tensor(value, dtype))
+
+        usual = usual_spectrum(self.image_shape)
+        self.mean_image = constant("mean_image", usual.mean)
+        self.colours = constant("colours", usual.colours)
+        self.order = constant("order", _digits(usual.order))
         self.rotation = weight("rotation", lead, lead, start="identity")
-        self.ranks = weight("ranks", 2, self.directions)
-        self.eigenvalues = weight("eigenvalues", self.directions)
-        self.rest = weight("rest")
+        self.ranks = constant("ranks", _digits(usual.ranks[: self.directions]))
+        self.eigenvalues = constant("eigenvalues", usual.eigenvalues[: self.directions])
+        self.rest = constant("rest", float(np.sum(usual.eigenvalues[self.directions :])))
+        self.measured = weight("measured")  # how many pictures the statistics are of
         self.log_var_offset = weight("log_var_offset", 2, latent_dim, trainable=True)
         if scales:
             self.groups = weight("groups", self.directions)
@@ -84,32 +93,46 @@ class SpectralPath(layers.Layer):
             self.readout = weight("readout", groups, scales, trainable=True)
             self.loadings = weight("loadings", groups, scales, trainable=True)
         self._vertical, self._horizontal = cosine_matrix(height), cosine_matrix(width)
-        self._assign_places(np.arange(self.values), np.arange(self.directions))
         self.built = True
 
+    @property
+    def encoding_weights(self) -> list[keras.Variable]:
+        """All that training moves: the encoder reads loadings and levels, too."""
+        return self.trainable_variables
+
+    @property
+    def decoding_weights(self) -> list[keras.Variable]:
+        """None of its own."""
+        return []
+
     def assign_spectrum(self, spectrum: Spectrum) -> None:
-        """Take over the statistics of `spectrum`, whose shape and number of leading directions must fit."""
-        if spectrum.image_shape != self.image_shape or len(spectrum.rotation) != self.lead:
+        """Take over the statistics of `spectrum`, whose shape must fit, and which may turn fewer directions.
+
+        Raises:
+            ValueError: it is of other pictures, or turns more directions.
+        """
+        turned = len(spectrum.rotation)
+        if spectrum.image_shape != self.image_shape or turned > self.lead:
             raise ValueError(
-                f"SpectralPath: the spectrum must be of pictures {self.image_shape} with {self.lead} leading "
-                f"directions. Received: {spectrum.image_shape} with {len(spectrum.rotation)}. Fit it so."
+                f"SpectralPath: the spectrum must be of pictures {self.image_shape} with at most {self.lead} leading "
+                f"directions. Received: {spectrum.image_shape} with {turned}. Fit it so."
             )
         self.mean_image.assign(spectrum.mean)
         self.colours.assign(spectrum.colours)
-        self.rotation.assign(spectrum.rotation)
+        rotation = np.eye(self.lead, dtype="float32")
+        rotation[:turned, :turned] = spectrum.rotation
+        self.rotation.assign(rotation)
         self.eigenvalues.assign(np.maximum(spectrum.eigenvalues[: self.directions], FLAT))
         self.rest.assign(float(np.sum(spectrum.eigenvalues[self.directions :])))
-        self._assign_places(spectrum.order, spectrum.ranks[: self.directions])
+        self.order.assign(_digits(spectrum.order))
+        self.ranks.assign(_digits(spectrum.ranks[: self.directions]))
+        self.measured.assign(spectrum.pictures)
 
     def assign_texture(self, texture: Texture) -> None:
         """Start the scales from `texture`, which was fitted with the spectrum assigned before."""
         self.groups.assign(texture.groups[: self.directions])
         for name in ("energies", "levels", "readout", "loadings"):
             getattr(self, name).assign(getattr(texture, name))
-
-    def _assign_places(self, order: np.ndarray, ranks: np.ndarray) -> None:
-        self.order.assign(np.stack(np.divmod(order, DIGIT)))
-        self.ranks.assign(np.stack(np.divmod(ranks, DIGIT)))
 
     # ------------------------------------------------------------------ pictures and coefficients
 
@@ -220,7 +243,9 @@ def weight_coordinate(kl_weight: Tensor) -> Tensor:
     return ops.clip(ops.reshape(logarithm, (-1, 1)) + 1.0, -2.0, 2.0)
 
 
-def corrected(path: SpectralPath, correction: keras.Model, images: Tensor, kl_weight: Tensor) -> Tensor:
+def corrected(
+    path: SpectralPath, correction: keras.Model, images: Tensor, kl_weight: Tensor, training: bool = False
+) -> Tensor:
     """`images` (batch, height, width, channels) put right by `correction`, in units of what the path leaves.
 
     A model encodes `path.encode(corrected(path, encoder, images, β), β)`, and decodes
@@ -228,8 +253,26 @@ def corrected(path: SpectralPath, correction: keras.Model, images: Tensor, kl_we
     """
     images = ops.cast(images, "float32")
     coordinate = weight_coordinate(kl_weight) + ops.zeros_like(images[:, 0, 0, :1])
-    change = LIMIT * ops.tanh(correction([images, coordinate]) / LIMIT)
+    change = LIMIT * ops.tanh(correction([images, coordinate], training=training) / LIMIT)
     return images + STRENGTH * path.error(kl_weight) * change
+
+
+def build_spectral(plan: Plan) -> Networks:
+    """The path, and a correction on either side of it."""
+    scales = SCALES if plan.latent_dim >= FEW_LATENTS else 0
+    values = math.prod(plan.image_shape)
+    if plan.latent_dim > values + scales:
+        raise ValueError(
+            f"VAE: pictures of {'x'.join(map(str, plan.image_shape))} have {values} values, so the network spectral "
+            f"has at most {values + scales} latents. Received: latent_dim={plan.latent_dim}. Choose fewer."
+        )
+    path = SpectralPath(plan.image_shape, plan.latent_dim, most_turned(values), scales, name="path")
+    return Networks(encoder_correction(plan), decoder_correction(plan), path)
+
+
+def most_turned(values: int) -> int:
+    """How many directions of a picture of so many values may be turned: as many as its shape alone says."""
+    return min(LARGEST_LEAD, values // TURNED)
 
 
 def encoder_correction(plan: Plan) -> keras.Model:
@@ -303,6 +346,10 @@ def _conditioned_block(plan: Plan, x: Tensor, condition: Tensor) -> Tensor:
 def _level(kl_weight: Tensor) -> Tensor:
     """β/2 as (batch or 1, 1); an autoencoder has no noise floor, and the smallest one keeps the logarithm finite."""
     return ops.reshape(ops.maximum(ops.cast(kl_weight, "float32") / 2.0, 1e-12), (-1, 1))
+
+
+def _digits(places: np.ndarray) -> np.ndarray:
+    return np.stack(np.divmod(places, DIGIT)).astype("float32")
 
 
 def _places(digits: Tensor) -> Tensor:

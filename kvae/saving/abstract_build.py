@@ -19,8 +19,7 @@ from kvae.files.archive import Archive
 from kvae.files.hdf5 import Tensors
 from kvae.files.refusal import Refused
 from kvae.model.compiling import optimizer_maker
-from kvae.networks import DEFAULT_DEPTH, fewest_weights
-from kvae.networks.blocks import fitting_widths
+from kvae.networks import DEFAULT_DEPTH, fewest_weights, widths_of
 from kvae.saving.card import MOST_STEPS, WEIGHTS, Description
 from kvae.settings import SETTINGS
 
@@ -190,7 +189,7 @@ def stored(kept: dict[str, Kept], description: Description, archive: Archive) ->
 def _fewest(settings: Mapping[str, Any]) -> int:
     network = str(settings.get("network", SETTINGS["network"].default))
     depth = settings.get("depth")
-    widths = () if network == "linear" else fitting_widths(settings["image_shape"], settings.get("widths"))
+    widths = widths_of(network, settings["image_shape"], settings.get("widths"))
     depth = DEFAULT_DEPTH[network] if depth is None else depth
     return fewest_weights(network, settings["image_shape"], settings["latent_dim"], widths, depth)
 

@@ -207,7 +207,7 @@ def read_settings(given: Any) -> dict[str, Any]:
     unknown = sorted(set(given) - known - {"format", "image_shape", "dtype", "name", "trainable"})
     if unknown:
         raise Refused(f"has a setting that this kvae does not know, {unknown[0][:20]!r}. Update kvae. {CURE}")
-    missing = sorted(({"image_shape"} | _REQUIRED) - set(given))
+    missing = sorted(name for name in {"image_shape"} | _REQUIRED if given.get(name) is None)
     if missing:
         raise Refused(f"lacks the setting {missing[0]}. {CURE}")
     settings = {name: hold_setting(name, value) for name, value in given.items() if name in known}
@@ -245,7 +245,8 @@ def hold_setting(name: str, value: Any) -> Any:
         Refused: it is not.
     """
     many = isinstance(value, list)
-    if many and (not SETTINGS[name].many or not 0 < len(value) <= MOST_LEVELS):
+    most = MOST_LEVELS if SETTINGS[name].many else 2 if SETTINGS[name].span else 0
+    if many and not 0 < len(value) <= most:
         raise Refused(f"gives no value that can be for the setting {name}. {CURE}")
     for one in value if many else [value]:
         if one is not None and type(one) not in (bool, int, float, str):

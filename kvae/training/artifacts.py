@@ -21,6 +21,7 @@ from kvae.files.failure import unwritable
 from kvae.files.strict_json import finite
 from kvae.measures.posterior import PosteriorStatistics, posterior_statistics
 from kvae.model.vae import VAE
+from kvae.saving.card_fields import packed
 from kvae.saving.reader import save
 from kvae.saving.writer import SUFFIX
 from kvae.training.checkpoint import CheckpointWriter, Undelivered
@@ -241,7 +242,7 @@ def model_card(
         "history": state.history if state else {},
         "steps": state.steps if state else {},
         "balance": state.balance if state else {},
-        "evaluated": vars(evaluated) if evaluated else {},
+        "evaluated": evaluated.record() if evaluated else {},
         "gaussian_limit": vars(prepared.limit(model.beta)),
         "thumbnails": base64.b64encode(sheet.getvalue()).decode("ascii"),
         **latent_card(model, prepared, posterior),
@@ -253,9 +254,12 @@ def latent_card(model: VAE, prepared: Prepared, posterior: PosteriorStatistics) 
     """The part of a card that moves with the weights: the posterior per dimension, and where a few pictures lie."""
     means = model.encode(prepared.collection.read(prepared.training[:CARD_LATENTS]))[0]
     part = {
-        "posterior": {name: getattr(posterior, name).tolist() for name in ("mean", "variance", "noise", "rate")},
-        "directions": posterior.directions.round(5).tolist(),
+        "posterior": {
+            name: [float(f"{one:.6g}") for one in getattr(posterior, name)]
+            for name in ("mean", "variance", "noise", "rate")
+        },
+        **packed("directions", posterior.directions),
         "direction_spreads": posterior.direction_spreads.round(5).tolist(),
-        "latents": means.astype(float).round(5).tolist(),
+        **packed("latents", means),
     }
     return finite(part)

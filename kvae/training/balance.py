@@ -97,12 +97,13 @@ def encoder_weights(model: VAE) -> list[Any]:
     """The trainable weights from pictures to the posterior: what both terms share."""
     parts = [model.encoder, model.mean_head, model.log_var_head, *model.rate_layers]
     shared = [weight for part in parts if part is not None for weight in part.trainable_variables]
-    return shared + ([] if model.linear_path is None else [model.linear_path.analysis])
+    return shared + ([] if model.linear_path is None else model.linear_path.encoding_weights)
 
 
 def decoder_weights(model: VAE) -> list[Any]:
     """The trainable weights from latents to pictures: the rate does not reach them."""
-    return [*model.decoder.trainable_variables] + ([] if model.linear_path is None else [model.linear_path.synthesis])
+    path = model.linear_path
+    return [*model.decoder.trainable_variables] + ([] if path is None else path.decoding_weights)
 
 
 def _product(first: list, second: list) -> float:

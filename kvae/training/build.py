@@ -8,10 +8,11 @@ from typing import Any
 import keras
 
 from kvae.images.pipeline import steps_per_epoch
+from kvae.model.coding import EXPECTED_FROM
 from kvae.model.methods import METHOD_SETTINGS, WEIGHTINGS
 from kvae.model.vae import VAE
 from kvae.training.listener import Listener
-from kvae.training.optimizer import FusedAdam
+from kvae.training.muon import fitting_optimizer
 from kvae.training.preparation import augmented_pca
 from kvae.training.prepared import Prepared
 
@@ -54,7 +55,7 @@ def build(
         decoder,
         image_shape=prepared.collection.shape,
         network=settings["network"],
-        latent_dim=settings["latent_dim"],
+        latent_dim=prepared.settings["latent_dim"],
         widths=settings["widths"],
         depth=settings["depth"],
         kl_weight=settings["kl_weight"],
@@ -63,13 +64,17 @@ def build(
         seed=settings["seed"],
         dtype=None if custom.networks else prepared.settings["precision"],  # custom networks have theirs
     )
-    if model.linear_path is not None or (model.network == "linear" and not model.custom):
+    if prepared.statistics is not None:
+        some = prepared.collection.read(prepared.training[:EXPECTED_FROM])
+        model.fit_spectrum(prepared.statistics.spectrum, prepared.statistics.texture, some)
+    elif model.linear_path is not None or (model.network == "linear" and not model.custom):
         pca = prepared.pca
         if model.linear_path is not None and settings["augment"]:
-            count, seed = settings["latent_dim"], settings["seed"]
+            count, seed = prepared.settings["latent_dim"], settings["seed"]
             pca = augmented_pca(prepared.collection, prepared.training, count, seed, listener)
+        assert pca is not None
         model.fit_linear(pca)
-    model.compile(FusedAdam(settings["learning_rate"]))
+    model.compile(fitting_optimizer(model, prepared.settings["learning_rate"]))
     return model
 
 

@@ -1,6 +1,7 @@
 """D, R, L and PSNR of a model on held-out pictures, fast enough for every epoch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import tensorflow as tf
@@ -9,18 +10,29 @@ from keras import ops
 from kvae.model.vae import VAE
 from kvae.objectives.likelihoods import psnr, squared_error
 
+TERMS = ("distortion", "rate", "loss")
+MOST_FOR_CURVE = 512  # held-out pictures that are measured at several weights
 MOST_PICTURES = 2048  # held-out pictures that an epoch's measurement looks at
 
 
 @dataclass(frozen=True)
 class Evaluated:
     """Means over pictures. `loss` is D + beta R with the D of the model's likelihood. `psnr` in dB is of the posterior
-    mean's reconstruction, which draws nothing at random."""
+    mean's reconstruction, which draws nothing at random. `curve` has D, R and L of a model with a range of weights, by
+    the weight."""
 
     distortion: float
     rate: float | None
     loss: float
     psnr: float
+    curve: Mapping[float, tuple[float, float, float]] = field(default_factory=dict)
+
+    def record(self, prefix: str = "") -> dict[str, float | None]:
+        """Its numbers by their names, as a history and a card have them: those of the curve as `loss_at_0.1`."""
+        found = {name: getattr(self, name) for name in ("distortion", "rate", "loss", "psnr")}
+        for weight, terms in self.curve.items():
+            found.update({f"{name}_at_{weight:g}": one for name, one in zip(TERMS, terms, strict=True)})
+        return {prefix + name: value for name, value in found.items()}
 
 
 class Evaluation:
@@ -30,6 +42,7 @@ class Evaluation:
         self._model = model
         signature = [tf.TensorSpec((None, *model.image_shape), tf.float32), tf.TensorSpec((), tf.int32)]
         self._measure = tf.function(self._terms, input_signature=signature)
+        self._measure_curve = tf.function(self._curve_terms, input_signature=signature)
 
     def _terms(self, images: tf.Tensor, first: tf.Tensor) -> tuple[tf.Tensor, ...]:
         model = self._model
@@ -38,6 +51,25 @@ class Evaluation:
         rate = ops.zeros_like(distortion) if model.autoencoder else model.rates
         best = ops.clip(model.generate(model.posterior(images)[0]), 0.0, 1.0)
         return distortion, rate, psnr(images, best), model.methods.likelihood.function(images, output)
+
+    def _curve_terms(self, images: tf.Tensor, first: tf.Tensor) -> list[tuple[tf.Tensor, ...]]:
+        span = self._model.weight_range
+        assert span is not None
+        return [self._model.terms_at(images, weight, first=first) for weight in span.reported]
+
+    def _curve(self, batches: tf.data.Dataset) -> dict[float, tuple[float, float, float]]:
+        span = self._model.weight_range
+        if span is None:
+            return {}
+        parts: list[np.ndarray] = []
+        first = 0
+        for batch in batches:
+            parts.append(np.array(self._measure_curve(batch, first)))  # (weights, terms, batch)
+            first += len(batch)
+            if first >= MOST_FOR_CURVE:
+                break
+        means = np.concatenate(parts, axis=2).mean(axis=2).tolist()
+        return dict(zip(span.reported, map(tuple, means), strict=True))
 
     def __call__(self, batches: tf.data.Dataset) -> Evaluated:
         """Measure on all of `batches`, float32 (batch, height, width, channels), however they are divided."""
@@ -50,4 +82,5 @@ class Evaluation:
             float(np.mean(np.concatenate(column))) for column in zip(*parts, strict=True)
         )
         loss = seen + self._model.beta * rate
-        return Evaluated(distortion, None if self._model.autoencoder else rate, loss, decibels)
+        shown = None if self._model.autoencoder else rate
+        return Evaluated(distortion, shown, loss, decibels, self._curve(batches))

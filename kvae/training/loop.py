@@ -113,12 +113,7 @@ class RunCallback(keras.callbacks.Callback):
         if not math.isfinite(held.loss):
             raise Diverged(f"the distortion of the held-out pictures was no finite number at step {state.step}.")
         logs = {} if logs is None else logs
-        measured = {
-            "val_distortion": held.distortion,
-            "val_rate": held.rate,
-            "val_loss": held.loss,
-            "val_psnr": held.psnr,
-        }
+        measured = held.record("val_")
         record = {
             "epoch": epoch + 1,
             "step": state.step,

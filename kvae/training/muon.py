@@ -10,8 +10,10 @@ scale.
 import math
 from typing import Any
 
+import keras
 from keras import ops
 
+from kvae.model.vae import VAE
 from kvae.training.optimizer import FusedAdam
 
 COEFFICIENTS = (3.4445, -4.775, 2.0315)  # of a quintic whose iteration brings singular values near 1
@@ -19,6 +21,7 @@ ITERATIONS = 5
 FACTOR = 4.0  # Muon's rate to Adam's; measured with 2e-3 as Adam's peak, and twice as much diverges
 ROOT_MEAN_SQUARE = 0.2  # of a step, before the rate: about that of Adam's
 MOMENTUM = 0.95
+LONGEST = 1.0  # gradient of a relative loss
 
 
 class Muon(FusedAdam):
@@ -39,6 +42,28 @@ class Muon(FusedAdam):
         step = orthogonal(gradient + MOMENTUM * momentum)  # a step ahead, as Nesterov's
         rate = FACTOR * ROOT_MEAN_SQUARE * ops.cast(learning_rate, "float32")
         self.assign_sub(variable, ops.cast(rate * step, variable.dtype))
+
+
+def fitting_optimizer(model: VAE, learning_rate: float) -> FusedAdam:
+    """The optimizer of a run of `model`: `Muon` for the spectral network, whose weights are nearly all convolutions.
+
+    The losses of a range of weights are relative, so that a gradient longer than `LONGEST` comes of a picture that is
+    far off, and is shortened to that.
+    """
+    if model.custom or model.network != "spectral":
+        return FusedAdam(learning_rate)
+    return Muon(learning_rate, global_clipnorm=None if model.weight_range is None else LONGEST)
+
+
+def carry_on(model: VAE) -> None:
+    """Let a model that was loaded with plain Adam go on with the optimizer of its runs, which takes over its state."""
+    plain = model.optimizer
+    if type(plain) is not keras.optimizers.Adam:
+        return
+    fused = type(fitting_optimizer(model, 1e-3)).from_config(plain.get_config())
+    model.compile(fused)
+    for mine, its in zip(fused.variables, plain.variables, strict=True):
+        mine.assign(its)
 
 
 def orthogonal(kernel: Any) -> Any:

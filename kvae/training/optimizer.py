@@ -6,8 +6,6 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kvae.model.vae import VAE
-
 
 class FusedAdam(keras.optimizers.Adam):
     """Adam whose update of a variable is TensorFlow's one fused kernel rather than ten operations.
@@ -51,17 +49,6 @@ class FusedAdam(keras.optimizers.Adam):
             epsilon=self.epsilon,
             grad=ops.cast(gradient, "float32"),
         )
-
-
-def carry_on_fused(model: VAE) -> None:
-    """Let a model that was loaded with plain Adam go on with `FusedAdam`, whose state it takes over."""
-    plain = model.optimizer
-    if type(plain) is not keras.optimizers.Adam:
-        return
-    fused = FusedAdam.from_config(plain.get_config())
-    model.compile(fused)
-    for mine, its in zip(fused.variables, plain.variables, strict=True):
-        mine.assign(its)
 
 
 def _handle(variable: Any) -> Any:

@@ -6,29 +6,37 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from kvae.images.cache import cache_folder, writing
 from kvae.images.collection import Collection, open_collection
 from kvae.images.pca import PCA, fit_pca
-from kvae.images.pipeline import AUGMENTATION, training_batches
-from kvae.measures.gaussian_limit import held_out
-from kvae.networks.blocks import fitting_widths
+from kvae.images.pipeline import AUGMENTATION, steps_per_epoch, training_batches
+from kvae.images.spectrum import default_lead, fit_spectrum
+from kvae.images.texture import Statistics, fit_texture
+from kvae.measures.gaussian_limit import HeldOut, held_out
+from kvae.networks import default_latents, fitting_latents, widths_of
+from kvae.networks.spectral import most_turned
 from kvae.training.device import choose_device, choose_precision
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
 from kvae.training.prepared import Prepared
 
-VERSION = 1  # of what is kept in the cache; raise it when the same inputs give another PCA
+VERSION = 2  # of what is kept in the cache; raise it when the same inputs give another one
 PCA_PICTURES = 8192  # a PCA looks at no more; a random sample of this size has the same leading components
 MOST_BYTES = 384 << 20  # of varied pictures in memory
 BLOCK = 256  # pictures that a PCA looks at together
-COPIES = 12  # varied copies of each picture in a small collection
+COPIES = 12  # varied copies of each picture in a small collection, for principal components
+SPECTRUM_COPIES = 5  # and for the correlations of a spectrum, of which fewer are to be told
 FEWEST = 8  # usable pictures that can be learned from
 FEW = 200  # below, it is said what to expect
 LARGEST_BATCH, STEPS = 64, 4  # of a batch that is worked out: its pictures at most, and its steps in an epoch at least
+SPECTRAL_BATCH = 32  # pictures at most in the spectral network, whose optimizer learns more from many small steps
+LEARNING_RATE, SPECTRAL_RATE = 1e-3, 2e-3  # at the peak
+
+Kept = TypeVar("Kept", PCA, Statistics)
 
 
 def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder: Any = None) -> Prepared:
@@ -38,8 +46,9 @@ def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder:
         ValueError, OSError: one sentence about what is missing or wrong.
     """
     settings = dict(settings)
-    if encoder is None and settings["network"] != "linear":  # before the pictures are decoded
-        fitting_widths((settings["size"], settings["size"], 3), settings["widths"])
+    spectral = encoder is None and settings["network"] == "spectral"
+    if encoder is None:  # before the pictures are decoded
+        widths_of(settings["network"], (settings["size"], settings["size"], 3), settings["widths"])
     device = choose_device(settings["device"])
     settings["precision"] = choose_precision(settings["precision"], device)
     sides: tuple = tuple(getattr(encoder, "input_shape", None) or ())
@@ -55,10 +64,33 @@ def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder:
     )
     listener.on_message(f"{collection.name}: {collection.summary}")
     training, validation = _split(collection, settings["validation"], listener)
-    settings["batch_size"] = fitting_batch(settings["batch_size"], len(training), listener)
+    largest = SPECTRAL_BATCH if spectral else LARGEST_BATCH
+    settings["batch_size"] = fitting_batch(settings["batch_size"], len(training), listener, largest)
+    if settings["learning_rate"] is None:
+        settings["learning_rate"] = SPECTRAL_RATE if spectral else LEARNING_RATE
+    blocks = collection.blocks(validation[:MOST_PICTURES])
+    if spectral:
+        statistics = collection_statistics(collection, training, settings["seed"], listener, vary=settings["augment"])
+        spectrum = statistics.spectrum
+        settings["latent_dim"] = _latents(settings, spectrum.eigenvalues, listener)
+        held = HeldOut(spectrum.eigenvalues, *spectrum.moments(blocks))
+        return Prepared(collection, training, validation, None, statistics, held, device, settings)
+    settings["latent_dim"] = settings["latent_dim"] or default_latents()
     pca = collection_pca(collection, training, settings["latent_dim"], settings["seed"], listener)
-    held = held_out(pca, collection.blocks(validation[:MOST_PICTURES]))
-    return Prepared(collection, training, validation, pca, held, device, settings)
+    return Prepared(collection, training, validation, pca, None, held_out(pca, blocks), device, settings)
+
+
+def _latents(settings: Mapping[str, Any], eigenvalues: np.ndarray, listener: Listener) -> int:
+    """The latents of the spectral network: as stated, or all that carry something at the lowest weight."""
+    weight = settings["kl_weight"]
+    lowest = 0.0 if settings["autoencoder"] else weight[0] if isinstance(weight, tuple) else weight
+    found = settings["latent_dim"] or fitting_latents(eigenvalues, lowest)
+    carrying = int(np.sum(eigenvalues > lowest / 2.0))
+    listener.on_message(
+        f"{carrying:,} of {len(eigenvalues):,} directions carry something at weight {lowest:g}; "
+        f"the model has {found:,} latents"
+    )
+    return found
 
 
 def _split(collection: Collection, share: float, listener: Listener) -> tuple[np.ndarray, np.ndarray]:
@@ -83,14 +115,14 @@ def _split(collection: Collection, share: float, listener: Listener) -> tuple[np
     return training, validation
 
 
-def fitting_batch(wanted: int | None, pictures: int, listener: Listener) -> int:
-    """The pictures in a step: `wanted` where there are as many, or by itself 64, and fewer for fewer pictures.
+def fitting_batch(wanted: int | None, pictures: int, listener: Listener, largest: int = LARGEST_BATCH) -> int:
+    """The pictures in a step: `wanted` where there are as many, or by itself `largest`, and fewer for fewer pictures.
 
     By itself it is a power of two, of which an epoch has at least 4: many small steps learn more from few pictures.
     """
     if wanted is None:
         fitting = max(2, 2 ** int(math.log2(max(pictures, STEPS) / STEPS)))
-        return min(LARGEST_BATCH, fitting, pictures)
+        return min(largest, fitting, pictures)
     if wanted > pictures:
         listener.on_message(f"there are {pictures} training pictures, so a batch has {pictures} instead of {wanted}")
     return min(wanted, pictures)
@@ -98,17 +130,62 @@ def fitting_batch(wanted: int | None, pictures: int, listener: Listener) -> int:
 
 def collection_pca(collection: Collection, indices: np.ndarray, count: int, seed: int, listener: Listener) -> PCA:
     """The PCA of the pictures at `indices` as they are: what the Gaussian limit is computed from."""
-    sample = indices
-    if len(indices) > PCA_PICTURES:
-        sample = np.sort(np.random.default_rng(seed).choice(indices, PCA_PICTURES, replace=False))
+    sample = _sample(indices, seed)
     return _cached(
+        PCA,
         collection,
         sample,
-        count,
-        "plain",
+        f"{count} plain",
         listener,
         lambda: _measured(lambda: collection.blocks(sample, BLOCK), len(sample), count, listener),
     )
+
+
+def _sample(indices: np.ndarray, seed: int) -> np.ndarray:
+    if len(indices) <= PCA_PICTURES:
+        return indices
+    return np.sort(np.random.default_rng(seed).choice(indices, PCA_PICTURES, replace=False))
+
+
+def collection_statistics(
+    collection: Collection, indices: np.ndarray, seed: int, listener: Listener, *, vary: bool
+) -> Statistics:
+    """The spectrum and texture of the pictures at `indices`, with the correlations of varied copies where `vary`.
+
+    Measured on 1,078 paintings at 64x64 with all latents, before any training: varied copies and mirror images lower
+    the held-out loss by 2.4% at weight 1 and 0.3% at 0.01.
+    """
+    sample = _sample(indices, seed)
+    values = int(np.prod(collection.shape))
+    copies = max(1, min(SPECTRUM_COPIES, 2 * PCA_PICTURES // len(sample)))
+    batch = min(LARGEST_BATCH, len(sample))
+    steps = copies * steps_per_epoch(len(sample), batch)
+    seen = itertools.count(1)
+    plain_blocks = -(-len(sample) // BLOCK)
+    total = plain_blocks + (steps if vary else plain_blocks)
+
+    def progress() -> None:
+        listener.on_progress(next(seen), total, "measuring the Gaussian limit")
+
+    def varied() -> Iterable[np.ndarray]:
+        batches = training_batches(collection, sample, batch_size=batch, seed=seed, augment=True)
+        return batches.take(steps).as_numpy_iterator()
+
+    def plain() -> Iterable[np.ndarray]:
+        return collection.blocks(sample, BLOCK)
+
+    def measure() -> Statistics:
+        spectrum = fit_spectrum(
+            plain,
+            varied=varied if vary else None,
+            mirrored=vary and AUGMENTATION.flip,
+            lead=min(default_lead(len(sample), values), most_turned(values)),
+            progress=progress,
+        )
+        return Statistics(spectrum, fit_texture(spectrum, plain))
+
+    kind = f"spectrum {f'varied {copies} {seed} {AUGMENTATION}' if vary else 'plain'}"
+    return _cached(Statistics, collection, sample, kind, listener, measure)
 
 
 def augmented_pca(collection: Collection, indices: np.ndarray, count: int, seed: int, listener: Listener) -> PCA:
@@ -133,7 +210,7 @@ def augmented_pca(collection: Collection, indices: np.ndarray, count: int, seed:
         blocks = range(0, total, BLOCK)
         return _measured(lambda: (pictures[start : start + BLOCK] for start in blocks), total, count, listener)
 
-    return _cached(collection, indices, count, f"varied {total} {seed} {AUGMENTATION}", listener, measure)
+    return _cached(PCA, collection, indices, f"{count} varied {total} {seed} {AUGMENTATION}", listener, measure)
 
 
 def _measured(
@@ -150,23 +227,23 @@ def _measured(
 
 
 def _cached(
+    home: type[Kept],
     collection: Collection,
     indices: np.ndarray,
-    count: int,
     kind: str,
     listener: Listener,
-    measure: Callable[[], PCA],
-) -> PCA:
+    measure: Callable[[], Kept],
+) -> Kept:
     chosen = hashlib.sha256(collection.digests[indices].tobytes()).hexdigest()
-    key = json.dumps([VERSION, collection.path.stem, collection.shape, chosen, count, kind])
+    key = json.dumps([VERSION, collection.path.stem, collection.shape, chosen, kind])
     path = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.pca"
     try:
-        return PCA.load(path)
+        return home.load(path)
     except FileNotFoundError:
         pass
     except (OSError, ValueError):
         listener.on_message("the Gaussian limit in the cache was damaged and is measured anew")
-    pca = measure()
+    found = measure()
     with writing():
-        pca.save(path)
-    return pca
+        found.save(path)
+    return found

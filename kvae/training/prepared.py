@@ -9,6 +9,7 @@ from kvae.figures import Limit
 from kvae.images.collection import Collection
 from kvae.images.pca import PCA
 from kvae.images.pipeline import evaluation_batches
+from kvae.images.texture import Statistics
 from kvae.measures.gaussian_limit import HeldOut
 from kvae.training.evaluation import MOST_PICTURES
 
@@ -22,7 +23,8 @@ class Prepared:
     collection: Collection
     training: np.ndarray  # indices into the collection
     validation: np.ndarray
-    pca: PCA  # of the training pictures as they are
+    pca: PCA | None  # of the training pictures as they are; None for the spectral network
+    statistics: Statistics | None  # of these, for the spectral network
     held: HeldOut  # how the linear VAE does on the validation pictures
     device: str
     settings: dict[str, Any]

@@ -35,7 +35,7 @@ from kvae.training.checkpoint import (
 )
 from kvae.training.effect import refuse_without_effect
 from kvae.training.folder import DELIVERY, SETTINGS_NOTE, RunFolder
-from kvae.training.optimizer import FusedAdam
+from kvae.training.muon import fitting_optimizer
 
 _KNOWN_BY = ("created", "step")  # in its card, a model that a run wrote
 MODEL_GROUPS = ("model", "weighting", "objective")  # of settings that a model keeps
@@ -264,7 +264,7 @@ def _look(about: dict[str, Any], kinds: list[ArrayKind]) -> None:
 
 def _taken_over(folder: RunFolder, step: int, about: dict[str, Any], arrays: list[np.ndarray]) -> Interrupted:
     model = VAE(**read_settings(about["model"]))
-    model.compile(FusedAdam(about["settings"]["learning_rate"]))
+    model.compile(fitting_optimizer(model, about["settings"]["learning_rate"]))
     try:
         restore(model, arrays)
     except ValueError:

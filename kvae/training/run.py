@@ -28,7 +28,7 @@ from kvae.training.effect import refuse_without_effect
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 from kvae.training.loop import Diverged, RunCallback, RunCallbacks
-from kvae.training.optimizer import carry_on_fused
+from kvae.training.muon import carry_on
 from kvae.training.preparation import prepare
 from kvae.training.prepared import Prepared
 from kvae.training.resume import free_run, noted_settings
@@ -144,10 +144,11 @@ def _trained(
     if earlier is not None and not _same_pictures(earlier, prepared):
         listener.on_message("the pictures are not those that this model was trained on before")
     listener.on_prepared(prepared)
-    chosen.update({name: prepared.settings[name] for name in ("size", "precision", "batch_size")})
+    worked_out = ("size", "precision", "batch_size", "latent_dim", "learning_rate")
+    chosen.update({name: prepared.settings[name] for name in worked_out})
     if earlier is not None:
         model = earlier
-        carry_on_fused(model)
+        carry_on(model)
     else:
         model = build(chosen, prepared, listener, custom)
     _check_shape(model, prepared)

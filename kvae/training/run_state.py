@@ -85,7 +85,7 @@ class RunState:
 
     def __post_init__(self) -> None:
         epochs = len(self.history["epoch"]) if self.history else 0  # of a run that knew fewer columns, too
-        self.history = {key: self.history.get(key, [None] * epochs) for key in HISTORY}
+        self.history = {key: [None] * epochs for key in HISTORY} | self.history
         self.steps = self.steps or {key: [] for key in ("step", *CURVES)}
         self.balance = self.balance or {key: [] for key in ("step", *GRADIENTS)}
         self.step = self.first_step
@@ -191,8 +191,9 @@ class RunState:
 
     def record_epoch(self, record: dict[str, Any]) -> None:
         """Record an epoch; `record` has the keys of the history."""
-        for key, value in record.items():
-            self.history[key].append(value)
+        before = len(self.history["epoch"])
+        for key, value in record.items():  # a range of weights brings columns of its own
+            self.history.setdefault(key, [None] * before).append(value)
         self.history = thinned(self.history, KEPT_EPOCHS)
 
     # ------------------------------------------------------------------ from process to process

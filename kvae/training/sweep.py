@@ -88,7 +88,8 @@ def sweep(
     given.update(objects)
     custom = {**chosen, **objects, "custom": encoder is not None or decoder is not None}
     refuse_without_effect({**given, "kl_weight": weights[0]}, custom, "sweep")
-    prepared = prepare(data, chosen, listener, encoder)
+    positive = [weight for weight in weights if weight > 0] or [1.0]
+    prepared = prepare(data, {**chosen, "kl_weight": min(positive)}, listener, encoder)
     runs: list[Run] = []
     jobs: list[tuple[str, dict[str, Any]]] = [(f"{weight:g}", {"kl_weight": weight}) for weight in weights]
     jobs += [("autoencoder", {"autoencoder": True})] if with_autoencoder else []
@@ -106,7 +107,6 @@ def sweep(
         )
     rows = [_row(run) for run in runs] + [_limit_row(prepared, weight) for weight in weights]
     figure = page.with_suffix(".png")
-    positive = [weight for weight in weights if weight > 0] or [1.0]
     reach = np.geomspace(min(positive) / CURVE_REACH, max(positive) * CURVE_REACH, CURVE_POINTS)
     curve = prepared.held.curve(prepared.settings["latent_dim"], reach)
     try:
@@ -167,10 +167,13 @@ def _row(run: Run) -> SweepRun:
 def _limit_row(prepared: Prepared, weight: float) -> SweepRun:
     """The closed-form linear VAE at `weight`, measured on the held-out pictures like any run."""
     latent_dim = prepared.settings["latent_dim"]
-    model = VAE(
-        image_shape=prepared.collection.shape, network="linear", latent_dim=latent_dim, kl_weight=weight, seed=0
-    )
-    model.fit_linear(prepared.pca)
+    statistics = prepared.statistics
+    network = "linear" if statistics is None else "spectral"
+    model = VAE(image_shape=prepared.collection.shape, network=network, latent_dim=latent_dim, kl_weight=weight)
+    if statistics is not None:  # untrained and without a texture it is the linear VAE
+        model.fit_spectrum(statistics.spectrum)
+    elif prepared.pca is not None:
+        model.fit_linear(prepared.pca)
     point = prepared.held.at(weight, latent_dim)
     blocks = prepared.collection.blocks(prepared.validation[:MOST_PICTURES])
     decibels = float(np.mean(np.concatenate([psnr(block / 255.0, model.reconstruct(block)) for block in blocks])))

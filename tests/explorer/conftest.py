@@ -66,6 +66,7 @@ def model_info() -> ModelInfo:
         autoencoder=False,
         kl_weight=0.1,
         carries_weight=True,
+        weight_range=None,
         active_variance=0.01,
         rates=rates,
         means=means,

@@ -67,10 +67,13 @@ def test_a_plan_hands_out_a_new_seed_each_time_and_the_same_ones_again():
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_network_has_the_shapes_of_its_plan_also_where_the_picture_is_not_square(network):
     parts = NETWORKS[network](plan(network))
-    assert parts.encoder.input_shape == (None, 8, 16, 3)
+    pictures = parts.encoder.inputs[0].shape
+    assert pictures == (None, 8, 16, 3)
     assert parts.decoder.output_shape == (None, 8, 16, 3)
-    assert (parts.path is not None) == (network == "hybrid")
-    if network != "linear":
+    assert (parts.path is not None) == (network in ("spectral", "hybrid"))
+    if network == "spectral":
+        assert parts.encoder.output_shape == pictures
+    elif network != "linear":
         assert parts.encoder.output_shape == (None, 2, 4, 8)
 
 

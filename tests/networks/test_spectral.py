@@ -130,16 +130,28 @@ def test_without_a_weight_the_path_is_finite_and_returns_the_picture():
     np.testing.assert_allclose(array(path.decode(mean, 0.0)), pictures, atol=1e-3)
 
 
-def test_before_any_spectrum_the_path_says_nothing():
+def test_before_any_spectrum_the_path_knows_pictures_at_large():
     path = SpectralPath((4, 6, 3), 72, 5)
-    mean, log_var = path.encode(np.ones((2, 4, 6, 3), "float32"), 0.1)
-    assert not np.any(array(mean)) and not np.any(array(log_var))
-    assert not np.any(array(path.decode(np.ones((2, 72), "float32"), 0.1)))
+    assert float(array(path.measured)) == 0
+    images = np.random.default_rng(0).random((2, 4, 6, 3)).astype("float32")
+    mean, _ = path.encode(images, 1e-6)
+    np.testing.assert_allclose(array(path.decode(mean, 1e-6)), images, atol=1e-3)
+    assert 0 < int(np.sum(array(path.encode(images, 0.1)[1])[0] < 0)) < 72  # coarse directions alone
 
 
-def test_a_spectrum_of_other_pictures_is_refused():
-    with pytest.raises(ValueError, match=r"SpectralPath: the spectrum must be of pictures \(4, 6, 3\) with 5 leading"):
-        SpectralPath((4, 6, 3), 72, 5).assign_spectrum(spectrum_of((8, 24, 1)))
+@pytest.mark.parametrize("other", [(8, 24, 1), (4, 6, 3)])
+def test_a_spectrum_of_other_pictures_or_of_more_turned_directions_is_refused(other):
+    with pytest.raises(ValueError, match=r"must be of pictures \(4, 6, 3\) with at most 5 leading"):
+        SpectralPath((4, 6, 3), 72, 5).assign_spectrum(spectrum_of(other))
+
+
+def test_a_spectrum_that_turns_fewer_directions_leaves_the_others_as_they_are():
+    images = np.random.default_rng(0).random((2, 8, 24, 1)).astype("float32")
+    spectrum = spectrum_of((8, 24, 1))
+    path = SpectralPath((8, 24, 1), 192, 60)
+    path.assign_spectrum(spectrum)
+    assert len(spectrum.rotation) < 60
+    np.testing.assert_allclose(array(path.analysis(images)), spectrum.analysis(images), atol=1e-4)
 
 
 def test_places_survive_float16():

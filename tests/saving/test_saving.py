@@ -459,7 +459,7 @@ def test_a_setting_outside_its_bounds_is_no_way_in(path, tmp_path):
     broken = tmp_path / "huge.keras"
     broken.write_bytes(rewritten(path, config_json=json.dumps(config).encode()))
     with pytest.raises(
-        BadModelFile, match=r"huge\.keras gives the setting latent_dim a value outside its bounds, 1 to 4096\."
+        BadModelFile, match=r"huge\.keras gives the setting latent_dim a value outside its bounds, 1 to 16384\."
     ):
         load(broken)
 
