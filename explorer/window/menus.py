@@ -89,7 +89,7 @@ class Menus:
         recent = menu.addMenu("Open &recent")
         assert recent is not None
         recent.aboutToShow.connect(lambda: self._fill_recent(recent))
-        self._fill_recent(recent)
+        menu.aboutToShow.connect(lambda: recent.setEnabled(bool(self._preferences.recent)))
         menu.addSeparator()
         self._add(menu, "Train on a &folder of pictures…", "Ctrl+Shift+O", does.browse_folder)
         self._add(menu, "Train on the sample &paintings", "", lambda: does.train_on("paintings"))
@@ -103,14 +103,12 @@ class Menus:
 
     def _fill_recent(self, menu: QMenu) -> None:
         menu.clear()
-        paths = self._preferences.recent
-        for path in paths:
+        for path in self._preferences.recent:
             action = menu.addAction(caption(Path(path).name))
             assert action is not None
             action.setToolTip(plain(path))
             action.triggered.connect(lambda _, path=path: self._does.open(path))
         menu.setToolTipsVisible(True)
-        menu.setEnabled(bool(paths))
 
     def _fill_agreed(self, menu: QMenu) -> None:
         """The places whose pictures a model's file may have shown; taking the tick away takes that back."""
@@ -132,6 +130,8 @@ class Menus:
         """Undo and redo of the Explore page, and what else can be done there."""
         undo, redo = stack.createUndoAction(page, "&Undo"), stack.createRedoAction(page, "&Redo")
         assert undo is not None and redo is not None
+        undo.setWhatsThis("Undo")  # their texts name what was done last
+        redo.setWhatsThis("Redo")
         undo.setShortcuts([QKeySequence("Ctrl+Z")])
         redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
         taken = {key.toString() for action in (undo, redo) for key in action.shortcuts()}
@@ -178,7 +178,7 @@ class Menus:
         found = []
         for action in self._window.findChildren(QAction):
             keys = ", ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in action.shortcuts())
-            text = action.text().replace("&", "").rstrip("…")
+            text = (action.whatsThis() or action.text()).replace("&", "").rstrip("…")
             if keys and text:
                 found.append((keys, text[:1].lower() + text[1:]))
         return [*dict.fromkeys(found), *_HANDS]
@@ -231,5 +231,5 @@ class Menus:
         layout.addWidget(heading)
         layout.addWidget(content, 1)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
-        sheet.resize(72 * theme.UNIT, 68 * theme.UNIT if isinstance(content, QAbstractScrollArea) else 28 * theme.UNIT)
+        sheet.resize(72 * theme.UNIT, 72 * theme.UNIT if isinstance(content, QAbstractScrollArea) else 28 * theme.UNIT)
         sheet.open()

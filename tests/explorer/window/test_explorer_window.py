@@ -215,8 +215,12 @@ def test_an_opened_model_is_explored_named_and_remembered(window, fake_bridge, m
 
 
 def test_a_recent_file_is_opened_from_the_menu_and_shown_in_explore(window, fake_bridge, preferences, model):
-    preferences.add_recent(model.path)
     (menu,) = [one for one in window.menus.bar.findChildren(QMenu) if "recent" in one.title()]
+    menu.parent().aboutToShow.emit()
+    assert not menu.isEnabled()
+    preferences.add_recent(model.path)
+    menu.parent().aboutToShow.emit()
+    assert menu.isEnabled()
     menu.aboutToShow.emit()
     menu.actions()[0].trigger()
     assert fake_bridge.opened == [model.path]
@@ -560,6 +564,7 @@ def test_trouble_from_another_thread_is_said_in_the_window(window, qtbot):
 
 
 def test_every_key_is_on_the_sheet_of_keys(opened):
+    opened.page("explore").undo_stack.push(QUndoCommand("a slider"))
     keys = dict(opened.menus.shortcuts())
     assert keys["Ctrl+O"] == "open a model" and keys["Ctrl+Z"] == "undo" and keys["Ctrl+2"] == "map"
     assert keys["Drop a picture"] == "find it in the model and start from there"
