@@ -1,6 +1,6 @@
 """The menu bar of the window, and the two pages of its Help menu."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -27,7 +27,7 @@ from explorer import log
 from explorer.safe_text import caption, plain
 from explorer.widgets import theme
 from explorer.widgets.preferences import Preferences
-from explorer.window.rail import TOOLS
+from explorer.window.pages import Page
 
 _THEMES = {"system": "As the &system", "light": "&Light", "dark": "&Dark"}
 _HANDS = (
@@ -60,14 +60,16 @@ class MenuActions:
 class Menus:
     """Fills the window's menu bar; the Edit menu once the Explore page is there."""
 
-    def __init__(self, window: QMainWindow, does: MenuActions, preferences: Preferences) -> None:
+    def __init__(
+        self, window: QMainWindow, does: MenuActions, preferences: Preferences, pages: Mapping[str, Page]
+    ) -> None:
         self._window, self._does, self._preferences = window, does, preferences
         bar = window.menuBar()
         assert bar is not None
         self.bar: QMenuBar = bar
         self._file()
         self.edit = self._menu("&Edit")
-        self._view()
+        self._view(pages)
         self._help()
 
     def _menu(self, title: str) -> QMenu:
@@ -141,16 +143,16 @@ class Menus:
             self.edit.addSeparator()
             self.edit.addActions(others)
 
-    def _view(self) -> None:
+    def _view(self, pages: Mapping[str, Page]) -> None:
         window, menu = self._window, self._menu("&View")
-        for number, tool in enumerate(TOOLS, start=1):
-            self._add(menu, f"&{tool.caption}", f"Ctrl+{number}", partial(self._does.show_page, tool.name))
+        for number, (name, page) in enumerate(pages.items(), start=1):
+            self._add(menu, f"&{page.caption}", f"Ctrl+{number}", partial(self._does.show_page, name))
         menu.addSeparator()
         group = QActionGroup(window)
-        for name, text in _THEMES.items():
-            action = self._add(menu, text, "", partial(self._choose_theme, name))
+        for scheme, text in _THEMES.items():
+            action = self._add(menu, text, "", partial(self._choose_theme, scheme))
             action.setCheckable(True)
-            action.setChecked(theme.scheme() == name)
+            action.setChecked(theme.scheme() == scheme)
             group.addAction(action)
         menu.addSeparator()
         self._add(menu, "F&ull screen", "F11", self._toggle_full_screen)

@@ -1,25 +1,35 @@
 """The pages as they are, in the window."""
 
 import pytest
-from PyQt6.QtCore import QSettings
+from PyQt6.QtCore import QSettings, Qt
 from PyQt6.QtGui import QAction
-from PyQt6.QtWidgets import QAbstractButton, QLineEdit
+from PyQt6.QtWidgets import QAbstractButton, QLineEdit, QWidget
 
 from explorer.train.legend import Legend
 from explorer.widgets import theme
 from explorer.widgets.preferences import Preferences
-from explorer.window.pages import PAGES
+from explorer.window.pages import PAGES, Page
 from explorer.window.window import MainWindow
+
+
+class Toy(QWidget):
+    """A page that no other knows."""
+
+    def __init__(self, bridge, preferences):
+        super().__init__()
+
+
+TOY = Page("Toy", "ph.cube", "Nothing to see", lambda: Toy)
 
 
 @pytest.fixture
 def window(qtbot, fake_bridge, model_info, tmp_path, monkeypatch):
-    """All pages made, with a model and one that was opened before."""
+    """All pages made and one more, with a model and one that was opened before."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "before.keras").touch()
     preferences = Preferences(QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
     preferences.add_recent(str(tmp_path / "before.keras"))
-    made = MainWindow(fake_bridge, preferences)
+    made = MainWindow(fake_bridge, preferences, {**PAGES, "toy": TOY})
     qtbot.addWidget(made)
     made.show()
     fake_bridge.give_model(model_info)
@@ -33,6 +43,16 @@ def window(qtbot, fake_bridge, model_info, tmp_path, monkeypatch):
 def drawn(one: QAbstractButton | QAction) -> bytes:
     image = one.icon().pixmap(16, 16).toImage()
     return bytes(image.constBits().asarray(image.sizeInBytes()))
+
+
+def test_a_page_needs_nothing_but_its_row_in_the_table(window, qtbot):
+    qtbot.mouseClick(window.rail.buttons["toy"], Qt.MouseButton.LeftButton)
+    assert isinstance(window.stack.currentWidget(), Toy)
+    window.show_page("map")
+    window.activateWindow()
+    qtbot.keyClick(window, getattr(Qt.Key, f"Key_{len(PAGES) + 1}"), Qt.KeyboardModifier.ControlModifier)
+    assert isinstance(window.stack.currentWidget(), Toy) and window.rail.current() == "toy"
+    assert dict(window.menus.shortcuts())[f"Ctrl+{len(PAGES) + 1}"] == "toy"
 
 
 def test_every_icon_follows_the_appearance(window):
