@@ -6,7 +6,7 @@ replaces an older one that has not been begun, and answers to an older one are d
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -57,8 +57,17 @@ class Progress:
     what: str
 
 
+class Question:
+    """What each question is, and what those who pass it on have to know of it; a question says what differs."""
+
+    __slots__ = ()
+    needs_model: ClassVar[bool] = False  # it waits while a model is being opened
+    ends_with_model: ClassVar[bool] = False  # nobody wants the answer once another model is open
+    takes_long: ClassVar[bool] = False  # it is served beside those that are quickly answered
+
+
 @dataclass(frozen=True, slots=True)
-class Open:
+class Open(Question):
     """Load the model file at `path`. Answers: `Glimpsed` (at once, from the card alone), then `Opened` or `Failed`.
 
     Questions about a model wait for it, unless `aside`: then the present model answers until this one is there.
@@ -69,7 +78,7 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(Question):
     """Take newer weights of the open model from the file at `path`, which a trainer wrote. Answer: `Opened`."""
 
     path: str
@@ -125,9 +134,12 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Decode:
+class Decode(Question):
     """The pictures of `latents`, float32 (count, latent), at `kl_weight` where the model carries one.
     Answer: `Decoded`."""
+
+    needs_model: ClassVar[bool] = True
+    ends_with_model: ClassVar[bool] = True
 
     latents: np.ndarray
     kl_weight: float | None = None
@@ -141,8 +153,11 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Encode:
+class Encode(Question):
     """The latents of one picture: a file, or uint8 (height, width, 3). Answer: `Encoded`."""
+
+    needs_model: ClassVar[bool] = True
+    ends_with_model: ClassVar[bool] = True
 
     picture: str | np.ndarray
     kl_weight: float | None = None
@@ -170,12 +185,16 @@ def place_of(data: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadMap:
+class ReadMap(Question):
     """Encode the pictures the open model was trained on, at most `most`. Answers: `MapPart`s, then `MapDone`.
 
     Nothing is read but in one of the places `agreed`; elsewhere `Unread` is the first answer, and the map that of the
     few pictures in the model itself.
     """
+
+    needs_model: ClassVar[bool] = True
+    ends_with_model: ClassVar[bool] = True
+    takes_long: ClassVar[bool] = True
 
     most: int = 10_000
     agreed: tuple[str, ...] = ()
@@ -218,12 +237,14 @@ class MapDone:
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Question):
     """Reconstruct the same pictures with several models. Answers: `Originals`, then a `Compared` for each model.
 
     `pictures` are files; none means `count` held-out pictures of the first model's collection. Each model sees the
     pictures at its own size. Where that collection is in none of the places `agreed`, the one answer is `Unread`.
     """
+
+    takes_long: ClassVar[bool] = True
 
     models: tuple[str, ...]
     pictures: tuple[str, ...] = ()
@@ -260,9 +281,11 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportPicture:
+class ExportPicture(Question):
     """Decode `latents` (latent,) and write a PNG of `side` pixels. `smooth` enlarges softly,
     otherwise in whole pixels."""
+
+    needs_model: ClassVar[bool] = True
 
     path: str
     latents: np.ndarray
@@ -272,8 +295,11 @@ class ExportPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportMorph:
+class ExportMorph(Question):
     """Decode `latents` (frames, latent) and write them as .mp4 or .gif. Answers: `Progress`, then `Exported`."""
+
+    needs_model: ClassVar[bool] = True
+    takes_long: ClassVar[bool] = True
 
     path: str
     latents: np.ndarray
@@ -285,7 +311,7 @@ class ExportMorph:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportLatents:
+class ExportLatents(Question):
     """Write `latents` (count, latent) with `names` as .csv or .h5. Answer: `Exported`."""
 
     path: str
@@ -301,7 +327,7 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
-class FindInterrupted:
+class FindInterrupted(Question):
     """Ask which runs were cut off before all that they leave was in `folder`; answered by `InterruptedRuns`."""
 
     folder: str
@@ -318,9 +344,6 @@ class InterruptedRuns:
     steps: tuple[int | None, ...]
 
 
-Question = (
-    Open | Refresh | Decode | Encode | ReadMap | Compare | ExportPicture | ExportMorph | ExportLatents | FindInterrupted
-)
 Answer = (
     Failed
     | Progress
