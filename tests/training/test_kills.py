@@ -77,6 +77,7 @@ class Lives:
     def end(self) -> None:
         self._process.stdin.close()
         self._process.wait(30)
+        self._process.stdout.close()
         self._errors.close()
 
 
