@@ -61,6 +61,7 @@ def carry_on(model: VAE, learning_rate: float) -> None:
     plain = getattr(model, "optimizer", None)
     if plain is None:
         model.compile(fitting_optimizer(model, learning_rate))
+        return
     if type(plain) is not keras.optimizers.Adam:
         return
     fused = type(fitting_optimizer(model, learning_rate)).from_config(plain.get_config())

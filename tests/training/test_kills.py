@@ -37,12 +37,13 @@ OPTIONS = {
     "calibrated": {"rate": "mmd"},
     "learned": {"rate": "tc"},
 }
-# the plain weighting, and every one that keeps a state
+# the plain weighting, every one that keeps a state, and a range of weights, whose losses are relative to what is kept
 RUNS = {
     name: {"weighting": name, **OPTIONS.get(name, {})}
     for name in WEIGHTINGS
     if name == "constant" or choose({"weighting": name, "kl_weight": 0.1}, "a test").weighting.start()
 }
+RUNS["range"] = {"network": "spectral", "latent_dim": 300, "kl_weight": [0.01, 1.0], "precision": "mixed_bfloat16"}
 KILLS = 3  # of each run
 
 
