@@ -52,9 +52,8 @@ def main() -> None:
     model, spectrum = run.model, run.prepared.statistics.spectrum
     closed = HeldOut(spectrum.eigenvalues, *spectrum.moments([pictures]))
     print(f"{len(training)} pictures for training, {len(pictures)} measured; {run.seconds:.0f} s")
-    print(
-        f"{'weight':>7} {'PCA-128':>9} {'closed':>9} {'model':>9} {'/PCA':>6} {'/closed':>8} {'D':>8} {'R':>8} {'PSNR':>6} {'SSIM':>6}"
-    )
+    columns = {"weight": 7, "PCA-128": 9, "closed": 9, "model": 9, "/PCA": 6, "/closed": 8, "D": 8, "R": 8}
+    print(" ".join(f"{name:>{width}}" for name, width in {**columns, "PSNR": 6, "SSIM": 6}.items()))
     for weight in WEIGHTS:
         model.kl_weight = weight
         found = model.evaluate(pictures, batch_size=50, verbose=0, return_dict=True)
