@@ -131,7 +131,8 @@ class ModelInfo:
     `direction_spreads` (count,), largest first. `latents` (n, latent) and `thumbnails`, uint8 (n, height, width,
     channels), are a few of the training pictures. A dimension is active where its posterior mean varies over the
     pictures by at least `active_variance`. `carries_weight` says whether the picture itself follows the KL weight,
-    `weight_range` the weights that one model was trained for, where there are several.
+    `weight_range` the weights that one model was trained for, where there are several. `eigenvalues` (latent,), where
+    the engine knows them, tell when a dimension dies: at KL weights of twice its own and more; NaN: not told.
     """
 
     path: str
@@ -157,6 +158,7 @@ class ModelInfo:
     limit: dict[str, Any] = field(default_factory=dict)  # the Gaussian limit: distortion, rate, loss, active
     history: dict[str, list] = field(default_factory=dict)
     steps: dict[str, list] = field(default_factory=dict)
+    eigenvalues: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)

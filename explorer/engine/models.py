@@ -9,6 +9,7 @@ import math
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,15 @@ class Loaded:
             "network": "custom" if model.custom else model.network,
         }
         # Keras wraps the tables of its models in its own kind of dict, which cannot be sent
-        return model_info(self.path, config, json.loads(json.dumps(card)))
+        return replace(model_info(self.path, config, json.loads(json.dumps(card))), eigenvalues=_eigenvalues(model))
+
+
+def _eigenvalues(model: Any) -> np.ndarray | None:
+    """Those of the spectral path, float32 (latent,), NaN for what tells the texture; None without one."""
+    if model.custom or model.autoencoder or model.network != "spectral":
+        return None
+    values = np.asarray(model.linear_path.eigenvalues, np.float32)
+    return np.concatenate([np.full(model.latent_dim - len(values), np.nan, np.float32), values])
 
 
 class Models:

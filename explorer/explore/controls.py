@@ -1,4 +1,4 @@
-"""What stands under the sliders: dice, undo, A and B, my picture, bookmarks. Buttons that draw and emit,
+"""What stands under the sliders: details, dice, undo, A and B, my picture, bookmarks. Buttons that draw and emit,
 nothing else."""
 
 from PyQt6.QtCore import Qt, pyqtSignal
@@ -144,6 +144,43 @@ class DiceRow(QWidget):
             self.heat.setValue(round(state.temperature * _NOTCHES))
             self.number.setValue(state.seed)
         self._shown.setText(f"{state.temperature:.2f}")
+
+
+class DetailsRow(QWidget):
+    """How much is painted of all that has no slider. `changed` follows the hand, from 0 to 1."""
+
+    changed = pyqtSignal(float)
+    pressed = pyqtSignal()
+    released = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        caption = QLabel("details", self)
+        caption.setProperty("role", "quiet")
+        self.slider = QSlider(Qt.Orientation.Horizontal, self)
+        self.slider.setRange(0, 100)
+        self.slider.setAccessibleName("Details")
+        self._shown = QLabel(self)
+        self._shown.setFixedWidth(5 * theme.UNIT)
+        self._shown.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.UNIT)
+        layout.addWidget(caption)
+        layout.addWidget(self.slider, 1)
+        layout.addWidget(self._shown)
+        for widget in (caption, self.slider, self._shown):
+            widget.setToolTip(terms.explain("details"))
+        self.slider.valueChanged.connect(lambda percent: self.changed.emit(percent / 100))
+        self.slider.sliderPressed.connect(self.pressed)
+        self.slider.sliderReleased.connect(self.released)
+
+    def show_state(self, state: LatentState) -> None:
+        """Set it, without a signal."""
+        percent = round(100 * state.details)
+        with signals_blocked(self.slider):
+            self.slider.setValue(percent)
+        self._shown.setText(f"{percent} %")
 
 
 class ToolRow(QWidget):
