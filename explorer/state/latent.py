@@ -31,6 +31,12 @@ def _equal(one: object, other: object) -> bool:
     )
 
 
+def dot(one: np.ndarray, other: np.ndarray) -> float:
+    """The product of two (latent,). From 10,000 numbers on `@` wakes a thread for each core, and waits for them where a
+    training needs the cores."""
+    return float(np.einsum("i,i->", one, other))
+
+
 @dataclass(frozen=True, eq=False)
 class LatentPoint:
     """A place in latent space: `values`, float32 (latent,), which nobody can write to.
@@ -126,13 +132,13 @@ class LatentState:
 
     def coordinate(self, direction: np.ndarray, mean: np.ndarray) -> float:
         """How far the point is from `mean` along the unit vector `direction`, both of shape (latent,)."""
-        return float((self.values - mean) @ direction)
+        return dot(self.values - mean, direction)
 
     def moved_along(self, direction: np.ndarray, value: float, mean: np.ndarray) -> LatentState:
         """With its coordinate along `direction` at `value`, by the shortest way that leaves locked dimensions alone."""
         free = np.array(direction, np.float64)
         free[list(self.locked)] = 0.0
-        length = float(free @ free)
+        length = dot(free, free)
         if length < HELD:
             return self
         step = (value - self.coordinate(direction, mean)) / length
@@ -237,5 +243,5 @@ def stand_in(info: ModelInfo, state: LatentState) -> np.ndarray | None:
     if len(info.latents) != len(info.thumbnails):
         return np.asarray(info.thumbnails.mean(axis=0) + 0.5, np.uint8)
     # squared distances but for what they share, in one pass over the stored latents
-    far = np.einsum("ij,ij->i", info.latents, info.latents) - 2.0 * (info.latents @ state.values)
+    far = np.einsum("ij,ij->i", info.latents, info.latents) - 2.0 * np.einsum("ij,j->i", info.latents, state.values)
     return info.thumbnails[int(far.argmin())]

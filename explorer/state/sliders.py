@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from explorer.messages import ModelInfo
-from explorer.state.latent import HELD, LatentState, Mode
+from explorer.state.latent import HELD, LatentState, Mode, dot
 
 REACH = 4.0  # a slider goes from -REACH to +REACH standard deviations
 WIDEST = 3.0  # a filmstrip goes from -WIDEST to +WIDEST standard deviations
@@ -39,7 +39,7 @@ class SliderAxis:
         """The slider's value at `values`, float32 (latent,)."""
         if self.direction is None or self.mean is None:
             return float(values[self.index])
-        return float((values - self.mean) @ self.direction)
+        return dot(values - self.mean, self.direction)
 
     def moved(self, state: LatentState, value: float) -> LatentState:
         """`state` with this slider at `value`."""
@@ -52,7 +52,7 @@ class SliderAxis:
         if self.direction is None or not state.locked:
             return self.index in state.locked and self.direction is None
         held = self.direction[list(state.locked)]
-        return bool(self.direction @ self.direction - held @ held < HELD)
+        return dot(self.direction, self.direction) - dot(held, held) < HELD
 
     def life(self, kl_weight: float) -> float:
         """How much of the dimension the model still uses at this weight, from 1 to 0, where it is dead."""
@@ -137,8 +137,7 @@ def _dies_at(info: ModelInfo) -> np.ndarray:
 
 
 def weights_of(info: ModelInfo) -> tuple[float, float]:
-    """The KL weights that the knob goes through: those the model was trained for, or a decade to either side of its
-    one."""
+    """The KL weights that the knob goes through: those the model was trained for, or a decade to either side of one."""
     if info.weight_range is not None:
         return info.weight_range
     weight = info.kl_weight if info.kl_weight > 0 else 0.1
