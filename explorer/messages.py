@@ -161,6 +161,15 @@ class ModelInfo:
     eigenvalues: np.ndarray | None = None
 
 
+MOST_LEADING = 512
+
+
+def leading(model: ModelInfo) -> np.ndarray:
+    """The latents by which maps are laid out, at most 512, in rising order: those that tell most about a picture."""
+    worth = model.rates if np.isfinite(model.rates).any() else model.spreads
+    return np.sort(np.argsort(-np.nan_to_num(worth), kind="stable")[:MOST_LEADING])
+
+
 @dataclass(frozen=True, slots=True)
 class Glimpsed:
     """What the file's card tells before the network is built: enough to lay out the sliders. Not the last reply."""
@@ -245,8 +254,8 @@ class Unread:
 class MapPart:
     """Some more pictures, in order. Not the last reply.
 
-    `latents` float32 (n, latent), `thumbnails` uint8 (n, side, side, channels), at most 64 pixels; `names` and
-    `folders` (n,).
+    `latents` (n, latent), `thumbnails` uint8 (n, side, side, channels), at most 64 pixels; `names` and `folders` (n,).
+    Where there are `columns`, the latents are only those, (n, columns), and all others are 0.
     """
 
     done: int
@@ -255,12 +264,13 @@ class MapPart:
     thumbnails: np.ndarray
     names: tuple[str, ...]
     folders: tuple[str, ...]
+    columns: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MapDone:
-    """The principal components of all latents sent: `mean` (latent,), `components` (count, latent),
-    their variance `shares`."""
+    """The principal components of all latents sent, of their `leading` ones: `mean` (latent,), `components` (count,
+    latent), their variance `shares`."""
 
     mean: np.ndarray
     components: np.ndarray

@@ -14,7 +14,7 @@ from explorer.state.weight_curve import WeightCurve
 from explorer.widgets import terms, theme
 
 SIZE = QSize(18 * theme.UNIT, 11 * theme.UNIT)
-_LEFT, _BELOW, _EDGE = 16, 16, 8  # pixels around the curve
+_LEFT, _BELOW, _EDGE = 18, 18, 8  # pixels around the curve
 _HERE, _STAR = 5.0, 4.5  # half the size of the marks
 
 
@@ -75,7 +75,7 @@ class CurveChart(QWidget):
         painter, colours = QPainter(self), theme.palette()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         font = painter.font()
-        font.setPointSizeF(max(font.pointSizeF() - 2, 6))
+        font.setPointSizeF(8)  # as captions are
         painter.setFont(font)
         self._paint_axes(painter, colours)
         path = QPainterPath(self._pixel(*self._line[0]))
@@ -103,9 +103,9 @@ class CurveChart(QWidget):
         painter.drawLine(QPointF(left, _EDGE - 4), QPointF(left, bottom))
         painter.drawLine(QPointF(left, bottom), QPointF(self.width() - 2, bottom))
         painter.setPen(QColor(colours.distortion))
-        painter.drawText(QRectF(0, 0, left - 2, 14), Qt.AlignmentFlag.AlignCenter, "D")
+        painter.drawText(QRectF(0, 0, left - 1, 14), Qt.AlignmentFlag.AlignCenter, "D")
         painter.setPen(QColor(colours.rate))
-        painter.drawText(QRectF(self.width() - 12, bottom, 12, 12), Qt.AlignmentFlag.AlignCenter, "R")
+        painter.drawText(QRectF(self.width() - 12, bottom, 12, 14), Qt.AlignmentFlag.AlignCenter, "R")
 
     def _paint_ends(self, painter: QPainter, colours: theme.Palette) -> None:
         """The weights at the two ends, beside the curve."""
@@ -113,8 +113,7 @@ class CurveChart(QWidget):
         painter.setPen(QColor(colours.quiet))
         low, high = float(self._curve.weights[0]), float(self._curve.weights[-1])
         first, last = self.place(high), self.place(low)
-        side = Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(
-            QRectF(first.x() + 9, first.y() - 7, 40, 14), side | Qt.AlignmentFlag.AlignLeft, f"β {high:.2g}"
-        )
-        painter.drawText(QRectF(last.x() - 50, last.y() - 8, 41, 14), side | Qt.AlignmentFlag.AlignRight, f"{low:.2g}")
+        middle = Qt.AlignmentFlag.AlignVCenter
+        right, left = middle | Qt.AlignmentFlag.AlignRight, middle | Qt.AlignmentFlag.AlignLeft
+        painter.drawText(QRectF(first.x() + 10, first.y() - 7, 60, 14), left, f"β {high:.2g}")
+        painter.drawText(QRectF(last.x() - 70, last.y() - 9, 60, 14), right, f"β {low:.2g}")

@@ -93,7 +93,7 @@ class Stage(QWidget):
         layout.addWidget(self.picture, 1)
         layout.addWidget(self.line)
         self.other = Inset("B", "The other point: click to change places (Space).", "Let go of the other point", self)
-        self.original = Inset("The picture itself", HOLD, "Put the picture away", self)
+        self.original = Inset("Original", HOLD, "Put the picture away", self)
         self._decoded: np.ndarray | None = None  # what the model painted last
         self._itself: np.ndarray | None = None  # the picture itself, while somebody holds it
         self._said = ""
