@@ -6,9 +6,9 @@ It paints itself: the curve is one line, and its marks move with every step of a
 import math
 
 import numpy as np
-from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
-from PyQt6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen, QPolygonF
-from PyQt6.QtWidgets import QSizePolicy, QWidget
+from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PyQt6.QtGui import QColor, QHelpEvent, QPainter, QPainterPath, QPaintEvent, QPen, QPolygonF
+from PyQt6.QtWidgets import QToolTip, QWidget
 
 from explorer.state.weight_curve import WeightCurve
 from explorer.widgets import terms, theme
@@ -24,48 +24,53 @@ class CurveChart(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._curve: WeightCurve | None = None
-        self._line = np.empty((0, 2))
+        self._weights = self._x = self._y = np.empty(0)  # of the line: logarithms, and pixels
+        self._path = QPainterPath()
         self._kl_weight = 0.0
         self.star: float | None = None  # β*
         self.setFixedSize(SIZE)
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Rate-distortion curve of this model")
         self.hide()
 
     def set_curve(self, curve: WeightCurve | None) -> None:
         """Show this curve, or nothing."""
         self._curve = curve
         self.star = None if curve is None else curve.calibrated()
-        self._line = np.empty((0, 2)) if curve is None else np.log(np.stack(curve.line(), axis=1))
         self.setVisible(curve is not None)
-        self._explain()
+        if curve is not None:
+            room = QRectF(0, 0, SIZE.width(), SIZE.height()).adjusted(_LEFT, _EDGE, -_EDGE, -_BELOW)
+            self._weights, x, y = np.log(curve.line())
+            self._x = room.left() + room.width() * (x - x.min()) / max(np.ptp(x), 1e-9)
+            self._y = room.bottom() - room.height() * (y - y.min()) / max(np.ptp(y), 1e-9)
+            self._path = QPainterPath(QPointF(self._x[0], self._y[0]))
+            for place in zip(self._x[1:], self._y[1:], strict=True):
+                self._path.lineTo(QPointF(*place))
+        self.update()
 
     def set_weight(self, kl_weight: float) -> None:
         """Mark the place of this weight."""
         if kl_weight != self._kl_weight:
             self._kl_weight = kl_weight
-            self._explain()
-
-    def _explain(self) -> None:
-        if self._curve is not None:
-            distortion, rate = self._curve.at(self._kl_weight)
-            star = f"β* is {self.star:.2g}" if self.star else "β* lies beyond this model's weights"
-            here = f"At weight {self._kl_weight:.3g}: D {distortion:.4g}, R {rate:.4g} nats. {star}."
-            self.setToolTip(f"{terms.explain('weight_curve')}\n\n{here}\n\n{terms.explain('calibrated')}")
-            self.setAccessibleName("Rate-distortion curve of this model")
-            self.setAccessibleDescription(here)
-        self.update()
+            self.update()
 
     def place(self, kl_weight: float) -> QPointF:
         """Where this weight is on the widget."""
-        assert self._curve is not None
-        distortion, rate = self._curve.at(kl_weight)
-        return self._pixel(math.log(rate), math.log(distortion))
+        along = math.log(max(kl_weight, 1e-12))
+        return QPointF(np.interp(along, self._weights, self._x), np.interp(along, self._weights, self._y))
 
-    def _pixel(self, x: float, y: float) -> QPointF:
-        room = QRectF(self.rect()).adjusted(_LEFT, _EDGE, -_EDGE, -_BELOW)
-        low, high = self._line.min(axis=0), self._line.max(axis=0)
-        share = (np.array([x, y]) - low) / np.maximum(high - low, 1e-9)
-        return QPointF(room.left() + share[0] * room.width(), room.bottom() - share[1] * room.height())
+    def explanation(self) -> str:
+        """What the chart says, and its numbers at this weight."""
+        assert self._curve is not None
+        distortion, rate = self._curve.at(self._kl_weight)
+        star = f"β* is {self.star:.2g}" if self.star else "β* lies beyond this model's weights"
+        here = f"At weight {self._kl_weight:.3g}: D {distortion:.4g}, R {rate:.4g} nats. {star}."
+        return f"{terms.explain('weight_curve')}\n\n{here}\n\n{terms.explain('calibrated')}"
+
+    def event(self, event: QEvent | None) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.explanation(), self)
+            return True
+        return super().event(event)
 
     # ------------------------------------------------------------------ painting
 
@@ -78,11 +83,8 @@ class CurveChart(QWidget):
         font.setPointSizeF(8)  # as captions are
         painter.setFont(font)
         self._paint_axes(painter, colours)
-        path = QPainterPath(self._pixel(*self._line[0]))
-        for point in self._line[1:]:
-            path.lineTo(self._pixel(*point))
         painter.setPen(QPen(QColor(colours.quiet), 1.5))
-        painter.drawPath(path)
+        painter.drawPath(self._path)
         self._paint_ends(painter, colours)
         painter.setPen(QPen(QColor(colours.weight), 1.5))
         if self.star is not None:

@@ -27,6 +27,7 @@ from explorer.widgets.preferences import Preferences
 
 # ms between two questions for a picture: a mouse speaks every 8 ms, and the newest question replaces older ones
 FRAME = 8
+SETTLE = 33  # ms between two moves of sliders that nobody holds
 _SMOOTH = "explore/smooth"
 _WAITING = "Until then you see the nearest stored picture."
 
@@ -61,6 +62,9 @@ class ExplorePage(QWidget):
         self._throttle = QSignalThrottler(parent=self)  # leading and trailing: the last value always arrives
         self._throttle.setTimeout(FRAME)
         self._throttle.triggered.connect(self._ask_picture)
+        self._settle = QSignalThrottler(parent=self)  # sliders that follow a picture leave the time to it
+        self._settle.setTimeout(SETTLE)
+        self._settle.triggered.connect(self._show_point)
         self._connect()
         self._set_smooth(bool(preferences.get(_SMOOTH, False)))
         self._on_model(bridge.model, False)
@@ -242,16 +246,22 @@ class ExplorePage(QWidget):
             self._axes = axes_of(self._info, state.mode) if state.mode == "directions" else self._dimensions
             self.panel.sliders.set_axes(self._axes)
         self._throttle.throttle()
-        self._show_widgets(state)
+        self.panel.show_state(state, self._weight(state), self._dimensions)
+        self.beside.show_state(state, self._moment(state))
+        if state.point.awaits(self._moment(state)):  # it is about to move by itself
+            self._settle.throttle()
+        else:
+            self._show_point()
         if not self._decoded:
             self.stage.show_decoded(stand_in(self._info, state))
 
-    def _show_widgets(self, state: LatentState) -> None:
-        """Set every widget to `state`; the picture is asked for elsewhere."""
-        self.panel.show_state(state, self._weight(state), self._dimensions)
-        self.strips.follow(state, self.kl_weight(), self._dimensions.behind)
-        self.beside.show_state(state, self._moment(state))
-        self.point_changed.emit(self.point())
+    def _show_point(self) -> None:
+        """Set what shows where the point is."""
+        state = self.history.state
+        if state is not None:
+            self.panel.sliders.show_state(state, self._weight(state))
+            self.strips.follow(state, self.kl_weight(), self._dimensions.behind)
+            self.point_changed.emit(self.point())
 
     def _weight(self, state: LatentState) -> float:
         """The weight at which `state` is shown: the one turned to, or the model's own."""
@@ -301,7 +311,7 @@ class ExplorePage(QWidget):
         if state.point.original is not original or state.point.encoded_at is None:
             return
         self.history.amend(state.encoded(content.latents, moment))
-        self._show_widgets(self._state())
+        self._settle.throttle()
         if state.details != 1.0:
             self._throttle.throttle()
 

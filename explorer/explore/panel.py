@@ -106,7 +106,7 @@ class ExplorePanel(QWidget):
         self._deviations = "standard deviations of the pictures" if info.autoencoder else "prior standard deviations"
 
     def show_state(self, state: LatentState, kl_weight: float, dimensions: Sliders) -> None:
-        """Set every widget to `state` at `kl_weight`, without a signal; details are of the hidden `dimensions`."""
+        """Set all but the sliders to `state` at `kl_weight`, without a signal; details are of hidden `dimensions`."""
         self.weight.set_value(kl_weight)
         self.curve.set_weight(kl_weight)
         self.details.setVisible(dimensions.hidden > dimensions.collapsed(self._lowest))
@@ -117,7 +117,6 @@ class ExplorePanel(QWidget):
         start = "starting in the middle of all pictures" if directions else "the most telling first"
         self.unit.setText(f"{count}{start} · from −{REACH:g} to +{REACH:g}")
         self.unit.setToolTip(f"Each slider reaches {REACH:g} {self._deviations} to either side.")
-        self.sliders.show_state(state, kl_weight)
         self.dice.show_state(state)
         self.tools.show_state(state)
 

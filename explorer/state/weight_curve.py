@@ -44,10 +44,10 @@ class WeightCurve:
         distortion, rate = (self._along(part, where)[0] for part in (self.distortions, self.rates))
         return float(distortion), float(rate)
 
-    def line(self) -> tuple[np.ndarray, np.ndarray]:
-        """R and D of the whole curve in small steps, from the lowest weight to the highest, each (points,)."""
+    def line(self) -> np.ndarray:
+        """Weight, R and D of the whole curve in small steps, from the lowest weight to the highest, (3, points)."""
         where = np.linspace(math.log(self.weights[0]), math.log(self.weights[-1]), _FINE)
-        return self._along(self.rates, where), self._along(self.distortions, where)
+        return np.stack([np.exp(where), self._along(self.rates, where), self._along(self.distortions, where)])
 
     def calibrated(self) -> float | None:
         """β*, the weight that is twice the squared error of a pixel value there; None where it is beyond the curve."""

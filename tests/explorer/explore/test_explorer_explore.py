@@ -268,7 +268,7 @@ def test_of_ten_thousand_latents_few_have_sliders_and_one_line_counts_the_rest(q
 
     assert rows.fold.text() == f"▸ 12,244 more, {dead(0.1)}"
     weight.changed.emit(0.01)
-    assert rows.fold.text() == f"▸ 12,244 more, {dead(0.01)}"
+    qtbot.waitUntil(lambda: rows.fold.text() == f"▸ 12,244 more, {dead(0.01)}")
     qtbot.mouseClick(rows.fold, LEFT)
     qtbot.waitUntil(lambda: len(rows.rows) == 128)
     assert rows.fold.text() == f"▾ 80 of 12,244 more, {dead(0.01)}"
@@ -280,11 +280,10 @@ def test_sliders_fade_while_the_weight_that_their_dimension_dies_at_comes_near(q
     qtbot.waitUntil(lambda: len(page.panel.sliders.rows) == 8)
     rows = page.panel.sliders.rows
     page.panel.weight.changed.emit(0.01)
-    alive = [row.life for row in rows]
-    assert all(life > 0.6 for life in alive)
-    shot = rows[5].grab().toImage()
+    qtbot.waitUntil(lambda: all(row.life > 0.6 for row in rows))
+    alive, shot = [row.life for row in rows], rows[5].grab().toImage()
     page.panel.weight.changed.emit(0.8)
-    assert [row.life > 0 for row in rows] == [True] * 4 + [False] * 4  # eigenvalues above half the weight
+    qtbot.waitUntil(lambda: [row.life > 0 for row in rows] == [True] * 4 + [False] * 4)  # above half the weight
     assert all(after <= before for after, before in zip([row.life for row in rows], alive, strict=True))
     assert rows[5].grab().toImage() != shot
     assert "lets go" in rows[5].explanation(QPoint(2, 12)) and "lets go" not in rows[1].explanation(QPoint(2, 12))

@@ -188,7 +188,8 @@ def test_a_picture_is_encoded_anew_at_each_weight_and_its_sliders_follow(qtbot, 
     np.testing.assert_array_equal(asked.picture, model_info.thumbnails[0])  # the stored picture that one starts at
     assert asked.kl_weight == 0.3
     assert page.stage.picture.image[0, 0, 0] == 120  # painted at once
-    assert page.point().tolist() == [0.5] * 8 and page.panel.sliders.rows[0].number == 0.5
+    assert page.point().tolist() == [0.5] * 8
+    qtbot.waitUntil(lambda: page.panel.sliders.rows[0].number == 0.5)
     page.panel.weight.changed.emit(0.9)
     page.panel.weight.released.emit(0.9)
     rested(qtbot, page)
@@ -276,7 +277,7 @@ def test_the_curve_stands_beside_the_knob_and_its_dot_follows_the_weight(qtbot, 
     assert not page.panel.curve.isVisible()  # a model of one weight has none
     fake_bridge.give_model(curved(model_info))
     curve = page.panel.curve
-    assert curve.isVisible() and "dot is where you are" in curve.toolTip()
+    assert curve.isVisible() and "dot is where you are" in curve.explanation()
 
     def dot(kl_weight: float) -> QColor:
         return curve.grab().toImage().pixelColor(curve.place(kl_weight).toPoint() * curve.devicePixelRatioF())
@@ -285,7 +286,7 @@ def test_the_curve_stands_beside_the_knob_and_its_dot_follows_the_weight(qtbot, 
     assert dot(0.1) == green != dot(0.5)
     page.panel.weight.changed.emit(0.5)
     assert dot(0.5) == green != dot(0.1)
-    assert "At weight 0.5: D 212" in curve.toolTip()
+    assert "At weight 0.5: D 212" in curve.explanation()
     low, high = curve.place(0.01), curve.place(1.0)
     assert low.x() > high.x() and low.y() > high.y()  # the lower weight says more and is more faithful
 

@@ -40,8 +40,8 @@ def test_powers_of_the_weight_are_straight_between_the_points(model_info: ModelI
 
 def test_the_curve_never_turns_back_where_its_points_do_not(model_info: ModelInfo):
     steps = dict(zip(WEIGHTS, (1.0, 1.01, 50.0, 50.1, 900.0), strict=True))
-    rates, distortions = curve_of(model_info, distortion=steps.__getitem__).line()
-    assert np.all(np.diff(distortions) > 0) and np.all(np.diff(rates) < 0)
+    weights, rates, distortions = curve_of(model_info, distortion=steps.__getitem__).line()
+    assert np.all(np.diff(distortions) > 0) and np.all(np.diff(rates) < 0) and np.all(np.diff(weights) > 0)
 
 
 def test_the_calibrated_weight_is_where_it_equals_twice_the_error_of_a_pixel_value(model_info: ModelInfo):
