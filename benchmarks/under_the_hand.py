@@ -2,6 +2,8 @@
 
     xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/under_the_hand.py models/art.keras --pictures FOLDER
 
+The part "weight" is of use with a model of a range of weights (`kvae-train --kl-weight 0.01..1`).
+
 Prints one JSON line per measurement: medians and 99th percentiles in milliseconds, and the limits they are held
 against.
 """

@@ -195,7 +195,7 @@ class ToolRow(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        tips = [f"Show the point {letter} (Space). {terms.explain('compare_ab')}" for letter in "AB"]
+        tips = [f"Show the point {letter} (tap Space). {terms.explain('compare_ab')}" for letter in "AB"]
         self.letters = SegmentedButtons(["A", "B"], tips, wide=False)
         self.letters.chosen.connect(self._choose)
         self._showing = 0

@@ -14,7 +14,7 @@ from explorer.state.weight_curve import WeightCurve
 from explorer.widgets import terms, theme
 
 SIZE = QSize(18 * theme.UNIT, 11 * theme.UNIT)
-_LEFT, _BELOW, _EDGE = 18, 18, 8  # pixels around the curve
+_LEFT, _BELOW, _EDGE = 18, 18, 10  # pixels around the curve
 _HERE, _STAR = 5.0, 4.5  # half the size of the marks
 
 
@@ -117,5 +117,5 @@ class CurveChart(QWidget):
         first, last = self.place(high), self.place(low)
         middle = Qt.AlignmentFlag.AlignVCenter
         right, left = middle | Qt.AlignmentFlag.AlignRight, middle | Qt.AlignmentFlag.AlignLeft
-        painter.drawText(QRectF(first.x() + 10, first.y() - 7, 60, 14), left, f"β {high:.2g}")
+        painter.drawText(QRectF(first.x() + 12, first.y() - 11, 60, 14), left, f"β {high:.2g}")
         painter.drawText(QRectF(last.x() - 70, last.y() - 9, 60, 14), right, f"β {low:.2g}")
