@@ -48,6 +48,7 @@ from explorer.messages import (
     Request,
     SettingInfo,
 )
+from explorer.safe_text import line
 
 THREADS = 2  # of TensorFlow's operations: pictures of this size gain nothing from more, and a trainer wants the rest
 _STARTED = time.monotonic()
@@ -174,6 +175,15 @@ class Engine:
         job.check()
         self._models.show(loaded)
         job.reply(Opened(loaded.info), last=True)
+        threading.Thread(target=self._warm, args=(loaded,), daemon=True, name="warm").start()
+
+    def _warm(self, loaded: Loaded) -> None:
+        """Trace the encoder before the first turn of the weight waits for it; pictures come first."""
+        try:
+            with self._turns.piece():
+                loaded.encode(np.zeros((1, *loaded.info.image_shape), np.uint8))
+        except Exception:
+            logger.warning("the encoder of %s fails", line(loaded.path), exc_info=True)  # told to whoever asks for it
 
     def _refresh(self, job: Job) -> None:
         job.reply(Opened(self._models.refresh(job.content.path)), last=True)

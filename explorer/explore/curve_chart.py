@@ -93,10 +93,9 @@ class CurveChart(QWidget):
             painter.setBrush(QColor(colours.background))
             painter.drawPolygon(QPolygonF([at + corner for corner in corners]))
             painter.drawText(at + QPointF(6, -4), "β*")
-        if self.isEnabled():
-            painter.setPen(QPen(QColor(colours.background), 1.5))
-            painter.setBrush(QColor(colours.weight))
-            painter.drawEllipse(self.place(self._kl_weight), _HERE, _HERE)
+        painter.setPen(QPen(QColor(colours.background), 1.5))
+        painter.setBrush(QColor(colours.weight))
+        painter.drawEllipse(self.place(self._kl_weight), _HERE, _HERE)
         painter.end()
 
     def _paint_axes(self, painter: QPainter, colours: theme.Palette) -> None:

@@ -374,7 +374,10 @@ class ExplorePage(QWidget):
         self._axes = self._dimensions if kept is None else axes_of(info, "directions", keep=kept)
         self.panel.sliders.set_axes(self._axes)
         self.strips.renew()
-        self._show(state)
+        untouched = not self._decoded and not self.undo_stack.count()  # what the card told is still where one starts
+        if untouched:
+            self.history.amend(starting_point(info, self._era))
+        self._show(self._state())
 
     def _on_engine(self, state: str, sentence: str) -> None:
         self._engine_ready = state == "ready"

@@ -51,7 +51,7 @@ class SliderList(QScrollArea):
         self.fold = QToolButton(self._inside)
         self.fold.setCheckable(True)
         self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.fold.setToolTip(terms.explain("collapsed"))
+        self.fold.setToolTip(f"{terms.explain('more')} {terms.explain('collapsed')}")
         self.fold.toggled.connect(self._unfold)
         self._layout.addWidget(self.fold)
         self._layout.addStretch(1)

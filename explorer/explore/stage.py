@@ -126,11 +126,6 @@ class Stage(QWidget):
             self.say(self._said)
             self._divide()
 
-    @property
-    def looks_at_original(self) -> bool:
-        """Whether the large picture is the one itself, and not the model's."""
-        return self._itself is not None
-
     def set_smooth(self, smooth: bool) -> None:
         """Show the picture softly, or in its pixels."""
         self.picture.set_smooth(smooth)

@@ -45,7 +45,7 @@ class HeldKey(QObject):
     `press` says that it went down. Its end is heard wherever the keyboard is by then; leaving the program ends it, too.
     """
 
-    LONG = 200  # ms
+    LONG = 250  # ms
     tapped = pyqtSignal()
     held = pyqtSignal()
     let_go = pyqtSignal()

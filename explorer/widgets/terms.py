@@ -34,6 +34,7 @@ TERMS: dict[str, str] = {
     "other.",
     "active": "Active dimension: a control that the model really uses, as its value differs from picture to picture.",
     "collapsed": "Collapsed dimension: a control that the model has let go of; moving it changes nothing you can see.",
+    "more": "Controls that tell less about a picture than those above.",
     "dead": "At this KL weight the model lets go of it: moving it changes nothing.",
     "details": "Details: how much is painted of everything that has no slider here. At 0 only the most telling sliders "
     "make the picture.",

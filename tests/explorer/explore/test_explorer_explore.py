@@ -8,7 +8,7 @@ from PyQt6.QtCore import QPoint, QSettings, Qt
 from PyQt6.QtGui import QColor
 
 from explorer.explore.page import ExplorePage
-from explorer.messages import Decode, Decoded
+from explorer.messages import Decode, Decoded, Encode
 from explorer.widgets.preferences import Preferences
 
 LEFT = Qt.MouseButton.LeftButton
@@ -87,6 +87,14 @@ def test_before_the_engine_answers_the_nearest_stored_picture_stands_in(empty, f
     np.testing.assert_array_equal(empty.stage.picture.image, model_info.thumbnails[5])
     fake_bridge.answer(fake_bridge.last(Decode, "picture")[0], picture(empty))
     assert empty.stage.picture.image[0, 0, 0] == 90 and empty.stage.line.text() == ""
+
+
+def test_what_the_card_told_is_not_asked_again_when_the_model_is_there(qtbot, empty, fake_bridge, model_info):
+    fake_bridge.give_model(model_info)
+    fake_bridge.give_model(replace(model_info), same=True)
+    qtbot.waitUntil(lambda: not empty._throttle._timer.isActive())
+    assert not [content for _, content, _ in fake_bridge.asked if isinstance(content, Encode)]
+    np.testing.assert_array_equal(fake_bridge.last(Decode, "picture")[1].latents[0], model_info.latents[0])
 
 
 def test_newer_weights_keep_the_point_and_make_every_picture_anew(qtbot, page, fake_bridge, model_info):
