@@ -298,14 +298,18 @@ def test_the_calibrated_weight_is_read_off_the_curve(page, fake_bridge, model_in
     assert f"calibrated: {star:.2g}" in [button.text() for button in page.panel.weight.findChildren(QToolButton)]
 
 
+def wide(model_info, count: int = 60):
+    """A model of a range with more latents than sliders; its one stored picture is at 1 in each."""
+    even, rates = np.ones(count, np.float32), np.linspace(3, 1, count).astype("float32")
+    latents = {"latent_dim": count, "latents": even[None], "thumbnails": model_info.thumbnails[:1]}
+    posterior = {"rates": rates, "means": 0 * even, "spreads": even}
+    directions = {"directions": np.eye(2, count, dtype="float32"), "direction_spreads": even[:2]}
+    return curved(model_info, **latents, **posterior, **directions)
+
+
 def test_details_scale_what_has_no_slider_and_are_one_step(qtbot, page, fake_bridge, model_info):
-    count = 60
-    even = np.ones(count, np.float32)
-    info = curved(model_info, latent_dim=count, rates=np.linspace(3, 1, count).astype("float32"), means=0 * even)
-    info = replace(info, spreads=even, latents=even[None], thumbnails=info.thumbnails[:1], directions=np.eye(2, count))
-    info = replace(info, direction_spreads=even[:2])
     assert not page.panel.details.isVisible()  # collapsed ones paint nothing
-    fake_bridge.give_model(info)
+    fake_bridge.give_model(wide(model_info))
     assert page.panel.details.isVisible()
     slider = page.panel.details.slider
     assert slider.value() == 100
@@ -321,6 +325,20 @@ def test_details_scale_what_has_no_slider_and_are_one_step(qtbot, page, fake_bri
     assert page.undo_stack.count() == 1 and page.undo_stack.undoText() == "details"
     page.undo_stack.undo()
     assert slider.value() == 100 and page.point().tolist() == [1.0] * 60
+
+
+def test_a_picture_encoded_anew_keeps_its_share_of_details(qtbot, page, fake_bridge, model_info):
+    fake_bridge.give_model(wide(model_info))
+    page.panel.details.slider.setValue(50)
+    page.panel.weight.changed.emit(0.3)
+    rested(qtbot, page)
+    ticket, content = fake_bridge.last(Encode, "picture")
+    whole = np.full((16, 16, 3), 200, np.uint8)
+    fake_bridge.answer(ticket, Encoded(np.full(60, 2.0, "float32"), content.picture, whole))
+    rested(qtbot, page)
+    assert page.stage.picture.image[0, 0, 0] != 200  # that is in all details
+    decoded = fake_bridge.last(Decode, "picture")[1]
+    assert decoded.latents[0].tolist() == [2.0] * 48 + [1.0] * 12 and decoded.kl_weight == 0.3
 
 
 def test_holding_space_shows_the_picture_itself_and_a_tap_changes_places(qtbot, page, fake_bridge, model_info):
@@ -475,10 +493,12 @@ def test_every_control_has_a_name_for_screen_readers(page):
         assert button.accessibleName()
 
 
-def test_on_a_small_screen_the_picture_is_larger_than_the_panel_and_nothing_is_cut_off(page):
+def test_on_a_small_screen_the_picture_is_larger_than_the_panel_and_nothing_is_cut_off(page, fake_bridge, model_info):
+    fake_bridge.give_model(wide(model_info))
     page.resize(1290, 600)
     page.grab()
-    assert page.stage.picture.width() > page.panel.width()
-    for widget in (page.panel.weight, page.panel.mode, page.panel.dice, page.panel.tools):
+    panel = page.panel
+    assert page.stage.picture.width() > panel.width()
+    for widget in (panel.weight, panel.curve, panel.mode, panel.details, panel.dice, panel.tools):
         assert page.rect().contains(widget.geometry().translated(page.panel.pos()))
         assert widget.width() >= widget.minimumSizeHint().width()
