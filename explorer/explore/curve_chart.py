@@ -117,4 +117,4 @@ class CurveChart(QWidget):
         middle = Qt.AlignmentFlag.AlignVCenter
         right, left = middle | Qt.AlignmentFlag.AlignRight, middle | Qt.AlignmentFlag.AlignLeft
         painter.drawText(QRectF(first.x() + 12, first.y() - 11, 60, 14), left, f"β {high:.2g}")
-        painter.drawText(QRectF(last.x() - 70, last.y() - 9, 60, 14), right, f"β {low:.2g}")
+        painter.drawText(QRectF(last.x() - 76, last.y() - 9, 60, 14), right, f"β {low:.2g}")

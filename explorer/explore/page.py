@@ -18,7 +18,7 @@ from explorer.explore.stage import Stage
 from explorer.explore.undo import History
 from explorer.messages import Decode, Decoded, Encode, Encoded, ModelInfo
 from explorer.state.bookmarks import Bookmark
-from explorer.state.latent import LatentPoint, LatentState, Moment, stand_in, starting_point
+from explorer.state.latent import LatentPoint, LatentState, Moment, stand_in, starting_point, tells_the_same
 from explorer.state.sliders import SliderAxis, Sliders, axes_of, centre_of, unit_of
 from explorer.widgets.keyboard import HeldKey
 from explorer.widgets.notice import Notice
@@ -45,7 +45,8 @@ class ExplorePage(QWidget):
         self._info: ModelInfo | None = None
         self._axes = self._dimensions = Sliders()  # those on the screen, and those of latent dimensions
         self._mode = ""  # of the sliders on the screen
-        self._era = 0  # another model, or other weights: pictures of an earlier one are not shown
+        self._era = 0  # of another model, or one that was opened anew: pictures of an earlier one are not shown
+        self._weights = 0  # of the model: what others encoded is encoded anew
         self._asked, self._shown_ask = 0, 0
         self._decoded = False  # whether the picture on the screen is the engine's
         self._weighing = self._engine_ready = False
@@ -270,7 +271,7 @@ class ExplorePage(QWidget):
         return self._info.kl_weight if weight is None else weight
 
     def _moment(self, state: LatentState) -> Moment:
-        return self._era, self._weight(state)
+        return self._weights, self._weight(state)
 
     # ------------------------------------------------------------------ pictures
 
@@ -279,7 +280,7 @@ class ExplorePage(QWidget):
         if state is None:
             return
         self._asked += 1
-        then = partial(self._take_picture, self._moment(state), self._asked, state.point.original)
+        then = partial(self._take_picture, self._era, self._moment(state), self._asked, state.point.original)
         failed = partial(self._no_picture, self._era)
         self._bridge.ask(self._question(state.point), then, lane="picture", failed=failed)
 
@@ -290,9 +291,9 @@ class ExplorePage(QWidget):
             return Encode(point.original, self.kl_weight())
         return Decode(state.painted(self._dimensions.behind, point.values)[None], self.kl_weight())
 
-    def _take_picture(self, moment: Moment, ask: int, original: np.ndarray | None, content: object) -> None:
+    def _take_picture(self, era: int, moment: Moment, ask: int, original: np.ndarray | None, content: object) -> None:
         """Show a picture, unless it is of another model or older than the one on the screen."""
-        if not isinstance(content, Decoded | Encoded) or moment[0] != self._era or ask < self._shown_ask:
+        if not isinstance(content, Decoded | Encoded) or era != self._era or ask < self._shown_ask:
             return
         self._shown_ask = ask
         if isinstance(content, Decoded):
@@ -336,7 +337,8 @@ class ExplorePage(QWidget):
 
     def _on_model(self, info: ModelInfo | None, same: bool) -> None:
         self._era += 1
-        before, self._info = self.history.state, info
+        before, known, self._info = self.history.state, self._info, info
+        self._weights += not (same and tells_the_same(known, info))
         for widget in self._beside:
             widget.setVisible(info is not None)
         for action in self._acts.values():
@@ -361,7 +363,7 @@ class ExplorePage(QWidget):
         self.strips.renew()
         for row in self.panel.sliders.rows:
             row.set_strip(None, None)
-        self.history.begin(starting_point(info, self._era))
+        self.history.begin(starting_point(info, self._weights))
         self.bookmarks.load(info.path, info.latent_dim)
         self.stage.say(f"{'Loading the model' if self._engine_ready else 'Starting the engine'}. {_WAITING}")
 
@@ -374,10 +376,7 @@ class ExplorePage(QWidget):
         self._axes = self._dimensions if kept is None else axes_of(info, "directions", keep=kept)
         self.panel.sliders.set_axes(self._axes)
         self.strips.renew()
-        untouched = not self._decoded and not self.undo_stack.count()  # what the card told is still where one starts
-        if untouched:
-            self.history.amend(starting_point(info, self._era))
-        self._show(self._state())
+        self._show(state)
 
     def _on_engine(self, state: str, sentence: str) -> None:
         self._engine_ready = state == "ready"

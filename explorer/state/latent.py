@@ -225,6 +225,15 @@ def starting_point(info: ModelInfo, weights: int = 0) -> LatentState:
     return LatentState(LatentPoint(info.latents[best], original, (weights, info.kl_weight) if whole else None))
 
 
+def tells_the_same(one: ModelInfo | None, other: ModelInfo | None) -> bool:
+    """Whether two openings of a model bring the same weights, as far as what was measured with them can tell."""
+    return (
+        one is not None
+        and other is not None
+        and all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("rates", "means", "latents"))
+    )
+
+
 def _breadth(pictures: np.ndarray) -> np.ndarray:
     """How much each of uint8 (n, h, w, c) varies as a whole, by how much from pixel to pixel. Shape (n,); 0: one
     colour.

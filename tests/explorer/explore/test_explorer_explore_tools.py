@@ -234,10 +234,18 @@ def test_an_encoding_that_comes_after_a_hand_has_moved_the_point_moves_nothing(q
 
 
 def test_newer_weights_encode_the_picture_anew(qtbot, page, fake_bridge, model_info):
-    fake_bridge.give_model(replace(model_info), same=True)
+    fake_bridge.give_model(replace(model_info, rates=0.9 * model_info.rates), same=True)
     rested(qtbot, page)
     answered(fake_bridge, 0.5, 120)
     assert page.point().tolist() == [0.5] * 8 and page.undo_stack.count() == 0
+
+
+def test_a_model_that_is_opened_again_after_its_engine_died_moves_no_point(qtbot, page, fake_bridge, model_info):
+    start, asked = page.point(), len(fake_bridge.asked)
+    fake_bridge.give_model(replace(model_info), same=True)
+    rested(qtbot, page)
+    assert not [one for one in fake_bridge.asked[asked:] if isinstance(one[1], Encode)]
+    np.testing.assert_array_equal(page.point(), start)
 
 
 def test_the_dice_are_painted_at_the_weight_shown(qtbot, page, fake_bridge):
