@@ -202,7 +202,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Encode:
-    """The latents of one picture: a file, or uint8 (height, width, 3). Answer: `Encoded`."""
+    """The latents of one picture: a file, or uint8 (height, width, 3) or of the model's shape. Answer: `Encoded`."""
 
     picture: str | np.ndarray
     kl_weight: float | None = None
