@@ -206,7 +206,10 @@ class RunCurves:
             return 0.0
         if len(self.terms):
             return float(f"{self.terms['kl_weight'][-1]:.6g}")
-        return float(self.settings.get("kl_weight") or 0.0) if self.began_with is None else self.began_with
+        if self.began_with is not None:
+            return self.began_with
+        weight = self.settings.get("kl_weight") or 0.0
+        return math.sqrt(weight[0] * weight[1]) if isinstance(weight, (tuple, list)) else float(weight)
 
     @property
     def step(self) -> int:
