@@ -2,6 +2,8 @@
 
     xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/under_the_hand.py models/art.keras --pictures FOLDER
 
+The part "weight" is of use with a model of a range of weights (`kvae-train --kl-weight 0.01..1`).
+
 Prints one JSON line per measurement: medians and 99th percentiles in milliseconds, and the limits they are held
 against.
 """
@@ -14,12 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 MOVES = 400
+WEIGHTS = 200  # turns of the KL weight
 PACE = 0.016  # seconds between two moves of a dragging hand
 
 
@@ -192,8 +197,23 @@ class Drag:
 
 def _drag(program: Program) -> Drag:
     """Drag the first slider like a hand does."""
+    row = program.window.page("explore").panel.sliders.visible_rows()[0]
+    return _moving(program, MOVES, row, lambda move: row.wanted.emit(2.5 * float(np.sin(move / 12.0))))
+
+
+def _turn(program: Program, moves: int) -> Drag:
+    """Turn the KL weight through its range like a hand does, with a picture that is encoded anew at each weight."""
+    from PyQt6.QtWidgets import QSlider
+
+    slider = program.window.page("explore").panel.weight.findChild(QSlider)
+    middle = slider.maximum() / 2
+    return _moving(program, moves, None, lambda move: slider.setValue(round(middle * (1 + np.sin(move / 12.0)))))
+
+
+def _moving(program: Program, count: int, row: Any, move_to: Callable[[int], object]) -> Drag:
+    """`count` times `move_to(number)`, at the pace of a hand, and how long until each is painted."""
     page = program.window.page("explore")
-    view, row = page.stage.picture, page.panel.sliders.visible_rows()[0]
+    view = page.stage.picture
     painted: list[tuple[float, int]] = []
     program.paints.pop(view, None)
     from PyQt6.QtCore import QEvent, QObject
@@ -207,14 +227,16 @@ def _drag(program: Program) -> Drag:
     eye = Eye()
     view.installEventFilter(eye)
     moves: list[tuple[float, int]] = []
-    row.pressed.emit()
-    for move in range(MOVES):
+    if row is not None:
+        row.pressed.emit()
+    for move in range(count):
         began, before = time.perf_counter(), page._asked
-        row.wanted.emit(2.5 * float(np.sin(move / 12.0)))
+        move_to(move)
         # where the throttle held the question back, the next one asked is this move's
         moves.append((began, page._asked if page._asked > before else page._asked + 1))
         program.until(lambda began=began: time.perf_counter() - began >= PACE)
-    row.released.emit()
+    if row is not None:
+        row.released.emit()
     program.until(lambda: painted and painted[-1][1] >= moves[-1][1])
     view.removeEventFilter(eye)
     seconds = [next(when for when, shown in painted if shown >= ask) - began for began, ask in moves]
@@ -326,6 +348,34 @@ def _export(program: Program, folder: str) -> None:
     program.until(lambda: ended, 120)
 
 
+def weight(model: str) -> None:
+    """A model of a range of weights: from a turn of the KL weight to the painted picture, beside a slider's drag.
+
+    The picture is the stored one that the model opens with. Then the same for a point that was moved by hand.
+    """
+    witnesses = [Witness(core) for core in os.sched_getaffinity(0)]
+    program = Program()
+    program.begin(model)
+    program.until(lambda: program.shows_a_picture)
+    program.pause(2.0)
+    page = program.window.page("explore")
+    parts: dict[str, Drag] = {}
+    _turn(program, WEIGHTS)  # the first use warms caches
+    for turn in range(2):  # in turns: the machine may be busier at one time than at another
+        parts[f"weight to painted pixels, encoded anew ({turn + 1})"] = _turn(program, WEIGHTS)
+        program.pause(1.0)
+        start = page.history.state
+        parts[f"slider to painted pixels ({turn + 1})"] = _drag(program)
+        parts[f"weight to painted pixels, decoded ({turn + 1})"] = _turn(program, WEIGHTS)
+        page._change(start, "back")
+        program.pause(1.0)
+    stood_still = [still for witness in witnesses for still in witness.end()]
+    for what, drag in parts.items():
+        _report_drag(what, drag, 16.0, 50.0, stood_still)
+    report("load of the machine", minute=os.getloadavg()[0], cores=os.cpu_count() or 0)
+    program.close()
+
+
 def map_panning(model: str) -> None:
     """Frames per second of the map with 10,000 thumbnails while it is panned and zoomed."""
     from PyQt6.QtWidgets import QApplication
@@ -359,7 +409,7 @@ def map_panning(model: str) -> None:
         report(f"map of 10,000, {name}", frames_per_second=1 / middle, p99_ms=1e3 * slow, frames_limit=30.0)
 
 
-PARTS = {"start": start, "welcome": welcome, "hand": hand, "map": map_panning}
+PARTS = {"start": start, "welcome": welcome, "hand": hand, "weight": weight, "map": map_panning}
 
 if __name__ == "__main__":
     main()

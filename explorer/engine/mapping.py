@@ -7,7 +7,7 @@ import numpy as np
 from explorer.engine.jobs import Job
 from explorer.engine.models import CHUNK, Loaded
 from explorer.engine.pictures import NotAgreed, open_pictures, thumbnails_of
-from explorer.messages import MapDone, MapPart, Progress, ReadMap, Unread
+from explorer.messages import MOST_LEADING, MapDone, MapPart, ModelInfo, Progress, ReadMap, Unread, leading
 
 NOT_AT_HAND = "The training pictures are not at hand, so these are the {} that the model keeps."
 PART = 4 * CHUNK  # pictures in one message
@@ -40,24 +40,61 @@ def read_map(job: Job, loaded: Loaded) -> None:
     _finish(job, _from_collection(job, loaded, collection, rows), note)
 
 
-def _from_collection(job: Job, loaded: Loaded, collection: Any, rows: np.ndarray) -> np.ndarray:
-    found = []
+class Codes:
+    """The latents of many pictures, as far as a map is laid out by them: the leading ones, and sums of all."""
+
+    def __init__(self, info: ModelInfo) -> None:
+        self.columns = leading(info)
+        self._parts: list[np.ndarray] = []
+        self._sum = self._squares = np.zeros(info.latent_dim)
+
+    def add(self, latents: np.ndarray) -> None:
+        """Some more, float32 (n, latent)."""
+        self._parts.append(latents[:, self.columns])
+        self._sum = self._sum + latents.sum(axis=0, dtype=np.float64)
+        self._squares = self._squares + np.einsum("ij,ij->j", latents, latents, dtype=np.float64)
+
+    def directions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The mean (latent,), principal directions (count, latent), and their shares (count,) of all variance."""
+        from kvae.measures.posterior import principal_directions
+
+        found = np.concatenate(self._parts)
+        count, mean = len(found), self._sum / len(found)
+        inside, spreads = principal_directions(found - mean[self.columns].astype(np.float32))
+        components = np.zeros((len(inside), len(mean)))
+        components[:, self.columns] = inside
+        total = float(np.sum(np.maximum(self._squares / count - mean**2, 0.0)))
+        return mean, components, np.square(spreads) / total if total > 0 else np.zeros_like(spreads)
+
+
+def _from_collection(job: Job, loaded: Loaded, collection: Any, rows: np.ndarray) -> Codes:
+    found = Codes(loaded.info)
     for start in range(0, len(rows), PART):
         part = rows[start : start + PART]
         pictures = collection.read(part)
         latents = loaded.encode(pictures, piece=job.piece)
-        found.append(latents)
+        found.add(latents)
+        kept, columns = _without_dead(latents)
         job.reply(
             MapPart(
                 start + len(part),
                 len(rows),
-                latents,
+                kept,
                 thumbnails_of(pictures),
                 tuple(collection.names[row] for row in part),
                 tuple(collection.folders[row] for row in part),
+                columns,
             )
         )
-    return np.concatenate(found)
+    return found
+
+
+def _without_dead(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Thousands of latents, most of them dead and exactly 0, take room for the others alone, and half of that."""
+    if latents.shape[1] <= MOST_LEADING:
+        return latents, None
+    columns = np.flatnonzero(latents.any(axis=0))
+    return latents[:, columns].astype(np.float16), columns
 
 
 def _own_few(job: Job, loaded: Loaded, reason: str, note: str) -> None:
@@ -67,18 +104,13 @@ def _own_few(job: Job, loaded: Loaded, reason: str, note: str) -> None:
     if not count:
         raise ValueError(f"{reason} The model keeps no pictures of its own, so there is nothing to lay out.".strip())
     names = tuple(f"picture {number + 1}" for number in range(count))
-    job.reply(MapPart(count, count, info.latents, info.thumbnails, names, ("",) * count))
-    _finish(job, info.latents, note.replace("{}", str(count), 1))
+    kept, columns = _without_dead(info.latents)
+    job.reply(MapPart(count, count, kept, info.thumbnails, names, ("",) * count, columns))
+    found = Codes(info)
+    found.add(info.latents)
+    _finish(job, found, note.replace("{}", str(count), 1))
 
 
-def _finish(job: Job, latents: np.ndarray, note: str) -> None:
-    from kvae.measures.posterior import principal_directions
-
-    mean = latents.mean(axis=0, dtype=np.float64)
-    centred = latents - mean.astype(np.float32)
-    components, spreads = principal_directions(centred)
-    total = float(np.sum(centred.var(axis=0, dtype=np.float64)))
-    shares = np.square(spreads) / total if total > 0 else np.zeros_like(spreads)
-    job.reply(
-        MapDone(mean.astype(np.float32), components.astype(np.float32), shares.astype(np.float32), note), last=True
-    )
+def _finish(job: Job, found: Codes, note: str) -> None:
+    mean, components, shares = (part.astype(np.float32) for part in found.directions())
+    job.reply(MapDone(mean, components, shares, note), last=True)

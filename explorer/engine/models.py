@@ -9,6 +9,7 @@ import math
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Loaded:
         # without AutoGraph, of which nothing here makes use: it leaves files behind when the process is ended at once
         self._decode = tf.function(self._decoding, input_signature=[latents, weight], autograph=False)
         self._encode = tf.function(self._encoding, input_signature=[images, weight], autograph=False)
+        self._see = tf.function(self._seeing, input_signature=[images, weight], autograph=False)
         self._decode.get_concrete_function()
 
     def _decoding(self, latents: Any, weight: Any) -> Any:
@@ -54,6 +56,10 @@ class Loaded:
 
         with keras.StatelessScope([(self.model.kl_weight, weight)]):
             return self.model.posterior(tf.cast(images, tf.float32) / 255.0)[0]
+
+    def _seeing(self, images: Any, weight: Any) -> tuple[Any, Any]:
+        means = self._encoding(images, weight)
+        return means, self._decoding(means, weight)
 
     def decode(
         self, latents: np.ndarray, kl_weight: float | None = None, piece: Piece = contextlib.nullcontext
@@ -78,6 +84,14 @@ class Loaded:
         nothing = np.empty((0, self.info.latent_dim), np.float32)
         return self._in_pieces(self._encode, images, kl_weight, piece, nothing)
 
+    def see(
+        self, images: np.ndarray, kl_weight: float | None = None, piece: Piece = contextlib.nullcontext
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The posterior means of a few `images`, and the pictures of these: as `encode` and `decode` in one go."""
+        with piece():
+            means, pictures = self._whole(self._see, images, np.float32(self.weight(kl_weight)))
+        return means, pictures
+
     def _in_pieces(
         self, graph: Any, rows: np.ndarray, kl_weight: float | None, piece: Piece, nothing: np.ndarray
     ) -> np.ndarray:
@@ -88,14 +102,15 @@ class Loaded:
                 parts.append(self._whole(graph, rows[start : start + CHUNK], weight))
         return np.concatenate(parts) if len(parts) != 2 else parts[1]
 
-    def _whole(self, graph: Any, rows: np.ndarray, weight: np.float32) -> np.ndarray:
-        """Run `graph` on weights of one moment: once more where they were replaced meanwhile."""
+    def _whole(self, graph: Any, rows: np.ndarray, weight: np.float32) -> Any:
+        """Run `graph` on weights of one moment: once more where they were replaced meanwhile. An array, or several."""
         while True:
             version = self._version
             if version % 2:
                 with self._replacing:
                     continue
-            found = graph(rows, weight).numpy()
+            found = graph(rows, weight)
+            found = [part.numpy() for part in found] if isinstance(found, list | tuple) else found.numpy()
             if version == self._version:
                 return found
 
@@ -163,7 +178,15 @@ class Loaded:
             "network": "custom" if model.custom else model.network,
         }
         # Keras wraps the tables of its models in its own kind of dict, which cannot be sent
-        return model_info(self.path, config, json.loads(json.dumps(card)))
+        return replace(model_info(self.path, config, json.loads(json.dumps(card))), eigenvalues=_eigenvalues(model))
+
+
+def _eigenvalues(model: Any) -> np.ndarray | None:
+    """Those of the spectral path, float32 (latent,), NaN for what tells the texture; None without one."""
+    if model.custom or model.autoencoder or model.network != "spectral":
+        return None
+    values = np.asarray(model.linear_path.eigenvalues, np.float32)
+    return np.concatenate([np.full(model.latent_dim - len(values), np.nan, np.float32), values])
 
 
 class Models:

@@ -11,11 +11,13 @@ from explorer.messages import ModelInfo, place_of
 def picture_for(info: ModelInfo, picture: str | np.ndarray) -> tuple[np.ndarray, str]:
     """One picture as uint8 (height, width, channels) of the model `info`, and what its owner should know.
 
-    `picture` is a file, or uint8 (height, width, 3).
+    `picture` is a file, or uint8 (height, width, 3), or of the model's own shape.
 
     Raises:
         ValueError: it cannot be used; one sentence.
     """
+    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape == info.image_shape:
+        return picture, ""  # as the model saw it before
     height, width, _ = info.image_shape
     crop = crop_of(info)
     side = max(height, width)

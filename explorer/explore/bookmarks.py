@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 from PyQt6.QtCore import QSize, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QInputDialog, QMenu, QToolButton, QWidget
@@ -57,9 +58,9 @@ class BookmarkKeeper(QWidget):
         self._key = key
         self._keep((*own, *(bookmark for bookmark in self._kept if bookmark.name not in taken)))
 
-    def add(self, latents: tuple[float, ...]) -> Bookmark:
-        """Keep a point under the next free number."""
-        self._keep(added(self._kept, latents))
+    def add(self, latents: np.ndarray) -> Bookmark:
+        """Keep a point, float32 (latent,), under the next free number."""
+        self._keep(added(self._kept, tuple(latents.tolist())))
         return self._kept[-1]
 
     def remove(self, place: int) -> None:

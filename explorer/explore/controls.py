@@ -1,4 +1,4 @@
-"""What stands under the sliders: dice, undo, A and B, my picture, bookmarks. Buttons that draw and emit,
+"""What stands under the sliders: details, dice, undo, A and B, my picture, bookmarks. Buttons that draw and emit,
 nothing else."""
 
 from PyQt6.QtCore import Qt, pyqtSignal
@@ -146,6 +146,43 @@ class DiceRow(QWidget):
         self._shown.setText(f"{state.temperature:.2f}")
 
 
+class DetailsRow(QWidget):
+    """How much is painted of all that has no slider. `changed` follows the hand, from 0 to 1."""
+
+    changed = pyqtSignal(float)
+    pressed = pyqtSignal()
+    released = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        caption = QLabel("details", self)
+        caption.setProperty("role", "quiet")
+        self.slider = QSlider(Qt.Orientation.Horizontal, self)
+        self.slider.setRange(0, 100)
+        self.slider.setAccessibleName("Details")
+        self._shown = QLabel(self)
+        self._shown.setFixedWidth(5 * theme.UNIT)
+        self._shown.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.UNIT)
+        layout.addWidget(caption)
+        layout.addWidget(self.slider, 1)
+        layout.addWidget(self._shown)
+        for widget in (caption, self.slider, self._shown):
+            widget.setToolTip(terms.explain("details"))
+        self.slider.valueChanged.connect(lambda percent: self.changed.emit(percent / 100))
+        self.slider.sliderPressed.connect(self.pressed)
+        self.slider.sliderReleased.connect(self.released)
+
+    def show_state(self, state: LatentState) -> None:
+        """Set it, without a signal."""
+        percent = round(100 * state.details)
+        with signals_blocked(self.slider):
+            self.slider.setValue(percent)
+        self._shown.setText(f"{percent} %")
+
+
 class ToolRow(QWidget):
     """Undo, redo, reset, A and B, my picture, bookmarks, pixels or smooth: one row of icons, in groups."""
 
@@ -158,7 +195,7 @@ class ToolRow(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        tips = [f"Show the point {letter} (Space). {terms.explain('compare_ab')}" for letter in "AB"]
+        tips = [f"Show the point {letter} (tap Space). {terms.explain('compare_ab')}" for letter in "AB"]
         self.letters = SegmentedButtons(["A", "B"], tips, wide=False)
         self.letters.chosen.connect(self._choose)
         self._showing = 0

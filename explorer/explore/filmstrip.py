@@ -7,7 +7,8 @@ from PyQt6.QtGui import QImage
 from explorer.bridge import Bridge
 from explorer.explore.slider_list import SliderList
 from explorer.messages import Decode, Decoded
-from explorer.state.latent import LatentState, SliderAxis
+from explorer.state.latent import LatentState
+from explorer.state.sliders import SliderAxis
 from explorer.widgets.picture import to_qimage
 from explorer.widgets.sliders import FRAMES, SliderRow
 
@@ -38,6 +39,7 @@ class Filmstrips(QObject):
         super().__init__(parent)
         self._bridge, self._rows = bridge, rows
         self._state: LatentState | None = None
+        self._folded = np.zeros(0, bool)
         self._kl_weight: float | None = None
         self._era = 0  # of the model's weights
         self._busy = False
@@ -48,9 +50,10 @@ class Filmstrips(QObject):
         self._timer.timeout.connect(self._ask)
         rows.uncovered.connect(self._rest)
 
-    def follow(self, state: LatentState | None, kl_weight: float | None) -> None:
-        """The point is here now; what is being decoded for another is not wanted any more."""
-        self._state, self._kl_weight = state, kl_weight
+    def follow(self, state: LatentState | None, kl_weight: float | None, folded: np.ndarray) -> None:
+        """The point is here now, painted in its details of those `folded`, bool (latent,); what is being decoded for
+        another is not wanted any more."""
+        self._state, self._kl_weight, self._folded = state, kl_weight, folded
         self._give_way()
         self._rest()
 
@@ -83,8 +86,9 @@ class Filmstrips(QObject):
         wanted: list[_Wanted] = []
         latents = []
         for row in self._rows.visible_rows():
-            frames = row.axis.frames(state, FRAMES)
-            key = (self._era, self._kl_weight, frames.tobytes())
+            frames = state.painted(self._folded, row.axis.frames(state, FRAMES))
+            # the first frame tells the others; thousands of latents are kept as a number
+            key = (self._era, self._kl_weight, row.axis.unit, hash(frames[0].tobytes()))
             if row.strip_key != key:
                 wanted.append((row, row.axis, key))
                 latents.append(frames)

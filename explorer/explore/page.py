@@ -9,22 +9,25 @@ from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 from superqt.utils import QSignalThrottler
 
 from explorer.bridge import Bridge
+from explorer.explore.beside import Beside
 from explorer.explore.bookmarks import BookmarkKeeper
 from explorer.explore.controls import Rule
 from explorer.explore.filmstrip import Filmstrips
-from explorer.explore.panel import ExplorePanel, make_actions
+from explorer.explore.panel import ExplorePanel, make_actions, show_undo
 from explorer.explore.stage import Stage
 from explorer.explore.undo import History
 from explorer.messages import Decode, Decoded, Encode, Encoded, ModelInfo
-from explorer.safe_text import plain
 from explorer.state.bookmarks import Bookmark
-from explorer.state.latent import LatentState, SliderAxis, axes_of, centre_of, stand_in, starting_point, unit_of
+from explorer.state.latent import LatentPoint, LatentState, Moment, stand_in, starting_point, tells_the_same
+from explorer.state.sliders import SliderAxis, Sliders, axes_of, centre_of, unit_of
+from explorer.widgets.keyboard import HeldKey
 from explorer.widgets.notice import Notice
 from explorer.widgets.picture import FILTER
 from explorer.widgets.preferences import Preferences
 
 # ms between two questions for a picture: a mouse speaks every 8 ms, and the newest question replaces older ones
 FRAME = 8
+SETTLE = 33  # ms between two moves of sliders that nobody holds
 _SMOOTH = "explore/smooth"
 _WAITING = "Until then you see the nearest stored picture."
 
@@ -40,11 +43,12 @@ class ExplorePage(QWidget):
         super().__init__(parent)
         self._bridge, self._preferences = bridge, preferences
         self._info: ModelInfo | None = None
-        self._axes: tuple[SliderAxis, ...] = ()
-        self._era = 0  # another model, or other weights: pictures of an earlier one are not shown
+        self._axes = self._dimensions = Sliders()  # those on the screen, and those of latent dimensions
+        self._mode = ""  # of the sliders on the screen
+        self._era = 0  # of another model, or one that was opened anew: pictures of an earlier one are not shown
+        self._weights = 0  # of the model: what others encoded is encoded anew
         self._asked, self._shown_ask = 0, 0
         self._decoded = False  # whether the picture on the screen is the engine's
-        self._other_key: object = None
         self._weighing = self._engine_ready = False
         self.history = History(self._show, self)
         self.undo_stack = self.history.stack
@@ -53,10 +57,15 @@ class ExplorePage(QWidget):
         does |= {"hold": self.hold, "swap": self.swap, "picture": self.choose_picture, "bookmark": self.add_bookmark}
         self._acts = make_actions(self, does, self._set_smooth)
         self._lay_out()
+        self.beside = Beside(bridge, self.stage, self._question, self)
         self.strips = Filmstrips(bridge, self.panel.sliders, self)
+        self._space = HeldKey(Qt.Key.Key_Space, self)
         self._throttle = QSignalThrottler(parent=self)  # leading and trailing: the last value always arrives
         self._throttle.setTimeout(FRAME)
         self._throttle.triggered.connect(self._ask_picture)
+        self._settle = QSignalThrottler(parent=self)  # sliders that follow a picture leave the time to it
+        self._settle.setTimeout(SETTLE)
+        self._settle.triggered.connect(self._show_point)
         self._connect()
         self._set_smooth(bool(preferences.get(_SMOOTH, False)))
         self._on_model(bridge.model, False)
@@ -80,9 +89,9 @@ class ExplorePage(QWidget):
 
     def _connect(self) -> None:
         panel, stage, rows = self.panel, self.stage, self.panel.sliders
-        for pressed, released in ((rows.pressed, rows.released), (panel.dice.pressed, panel.dice.released)):
-            pressed.connect(self._press)
-            released.connect(self._release)
+        for moving in (rows, panel.dice, panel.details):
+            moving.pressed.connect(self._press)
+            moving.released.connect(self._release)
         rows.wanted.connect(self._move)
         rows.typed.connect(self._move)
         rows.reset_wanted.connect(
@@ -92,12 +101,15 @@ class ExplorePage(QWidget):
         panel.mode.chosen.connect(self._set_mode)
         panel.weight.changed.connect(self._set_weight)
         panel.weight.released.connect(self._release_weight)
+        panel.details.changed.connect(lambda share: self._change(self._state().with_details(share), "details"))
         panel.dice.temperature.connect(self._set_temperature)
         panel.dice.seed.connect(self._roll)
         panel.tools.swap_wanted.connect(self.swap)
         stage.other.clicked.connect(self.swap)
         stage.other.closed.connect(lambda: self._change(self._state().release(), "let go of the other point"))
-        stage.original.closed.connect(stage.original.hide)
+        self._space.tapped.connect(self.swap)
+        self._space.held.connect(self.beside.look_at_original)
+        self._space.let_go.connect(lambda: stage.look_at(None))
         stage.picture.file_dropped.connect(self.open_picture)
         stack = self.undo_stack
         for told in (stack.indexChanged, stack.canUndoChanged, stack.canRedoChanged, stack.undoTextChanged):
@@ -110,9 +122,9 @@ class ExplorePage(QWidget):
     # ------------------------------------------------------------------ what others may ask
 
     def point(self) -> np.ndarray:
-        """The point on the screen, float32 (latent,); empty without a model."""
+        """The point whose picture is on the screen, float32 (latent,); empty without a model."""
         state = self.history.state
-        return np.zeros(0, np.float32) if state is None else state.array()
+        return np.zeros(0, np.float32) if state is None else state.painted(self._dimensions.behind)
 
     def kl_weight(self) -> float | None:
         """The KL weight that the pictures follow; None where the model carries none, or its own is meant."""
@@ -129,13 +141,13 @@ class ExplorePage(QWidget):
         if self._info is None:
             return
         self.stage.say("Looking for your picture …")
-        then, failed = partial(self._found, self._era_of_model()), self._not_found
+        then, failed = partial(self._found, self._era_of_model(), self._moment(self._state())), self._not_found
         self._bridge.ask(Encode(path, self.kl_weight()), then, lane="encode", failed=failed)
 
     def add_bookmark(self) -> None:
         """Keep the point on the screen."""
         if self.history.state is not None:
-            kept = self.bookmarks.add(self._state().values)
+            kept = self.bookmarks.add(self.point())
             self.stage.say(f"Kept as {kept.name}.")
 
     def roll(self) -> None:
@@ -230,65 +242,91 @@ class ExplorePage(QWidget):
         assert self._info is not None
         if self._decoded:
             self.stage.say("")
-        if not self._axes or (self._axes[0].direction is not None) != (state.mode == "directions"):
-            self._axes = axes_of(self._info, state.mode)
+        if state.mode != self._mode:
+            self._mode = state.mode
+            self._axes = axes_of(self._info, state.mode) if state.mode == "directions" else self._dimensions
             self.panel.sliders.set_axes(self._axes)
-        self.panel.show_state(state, self._info)
         self._throttle.throttle()
-        self.strips.follow(state, self.kl_weight())
-        self._show_other(state)
+        self.panel.show_state(state, self._weight(state), self._dimensions)
+        self.beside.show_state(state, self._moment(state))
+        if state.point.awaits(self._moment(state)):  # it is about to move by itself
+            self._settle.throttle()
+        else:
+            self._show_point()
         if not self._decoded:
-            self.stage.picture.set_image(stand_in(self._info, state))
-        self.point_changed.emit(state.array())
+            self.stage.show_decoded(stand_in(self._info, state))
+
+    def _show_point(self) -> None:
+        """Set what shows where the point is."""
+        state = self.history.state
+        if state is not None:
+            self.panel.sliders.show_state(state, self._weight(state))
+            self.strips.follow(state, self.kl_weight(), self._dimensions.behind)
+            self.point_changed.emit(self.point())
+
+    def _weight(self, state: LatentState) -> float:
+        """The weight at which `state` is shown: the one turned to, or the model's own."""
+        assert self._info is not None
+        weight = state.kl_weight if self._info.carries_weight else None
+        return self._info.kl_weight if weight is None else weight
+
+    def _moment(self, state: LatentState) -> Moment:
+        return self._weights, self._weight(state)
 
     # ------------------------------------------------------------------ pictures
 
     def _ask_picture(self) -> None:
-        if self.history.state is None:
+        state = self.history.state
+        if state is None:
             return
         self._asked += 1
-        content = Decode(self.point()[None], self.kl_weight())
-        then = partial(self._take_picture, self._era, self._asked)
-        self._bridge.ask(content, then, lane="picture", failed=partial(self._no_picture, self._era))
+        then = partial(self._take_picture, self._era, self._moment(state), self._asked, state.point.original)
+        failed = partial(self._no_picture, self._era)
+        self._bridge.ask(self._question(state.point), then, lane="picture", failed=failed)
 
-    def _take_picture(self, era: int, ask: int, content: object) -> None:
+    def _question(self, point: LatentPoint) -> Decode | Encode:
+        """What gives the picture at `point`: its original encoded anew where it awaits that, or its latents decoded."""
+        state = self._state()
+        if point.original is not None and point.awaits(self._moment(state)):
+            return Encode(point.original, self.kl_weight())
+        return Decode(state.painted(self._dimensions.behind, point.values)[None], self.kl_weight())
+
+    def _take_picture(self, era: int, moment: Moment, ask: int, original: np.ndarray | None, content: object) -> None:
         """Show a picture, unless it is of another model or older than the one on the screen."""
-        if not isinstance(content, Decoded) or era != self._era or ask < self._shown_ask:
+        if not isinstance(content, Decoded | Encoded) or era != self._era or ask < self._shown_ask:
             return
         self._shown_ask = ask
-        self.stage.picture.set_image(content.images[0])
+        if isinstance(content, Decoded):
+            self.stage.show_decoded(content.images[0])
+        elif original is not None:
+            self._take_encoded(moment, original, content)
         if not self._decoded:
             self._decoded = True
             self.stage.say("")
+
+    def _take_encoded(self, moment: Moment, original: np.ndarray, content: Encoded) -> None:
+        """The picture was encoded anew, at the weight of then: the point follows, unless it was moved since."""
+        state = self._state()
+        if state.details == 1.0:
+            self.stage.show_decoded(content.reconstruction)
+        if state.point.original is not original or state.point.encoded_at is None:
+            return
+        self.history.amend(state.encoded(content.latents, moment))
+        self._settle.throttle()
+        if state.details != 1.0:
+            self._throttle.throttle()
 
     def _no_picture(self, era: int, sentence: str) -> None:
         if era == self._era:
             self.stage.say(sentence)
 
-    def _show_other(self, state: LatentState) -> None:
-        """The point that is held: its picture stands beside until it is let go."""
-        inset = self.stage.other
-        inset.caption.setText("B" if state.showing == "A" else "A")
-        key = (self._era, state.other, self.kl_weight())
-        if state.other is None:
-            inset.hide()
-        elif key != self._other_key:
-            then = partial(self._take_other, key)
-            self._bridge.ask(Decode(np.asarray([state.other], np.float32), self.kl_weight()), then, lane="other")
-        self._other_key = key
-
-    def _take_other(self, key: object, content: object) -> None:
-        if isinstance(content, Decoded) and key == self._other_key:
-            self.stage.other.show_picture(content.images[0])
-
     def _era_of_model(self) -> tuple[str, int]:
         assert self._info is not None
         return self._info.path, self._info.latent_dim
 
-    def _found(self, model: tuple[str, int], content: object) -> None:
+    def _found(self, model: tuple[str, int], moment: Moment, content: object) -> None:
         if isinstance(content, Encoded) and self._info is not None and model == self._era_of_model():
-            self.stage.original.show_picture(content.image)
-            self.go_to(content.latents, "my picture")
+            self._change(self._state().found(content.image, content.latents, moment), "my picture")
             self.stage.say(content.note)
 
     def _not_found(self, sentence: str) -> None:
@@ -299,16 +337,17 @@ class ExplorePage(QWidget):
 
     def _on_model(self, info: ModelInfo | None, same: bool) -> None:
         self._era += 1
-        before, self._info = self.history.state, info
+        before, known, self._info = self.history.state, self._info, info
+        self._weights += not (same and tells_the_same(known, info))
         for widget in self._beside:
             widget.setVisible(info is not None)
         for action in self._acts.values():
             action.setEnabled(info is not None)
         self._show_undo()
         if info is None:
-            self._axes = ()
+            self._axes = self._dimensions = Sliders()
             self.history.begin(None)
-            self.strips.follow(None, None)
+            self.strips.follow(None, None, self._dimensions.behind)
             self.bookmarks.load("", 0)
             self.stage.clear()
         elif same and before is not None and len(before.values) == info.latent_dim:
@@ -318,13 +357,13 @@ class ExplorePage(QWidget):
 
     def _begin(self, info: ModelInfo) -> None:
         """Another model: start at a picture, with nothing to undo."""
-        self._decoded, self._axes = False, ()
-        self.stage.original.hide()
+        self._decoded, self._mode = False, ""
+        self._dimensions = axes_of(info, "dimensions")
         self.panel.set_model(info)
         self.strips.renew()
         for row in self.panel.sliders.rows:
             row.set_strip(None, None)
-        self.history.begin(starting_point(info))
+        self.history.begin(starting_point(info, self._weights))
         self.bookmarks.load(info.path, info.latent_dim)
         self.stage.say(f"{'Loading the model' if self._engine_ready else 'Starting the engine'}. {_WAITING}")
 
@@ -332,7 +371,9 @@ class ExplorePage(QWidget):
         """The same model with newer weights: the point stays, every picture is made anew."""
         self.bookmarks.carry_over(info.path, info.latent_dim)
         self.panel.set_model(info)
-        self._axes = axes_of(info, state.mode, keep=self._axes)
+        kept = self._axes if self._mode == "directions" else None
+        self._dimensions = axes_of(info, "dimensions", keep=self._dimensions)
+        self._axes = self._dimensions if kept is None else axes_of(info, "directions", keep=kept)
         self.panel.sliders.set_axes(self._axes)
         self.strips.renew()
         self._show(state)
@@ -351,20 +392,12 @@ class ExplorePage(QWidget):
             self._preferences.set(_SMOOTH, smooth)
 
     def _show_undo(self, *_: object) -> None:
-        stack = self.undo_stack
-        for name, can, text, keys in (
-            ("undo", stack.canUndo(), stack.undoText(), "Ctrl+Z"),
-            ("redo", stack.canRedo(), stack.redoText(), "Ctrl+Shift+Z"),
-        ):
-            self._acts[name].setEnabled(can)
-            self._acts[name].setToolTip(
-                f"{name.capitalize()}{': ' + plain(text.replace('&&', '&')) if text else ''} ({keys})"
-            )
+        show_undo(self._acts, self.undo_stack)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
         if self.history.state is not None:
-            self.strips.follow(self._state(), self.kl_weight())
+            self.strips.follow(self._state(), self.kl_weight(), self._dimensions.behind)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Keys that no widget on the page wanted. As shortcuts, D and Space would be taken from entries and buttons."""
@@ -374,7 +407,8 @@ class ExplorePage(QWidget):
         if plain and event.key() == Qt.Key.Key_D:
             self.roll()
         elif plain and event.key() == Qt.Key.Key_Space:
-            self.swap()
+            if not event.isAutoRepeat():
+                self._space.press()
         elif event.matches(QKeySequence.StandardKey.Undo):
             self.undo_stack.undo()
         elif event.matches(QKeySequence.StandardKey.Redo):

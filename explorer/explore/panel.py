@@ -3,14 +3,18 @@
 from collections.abc import Callable, Mapping
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QAction, QKeySequence
-from PyQt6.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtGui import QAction, QKeySequence, QUndoStack
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
-from explorer.explore.controls import DiceRow, Rule, SegmentedButtons, ToolRow
+from explorer.explore.controls import DetailsRow, DiceRow, Rule, SegmentedButtons, ToolRow
+from explorer.explore.curve_chart import CurveChart
 from explorer.explore.slider_list import SliderList
 from explorer.messages import ModelInfo
-from explorer.state.latent import REACH, LatentState
+from explorer.safe_text import plain
+from explorer.state.latent import LatentState
 from explorer.state.runs import calibrated_weight
+from explorer.state.sliders import REACH, Sliders, weights_of
+from explorer.state.weight_curve import WeightCurve
 from explorer.widgets import terms, theme
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.weight_knob import WeightKnob
@@ -49,7 +53,10 @@ class ExplorePanel(QWidget):
         self.unit.setProperty("role", "caption")
         self.unit.setWordWrap(True)
         self._deviations = ""
+        self._lowest = 0.0  # of the weights
+        self.curve = CurveChart(self)
         self.sliders = SliderList(self)
+        self.details = DetailsRow(self)
         self.dice = DiceRow(actions["dice"], self)
         groups = [
             [("ph.arrow-u-up-left", actions["undo"], ""), ("ph.arrow-u-up-right", actions["redo"], "")],
@@ -61,19 +68,24 @@ class ExplorePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * theme.UNIT, theme.UNIT, theme.UNIT, theme.UNIT)
         layout.setSpacing(theme.UNIT)
+        first = QHBoxLayout()
+        first.setSpacing(2 * theme.UNIT)
+        first.addWidget(self.weight, 1)
+        first.addWidget(self.curve)
+        layout.addLayout(first)
         for widget in (
-            self.weight,
             Rule(self),
             self.mode,
             self.unit,
             self.sliders,
+            self.details,
             Rule(self),
             self.dice,
             self.tools,
         ):
             layout.addWidget(widget, 1 if widget is self.sliders else 0)
 
-        in_turn(self.weight, self.mode, self.sliders, self.dice, self.tools)
+        in_turn(self.weight, self.mode, self.sliders, self.details, self.dice, self.tools)
 
     def set_model(self, info: ModelInfo) -> None:
         """What does not change while this model is open."""
@@ -82,25 +94,42 @@ class ExplorePanel(QWidget):
         for child, tip in self._weight_tips.items():
             child.setToolTip(tip if info.carries_weight else reason)
         self.weight.setToolTip("" if info.carries_weight else reason)
+        curve = WeightCurve.of(info)
+        self.curve.set_curve(curve)
+        self._lowest = weights_of(info)[0]
+        self.weight.set_range(*weights_of(info))
         distortion = info.evaluated.get("distortion")
-        calibrated = None
-        if isinstance(distortion, int | float) and not info.autoencoder:
+        calibrated = None if curve is None else curve.calibrated()
+        if curve is None and isinstance(distortion, int | float) and not info.autoencoder:
             calibrated = calibrated_weight(distortion, info.image_shape)
         self.weight.set_calibrated(calibrated)
         self._deviations = "standard deviations of the pictures" if info.autoencoder else "prior standard deviations"
 
-    def show_state(self, state: LatentState, info: ModelInfo) -> None:
-        """Set every widget to `state`, without a signal."""
-        self.weight.set_value(info.kl_weight if state.kl_weight is None else state.kl_weight)
+    def show_state(self, state: LatentState, kl_weight: float, dimensions: Sliders) -> None:
+        """Set all but the sliders to `state` at `kl_weight`, without a signal; details are of hidden `dimensions`."""
+        self.weight.set_value(kl_weight)
+        self.curve.set_weight(kl_weight)
+        self.details.setVisible(dimensions.hidden > dimensions.collapsed(self._lowest))
+        self.details.show_state(state)
         directions = state.mode == "directions"
         self.mode.set_chosen(int(directions))
         count = f"{len(state.locked)} locked · " if state.locked else ""
         start = "starting in the middle of all pictures" if directions else "the most telling first"
         self.unit.setText(f"{count}{start} · from −{REACH:g} to +{REACH:g}")
         self.unit.setToolTip(f"Each slider reaches {REACH:g} {self._deviations} to either side.")
-        self.sliders.show_state(state)
         self.dice.show_state(state)
         self.tools.show_state(state)
+
+
+def show_undo(actions: Mapping[str, QAction], stack: QUndoStack) -> None:
+    """Say in both actions what they would do."""
+    for name, can, text, keys in (
+        ("undo", stack.canUndo(), stack.undoText(), "Ctrl+Z"),
+        ("redo", stack.canRedo(), stack.redoText(), "Ctrl+Shift+Z"),
+    ):
+        actions[name].setEnabled(can)
+        what = f": {plain(text.replace('&&', '&'))}" if text else ""
+        actions[name].setToolTip(f"{name.capitalize()}{what} ({keys})")
 
 
 def make_actions(

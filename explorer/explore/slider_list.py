@@ -1,18 +1,18 @@
-"""The list of sliders: the informative ones in order, the collapsed ones folded away and built only when unfolded.
+"""The list of sliders: the most telling ones in order, the next ones folded away and built only when unfolded.
 
 A hundred rows at once would stop the window for a tenth of a second: those in view are built first, the others a few
 at a time.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QHelpEvent, QKeyEvent, QResizeEvent
 from PyQt6.QtWidgets import QDoubleSpinBox, QScrollArea, QToolButton, QToolTip, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from explorer.state.latent import LatentState, SliderAxis
+from explorer.state.latent import LatentState
+from explorer.state.sliders import SliderAxis, Sliders
 from explorer.widgets import terms, theme
 from explorer.widgets.deferred import turns
 from explorer.widgets.sliders import SliderRow
@@ -39,8 +39,9 @@ class SliderList(QScrollArea):
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)  # nothing jumps when rows unfold
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._rows: list[SliderRow] = []
-        self._axes: tuple[SliderAxis, ...] = ()
+        self._axes = Sliders()
         self._state: LatentState | None = None  # the one shown
+        self._kl_weight = 0.0  # at which it is shown
         self._current: SliderRow | None = None
         self._coming: tuple[SliderAxis, ...] = ()  # whose rows are still to be built
         self._inside = _Rows(self)
@@ -50,7 +51,7 @@ class SliderList(QScrollArea):
         self.fold = QToolButton(self._inside)
         self.fold.setCheckable(True)
         self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.fold.setToolTip(terms.explain("collapsed"))
+        self.fold.setToolTip(f"{terms.explain('more')} {terms.explain('collapsed')}")
         self.fold.toggled.connect(self._unfold)
         self._layout.addWidget(self.fold)
         self._layout.addStretch(1)
@@ -74,19 +75,31 @@ class SliderList(QScrollArea):
         top = bar.value()
         return [row for row in self._rows if row.y() + row.height() > top and row.y() < top + view.height()]
 
-    def set_axes(self, axes: tuple[SliderAxis, ...]) -> None:
-        """Show these axes, collapsed ones behind the fold. Rows are used again where they are there."""
+    def set_axes(self, axes: Sliders) -> None:
+        """Show these axes, those that say little behind the fold. Rows are used again where they are there."""
         self.entry.leave()
         self._axes = axes
-        folded = sum(axis.collapsed for axis in axes)
-        self.fold.setVisible(folded > 0)
-        self.fold.setText(f"{'▾' if self.fold.isChecked() else '▸'} {folded} collapsed")
-        self._build(axes if self.fold.isChecked() else axes[: len(axes) - folded])
+        self.fold.setVisible(axes.hidden > 0)
+        self._count()
+        self._build(axes.shown + axes.unfolded if self.fold.isChecked() else axes.shown)
+
+    def _count(self) -> None:
+        """Say how many are behind the fold, and how many of them are collapsed at the weight shown."""
+        hidden, open_ = self._axes.hidden, self.fold.isChecked()
+        collapsed = self._axes.collapsed(self._kl_weight)
+        words = f"{hidden:,} more"
+        if collapsed == hidden:
+            words = f"{hidden:,} collapsed"
+        elif collapsed:
+            words += f", {collapsed:,} of them collapsed"
+        if open_ and hidden > len(self._axes.unfolded):
+            words = f"{len(self._axes.unfolded)} of {words}"
+        self.fold.setText(f"{'▾' if open_ else '▸'} {words}")
 
     def _unfold(self, unfolded: bool) -> None:
         self.set_axes(self._axes)
         if self._state is not None:
-            self.show_state(self._state)
+            self.show_state(self._state, self._kl_weight)
 
     def _build(self, axes: tuple[SliderAxis, ...]) -> None:
         self.setUpdatesEnabled(False)
@@ -98,7 +111,7 @@ class SliderList(QScrollArea):
         for row, axis in zip(self._rows, axes, strict=False):
             row.set_axis(axis)
         self._layout.removeWidget(self.fold)  # it stands between the two kinds
-        self._layout.insertWidget(sum(not row.axis.collapsed for row in self._rows), self.fold)
+        self._layout.insertWidget(min(len(self._axes.shown), len(self._rows)), self.fold)
         self._coming = axes[len(self._rows) :]
         self._add(_FIRST - len(self._rows))
         self._layout.activate()
@@ -109,10 +122,10 @@ class SliderList(QScrollArea):
         now, self._coming = self._coming[: max(count, 0)], self._coming[max(count, 0) :]
         for axis in now:
             row = self._row(axis)
-            self._layout.insertWidget(len(self._rows) + axis.collapsed, row)
+            self._layout.insertWidget(len(self._rows) + (len(self._rows) >= len(self._axes.shown)), row)
             self._rows.append(row)
         if not self._coming:
-            self._order_tabs(sum(not row.axis.collapsed for row in self._rows))
+            self._order_tabs(len(self._axes.shown))
         self.uncovered.emit()
 
     def _build_more(self) -> None:
@@ -121,7 +134,7 @@ class SliderList(QScrollArea):
             self._add(_MORE)
             turns.give(self, self._build_more)
         if self._state is not None:
-            self.show_state(self._state)
+            self.show_state(self._state, self._kl_weight)
 
     def _order_tabs(self, shown: int) -> None:
         """Tab comes to one row, then to the fold: not through a hundred sliders."""
@@ -154,13 +167,17 @@ class SliderList(QScrollArea):
         row.step_wanted.connect(lambda way: self._step(row, way))
         return row
 
-    def show_state(self, state: LatentState) -> None:
-        """Set every slider, without asking for anything."""
+    def show_state(self, state: LatentState, kl_weight: float) -> None:
+        """Set every slider, without asking for anything; those of dimensions that die at `kl_weight` fade."""
+        turned, self._kl_weight = kl_weight != self._kl_weight, kl_weight
         self._state = state
-        other = None if state.other is None else replace(state, values=state.other)
+        if turned:
+            self._count()
+        other = None if state.other is None else state.other.values
         for row in self._rows:
             axis = row.axis
-            row.set_shown(axis.read(state), None if other is None else axis.read(other), axis.held(state))
+            beside = None if other is None else axis.read(other)
+            row.set_shown(axis.read(state.values), beside, axis.held(state), axis.life(kl_weight))
 
     # ------------------------------------------------------------------ keyboard
 

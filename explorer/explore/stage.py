@@ -10,7 +10,9 @@ from explorer.safe_text import line
 from explorer.widgets import theme
 from explorer.widgets.picture import PictureView
 
+ITSELF = "The picture itself."
 _LEAST, _MOST = 9 * theme.UNIT, 20 * theme.UNIT  # side of a picture held beside the large one
+HOLD = "The picture itself, as the model saw it. Hold the mouse on it, or the Space bar, to see it in the large."
 EMPTY = "No model is open.\n\nOpen one (Ctrl+O), or train one on your own pictures:\nthen its sliders stand here."
 
 
@@ -91,7 +93,12 @@ class Stage(QWidget):
         layout.addWidget(self.picture, 1)
         layout.addWidget(self.line)
         self.other = Inset("B", "The other point: click to change places (Space).", "Let go of the other point", self)
-        self.original = Inset("Yours", "Your picture, as the model saw it.", "Put your picture away", self)
+        self.original = Inset("Original", HOLD, "Put the picture away", self)
+        self._decoded: np.ndarray | None = None  # what the model painted last
+        self._itself: np.ndarray | None = None  # the picture itself, while somebody holds it
+        self._said = ""
+        self.original.view.pressed.connect(lambda: self.look_at(self.original.view.image))
+        self.original.view.released.connect(lambda: self.look_at(None))
         tip = "Lay it over the picture, with a line between the two to drag"
         self.divide = self.other.small_button("ph.square-half", tip, self._divide, checkable=True)
         self.other.below.insertWidget(1, self.divide)
@@ -102,7 +109,22 @@ class Stage(QWidget):
 
     def say(self, sentence: str) -> None:
         """One line under the picture; "" is silence."""
-        self.line.setText(line(sentence))
+        self._said = line(sentence)
+        self.line.setText(self._said if self._itself is None else ITSELF)
+
+    def show_decoded(self, image: np.ndarray | None) -> None:
+        """What the model paints, uint8 (h, w, c); behind the picture itself while that is held."""
+        self._decoded = image
+        if self._itself is None:
+            self.picture.set_image(image)
+
+    def look_at(self, original: np.ndarray | None) -> None:
+        """Show the picture itself, uint8 (h, w, c), in the place of what the model made of it; None: no longer."""
+        if original is not self._itself:
+            self._itself = original
+            self.picture.set_image(self._decoded if original is None else original)
+            self.say(self._said)
+            self._divide()
 
     def set_smooth(self, smooth: bool) -> None:
         """Show the picture softly, or in its pixels."""
@@ -111,7 +133,8 @@ class Stage(QWidget):
 
     def clear(self) -> None:
         """Without a model."""
-        self.picture.set_image(None)
+        self.look_at(None)
+        self.show_decoded(None)
         self.other.hide()
         self.original.hide()
         self.say("")
@@ -125,7 +148,7 @@ class Stage(QWidget):
 
     def _divide(self, _: bool = False) -> None:
         """Show the other point to the right of a line in the large picture, or no longer."""
-        held = self.divide.isChecked() and not self.other.isHidden()
+        held = self.divide.isChecked() and not self.other.isHidden() and self._itself is None
         other = self.other.caption.text()
         names = ("B", "A") if other == "A" else ("A", "B")
         self.picture.set_beside(self.other.view.image if held else None, names)

@@ -40,6 +40,10 @@ class UndoStep(QUndoCommand):
         self.setObsolete(self._after == self._before)
         return True
 
+    def amend(self, after: LatentState) -> None:
+        """Lead to `after`, which is the same to a person: their picture encoded anew."""
+        self._after = after
+
 
 class History(QObject):
     """The undo stack of one point. `show(state)` is called with every state that becomes the current one."""
@@ -83,6 +87,13 @@ class History(QObject):
         """Go to `after`, called `text` in the menu; nothing happens where that is where we are."""
         if self._state is not None and after != self._state:
             self.stack.push(UndoStep(self._state, after, caption(text), self._gesture, self._show))
+
+    def amend(self, state: LatentState) -> None:
+        """Be at `state`, which came of the last change by itself and is no step of its own."""
+        self._state = state
+        step = self.stack.command(self.stack.index() - 1)
+        if isinstance(step, UndoStep):
+            step.amend(state)
 
     def _show(self, state: LatentState) -> None:
         self._state = state

@@ -22,7 +22,7 @@ from superqt.utils import signals_blocked
 from explorer.bridge import Bridge
 from explorer.map.panel import FOLDER_COLOURS, NEIGHBOURS, MapPanel
 from explorer.map.scatter import ScatterView
-from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap, Unread
+from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap, Unread, leading
 from explorer.safe_text import line, plain
 from explorer.state import mapping
 from explorer.widgets import terms, theme
@@ -172,7 +172,8 @@ class MapPage(QWidget):
         self._stop()
         self.question.ask(None)
         self._done, self._before = None, None
-        self.pictures = mapping.Pictures(self._model.latent_dim if self._model else 0)
+        model = self._model
+        self.pictures = mapping.Pictures(model.latent_dim, leading(model)) if model else mapping.Pictures(0)
         self.thumbnails: list[np.ndarray] = []
         self.scatter.clear()
         self.panel.show_picture(None)
@@ -298,11 +299,11 @@ class MapPage(QWidget):
         return self.axes[self.across.currentIndex()], self.axes[self.up.currentIndex()]
 
     def _show_point(self) -> None:
-        fits = self._point is not None and self.axes and len(self._point) == self.pictures.latents.shape[1]
+        fits = self._point is not None and self.axes and len(self._point) == self.pictures.latent_dim
         if self._point is None or not fits:
             self.scatter.set_cross(None)
         else:
-            x, y = mapping.positions(self._point[None], *self._chosen_axes())[0].tolist()
+            x, y = mapping.positions(self._point[None, self.pictures.columns], *self._chosen_axes())[0].tolist()
             self.scatter.set_cross((x, y))
 
     def set_point(self, latents: np.ndarray) -> None:
@@ -365,7 +366,7 @@ class MapPage(QWidget):
             self.panel.show_picture(self.thumbnails[index], self.pictures.names[index], self.pictures.folders[index])
 
     def _latents(self, index: int) -> np.ndarray:
-        return self.pictures.latents[index].copy()
+        return self.pictures.whole(index)
 
     def _on_click(self, index: int) -> None:
         self.select(index if index >= 0 else None)

@@ -93,7 +93,8 @@ class ModelInfo:
     `direction_spreads` (count,), largest first. `latents` (n, latent) and `thumbnails`, uint8 (n, height, width,
     channels), are a few of the training pictures. A dimension is active where its posterior mean varies over the
     pictures by at least `active_variance`. `carries_weight` says whether the picture itself follows the KL weight,
-    `weight_range` the weights that one model was trained for, where there are several.
+    `weight_range` the weights that one model was trained for, where there are several. `eigenvalues` (latent,), where
+    the engine knows them, tell when a dimension dies: at KL weights of twice its own and more; NaN: not told.
     """
 
     path: str
@@ -119,6 +120,16 @@ class ModelInfo:
     limit: dict[str, Any] = field(default_factory=dict)  # the Gaussian limit: distortion, rate, loss, active
     history: dict[str, list] = field(default_factory=dict)
     steps: dict[str, list] = field(default_factory=dict)
+    eigenvalues: np.ndarray | None = None
+
+
+MOST_LEADING = 512
+
+
+def leading(model: ModelInfo) -> np.ndarray:
+    """The latents by which maps are laid out, at most 512, in rising order: those that tell most about a picture."""
+    worth = model.rates if np.isfinite(model.rates).any() else model.spreads
+    return np.sort(np.argsort(-np.nan_to_num(worth), kind="stable")[:MOST_LEADING])
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +167,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Encode(Question):
-    """The latents of one picture: a file, or uint8 (height, width, 3). Answer: `Encoded`."""
+    """The latents of one picture: a file, or uint8 (height, width, 3) or of the model's shape. Answer: `Encoded`."""
 
     needs_model: ClassVar[bool] = True
     ends_with_model: ClassVar[bool] = True
@@ -215,8 +226,8 @@ class Unread:
 class MapPart:
     """Some more pictures, in order. Not the last reply.
 
-    `latents` float32 (n, latent), `thumbnails` uint8 (n, side, side, channels), at most 64 pixels; `names` and
-    `folders` (n,).
+    `latents` (n, latent), `thumbnails` uint8 (n, side, side, channels), at most 64 pixels; `names` and `folders` (n,).
+    Where there are `columns`, the latents are only those, (n, columns), and all others are 0.
     """
 
     done: int
@@ -225,12 +236,13 @@ class MapPart:
     thumbnails: np.ndarray
     names: tuple[str, ...]
     folders: tuple[str, ...]
+    columns: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MapDone:
-    """The principal components of all latents sent: `mean` (latent,), `components` (count, latent),
-    their variance `shares`."""
+    """The principal components of all latents sent, of their `leading` ones: `mean` (latent,), `components` (count,
+    latent), their variance `shares`."""
 
     mean: np.ndarray
     components: np.ndarray

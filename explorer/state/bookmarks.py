@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
 import os
+import zlib
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,22 @@ def renamed(bookmarks: tuple[Bookmark, ...], place: int, name: str) -> tuple[Boo
 
 def to_plain(bookmarks: tuple[Bookmark, ...]) -> list[dict[str, object]]:
     """As the preferences keep them."""
-    return [{"name": bookmark.name, "latents": list(bookmark.latents)} for bookmark in bookmarks]
+    return [{"name": bookmark.name, "packed": _packed(bookmark.latents)} for bookmark in bookmarks]
+
+
+def _packed(latents: tuple[float, ...]) -> str:
+    """float32 in text: thousands of latents, most of them 0, in some kilobytes."""
+    return base64.b64encode(zlib.compress(np.asarray(latents, "<f4").tobytes())).decode("ascii")
+
+
+def _unpacked(text: str, latent_dim: int) -> list[float]:
+    """What `_packed` made of `latent_dim` numbers; an empty list where it is none of that."""
+    try:
+        taken = zlib.decompressobj()
+        content = taken.decompress(base64.b64decode(text, validate=True), 4 * latent_dim)  # never more than is wanted
+        return np.frombuffer(content, "<f4").tolist() if taken.eof else []
+    except (ValueError, zlib.error):
+        return []
 
 
 def from_plain(entries: object, latent_dim: int) -> tuple[Bookmark, ...]:
@@ -59,6 +78,8 @@ def from_plain(entries: object, latent_dim: int) -> tuple[Bookmark, ...]:
 
 def _read(entry: object, latent_dim: int) -> Bookmark | None:
     match entry:
+        case {"name": str(name), "packed": str(packed)}:
+            return _read({"name": name, "latents": _unpacked(packed, latent_dim)}, latent_dim)
         case {"name": str(name), "latents": [*latents]} if len(latents) == latent_dim:
             if all(isinstance(v, int | float) and math.isfinite(v) for v in latents):
                 return Bookmark(name, tuple(float(v) for v in latents))

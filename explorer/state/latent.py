@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -11,60 +11,138 @@ from explorer.messages import ModelInfo
 
 Mode = Literal["dimensions", "directions"]
 
-REACH = 4.0  # a slider goes from -REACH to +REACH standard deviations
-WIDEST = 3.0  # a filmstrip goes from -WIDEST to +WIDEST standard deviations
-COLLAPSED_RATE = 0.01  # nats: below it a dimension says nothing about the picture
+Moment = tuple[int, float]  # which weights of the model, counted by whoever opens it, and the KL weight
 HELD = 0.05  # a direction with less of its squared length than this left unlocked is itself locked
 
 
-@dataclass(frozen=True)
+def _same(one: object, other: object) -> bool:
+    """Whether two fields are equal; arrays are where all their numbers are."""
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return one is other or (
+            isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and np.array_equal(one, other)
+        )
+    return one == other
+
+
+def _equal(one: object, other: object) -> bool:
+    return type(one) is type(other) and all(
+        _same(getattr(one, field.name), getattr(other, field.name))
+        for field in fields(one)  # type: ignore[arg-type]
+    )
+
+
+def dot(one: np.ndarray, other: np.ndarray) -> float:
+    """The product of two (latent,). From 10,000 numbers on `@` wakes a thread for each core, and waits for them where a
+    training needs the cores."""
+    return float(np.einsum("i,i->", one, other))
+
+
+@dataclass(frozen=True, eq=False)
+class LatentPoint:
+    """A place in latent space: `values`, float32 (latent,), which nobody can write to.
+
+    `original` is the picture that it was found from, uint8 (height, width, channels), where there is one. While it is
+    exactly what the encoder found in that picture, `encoded_at` is the moment of the finding, and the point is to be
+    found anew at every other one; once moved by hand it is a place of its own, and `encoded_at` is None.
+    """
+
+    values: np.ndarray
+    original: np.ndarray | None = None
+    encoded_at: Moment | None = None
+
+    def __post_init__(self) -> None:
+        values = self.values
+        if not isinstance(values, np.ndarray) or values.dtype != np.float32 or values.flags.writeable:
+            values = np.array(values, np.float32)
+            values.setflags(write=False)
+            object.__setattr__(self, "values", values)
+
+    def __eq__(self, other: object) -> bool:
+        return _equal(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def moved(self, values: np.ndarray) -> LatentPoint:
+        """By hand, to `values`, shape (latent,)."""
+        return replace(self, values=values, encoded_at=None)
+
+    def awaits(self, now: Moment) -> bool:
+        """Whether its picture is to be encoded anew."""
+        return self.original is not None and self.encoded_at is not None and self.encoded_at != now
+
+
+@dataclass(frozen=True, eq=False)
 class LatentState:
     """One point in latent space and all that undo brings back.
 
-    `values` (latent,) is the point on the screen, `other` the one held against it, `showing` the letter of the one on
-    the screen. `kl_weight` None is the model's own. `seed` and `temperature` are those of the last throw of the dice.
+    `point` is the one on the screen, `other` the one held against it, `showing` the letter of the one on the screen.
+    `kl_weight` None is the model's own. `seed` and `temperature` are those of the last throw of the dice. `details` is
+    how much of the latents without a slider in view is painted, from 0 to 1.
     """
 
-    values: tuple[float, ...]
+    point: LatentPoint
     locked: frozenset[int] = frozenset()
-    other: tuple[float, ...] | None = None
+    other: LatentPoint | None = None
     showing: Literal["A", "B"] = "A"
     mode: Mode = "dimensions"
     kl_weight: float | None = None
     temperature: float = 1.0
     seed: int = 0
+    details: float = 1.0
 
-    def array(self) -> np.ndarray:
-        """The point as float32, shape (latent,)."""
-        return np.asarray(self.values, np.float32)
+    def __eq__(self, other: object) -> bool:
+        return _equal(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def values(self) -> np.ndarray:
+        """The point on the screen, float32 (latent,)."""
+        return self.point.values
+
+    def painted(self, folded: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+        """The latents to decode, float32 (..., latent): `values` or the point, but `details` of those `folded`, bool
+        (latent,)."""
+        values = self.values if values is None else values
+        return values if self.details == 1.0 else np.where(folded, np.float32(self.details) * values, values)
 
     def at(self, latents: np.ndarray) -> LatentState:
-        """At `latents`, shape (latent,), whatever is locked: a picture that was picked is shown as it is."""
+        """At `latents`, shape (latent,), whatever is locked, in all details: a picture that was picked is shown as it
+        is."""
         if len(latents) != len(self.values):
             raise ValueError(f"LatentState: `latents` must have {len(self.values)} values. Received: {len(latents)}.")
-        return replace(self, values=tuple(float(v) for v in latents))
+        return replace(self, point=LatentPoint(latents), details=1.0)
+
+    def found(self, original: np.ndarray, latents: np.ndarray, now: Moment) -> LatentState:
+        """At what the encoder found in the picture `original`, in all details."""
+        at = self.at(latents)
+        return replace(at, point=LatentPoint(at.values, original, now))
+
+    def encoded(self, latents: np.ndarray, now: Moment) -> LatentState:
+        """With the same picture encoded anew: the same place to whoever looks at it."""
+        return replace(self, point=LatentPoint(latents, self.point.original, now))
 
     def moved(self, dimension: int, value: float) -> LatentState:
         """With one dimension at `value`, unless it is locked."""
         if dimension in self.locked:
             return self
-        values = list(self.values)
-        values[dimension] = float(value)
-        return replace(self, values=tuple(values))
+        values = self.values.copy()
+        values[dimension] = value
+        return replace(self, point=self.point.moved(values))
 
     def coordinate(self, direction: np.ndarray, mean: np.ndarray) -> float:
         """How far the point is from `mean` along the unit vector `direction`, both of shape (latent,)."""
-        return float((np.asarray(self.values, np.float64) - mean) @ direction)
+        return dot(self.values - mean, direction)
 
     def moved_along(self, direction: np.ndarray, value: float, mean: np.ndarray) -> LatentState:
         """With its coordinate along `direction` at `value`, by the shortest way that leaves locked dimensions alone."""
-        free = np.asarray(direction, np.float64).copy()
+        free = np.array(direction, np.float64)
         free[list(self.locked)] = 0.0
-        length = float(free @ free)
+        length = dot(free, free)
         if length < HELD:
             return self
         step = (value - self.coordinate(direction, mean)) / length
-        return self.at(np.asarray(self.values, np.float64) + step * free)
+        return replace(self, point=self.point.moved(self.values + step * free))
 
     def reset(self, centre: np.ndarray) -> LatentState:
         """At `centre`, shape (latent,), but for what is locked."""
@@ -86,14 +164,16 @@ class LatentState:
 
     def warmed(self, temperature: float, centre: np.ndarray, unit: np.ndarray) -> LatentState:
         """At another temperature: the last throw follows it; a point that was moved since then stays where it is."""
-        if self.rolled(self.seed, self.temperature, centre, unit).values == self.values:
+        if np.array_equal(self.rolled(self.seed, self.temperature, centre, unit).values, self.values):
             return self.rolled(self.seed, temperature, centre, unit)
         return replace(self, temperature=float(temperature))
 
     def _with_free(self, target: np.ndarray) -> LatentState:
-        """At `target`, shape (latent,), with the locked dimensions where they are."""
-        kept = [old if j in self.locked else new for j, (old, new) in enumerate(zip(self.values, target, strict=True))]
-        return self.at(np.asarray(kept, np.float64))
+        """At `target`, shape (latent,), with the locked dimensions where they are; not of any picture any more."""
+        values = np.array(target, np.float32)
+        locked = list(self.locked)
+        values[locked] = self.values[locked]
+        return replace(self, point=LatentPoint(values))
 
     def toggled_lock(self, dimension: int) -> LatentState:
         """With the lock of one dimension turned over."""
@@ -101,13 +181,13 @@ class LatentState:
 
     def held(self) -> LatentState:
         """With this point kept as the other one, to compare with."""
-        return replace(self, other=self.values)
+        return replace(self, other=self.point)
 
     def swapped(self) -> LatentState:
         """With the other point on the screen; the same where none is held."""
         if self.other is None:
             return self
-        return replace(self, values=self.other, other=self.values, showing="B" if self.showing == "A" else "A")
+        return replace(self, point=self.other, other=self.point, showing="B" if self.showing == "A" else "A")
 
     def release(self) -> LatentState:
         """Without the other point."""
@@ -121,137 +201,37 @@ class LatentState:
         """At another KL weight; None is the model's own."""
         return replace(self, kl_weight=kl_weight)
 
-
-# ---------------------------------------------------------------------- what a slider stands for
-
-
-@dataclass(frozen=True)
-class SliderAxis:
-    """What one slider moves: a latent dimension, or a principal direction where `direction`, shape (latent,), is set.
-
-    `centre` is the value a reset goes to and `unit` the length of one standard deviation, so that the slider's ends are
-    at centre ± REACH · unit. `rate` in nats is None where there is none; `spread` is the pictures' standard deviation.
-    """
-
-    index: int
-    centre: float
-    unit: float
-    spread: float
-    rate: float | None = None
-    collapsed: bool = False
-    direction: np.ndarray | None = None
-    mean: np.ndarray | None = None  # (latent,), where a direction is measured from
-
-    def read(self, state: LatentState) -> float:
-        """The slider's value at `state`."""
-        if self.direction is None or self.mean is None:
-            return state.values[self.index]
-        return state.coordinate(self.direction, self.mean)
-
-    def moved(self, state: LatentState, value: float) -> LatentState:
-        """`state` with this slider at `value`."""
-        if self.direction is None or self.mean is None:
-            return state.moved(self.index, value)
-        return state.moved_along(self.direction, value, self.mean)
-
-    def held(self, state: LatentState) -> bool:
-        """Whether locks keep this slider from moving."""
-        if self.direction is None:
-            return self.index in state.locked
-        free = np.delete(self.direction, list(state.locked))
-        return bool(free @ free < HELD)
-
-    def stops(self, count: int) -> np.ndarray:
-        """`count` slider values, evenly from -WIDEST to +WIDEST standard deviations."""
-        return self.centre + self.unit * np.linspace(-WIDEST, WIDEST, count)
-
-    def frames(self, state: LatentState, count: int) -> np.ndarray:
-        """The latents of the filmstrip, float32 (count, latent): `state` with this slider at each stop,
-        locked or not."""
-        free = replace(state, locked=frozenset())
-        return np.stack([self.moved(free, float(stop)).array() for stop in self.stops(count)])
-
-
-def axes_of(info: ModelInfo, mode: Mode, keep: tuple[SliderAxis, ...] = ()) -> tuple[SliderAxis, ...]:
-    """The sliders of a model, the most informative first, collapsed ones last.
-
-    `keep` are the sliders on the screen: when newer weights arrive in the middle of a training, those stay where they
-    are under the hand, and a dimension that has become active joins below them.
-    """
-    axes = _directions(info) if mode == "directions" else _dimensions(info)
-    shown = {axis.index: place for place, axis in enumerate(keep) if not axis.collapsed}
-    axes = [replace(axis, collapsed=axis.collapsed and axis.index not in shown) for axis in axes]
-    return tuple(sorted(axes, key=lambda axis: (axis.collapsed, shown.get(axis.index, len(shown)), -_weight(axis))))
-
-
-def _weight(axis: SliderAxis) -> float:
-    return axis.spread if axis.rate is None else axis.rate
-
-
-def _dimensions(info: ModelInfo) -> list[SliderAxis]:
-    centre, unit = centre_of(info), unit_of(info)
-    rates = [None] * info.latent_dim if info.autoencoder else [float(r) for r in info.rates]
-    return [
-        SliderAxis(
-            index=j,
-            centre=float(centre[j]),
-            unit=float(max(unit[j], info.spreads[j])),
-            spread=float(info.spreads[j]),
-            rate=rates[j],
-            collapsed=bool(info.spreads[j] ** 2 < info.active_variance) or _is_silent(rates[j]),
-        )
-        for j in range(info.latent_dim)
-    ]
-
-
-def _is_silent(rate: float | None) -> bool:
-    return rate is not None and rate < COLLAPSED_RATE
-
-
-def _directions(info: ModelInfo) -> list[SliderAxis]:
-    mean = np.asarray(info.means, np.float64)
-    least = 0.0 if info.autoencoder else 1.0  # the prior's own standard deviation, in every direction
-    return [
-        SliderAxis(
-            index=k,
-            centre=0.0,
-            unit=max(float(spread), least) or 1.0,
-            spread=float(spread),
-            collapsed=bool(spread**2 < info.active_variance),
-            direction=np.asarray(direction, np.float64),
-            mean=mean,
-        )
-        for k, (direction, spread) in enumerate(zip(info.directions, info.direction_spreads, strict=True))
-    ]
-
-
-def centre_of(info: ModelInfo) -> np.ndarray:
-    """Where reset goes and the dice are centred, (latent,): the prior's mean, or an autoencoder's mean picture."""
-    return np.asarray(info.means, np.float64) if info.autoencoder else np.zeros(info.latent_dim)
-
-
-def unit_of(info: ModelInfo) -> np.ndarray:
-    """One standard deviation of the dice in each dimension, (latent,): the prior's,
-    or that of an autoencoder's codes."""
-    if not info.autoencoder:
-        return np.ones(info.latent_dim)
-    spreads = np.asarray(info.spreads, np.float64)
-    return np.where(spreads > 0, spreads, 1.0)
+    def with_details(self, details: float) -> LatentState:
+        """With this share of the folded latents painted, from 0 to 1."""
+        return replace(self, details=min(max(float(details), 0.0), 1.0))
 
 
 # ---------------------------------------------------------------------- where to begin, and what to show meanwhile
 
 
-def starting_point(info: ModelInfo) -> LatentState:
+def starting_point(info: ModelInfo, weights: int = 0) -> LatentState:
     """The stored picture of the broadest strokes: every model paints those first, so what is seen first is a picture.
+    Where pictures are small it is stored in full, and can be encoded anew: it was by `weights` of a `Moment`.
 
     Lines and dots would be a blur at first, and the mean of all pictures is grey.
     """
-    point = info.means
-    if len(info.latents):
-        broad = _breadth(info.thumbnails) if len(info.thumbnails) == len(info.latents) else np.zeros(1)
-        point = info.latents[int(broad.argmax())]
-    return LatentState(tuple(float(v) for v in point))
+    if not len(info.latents):
+        return LatentState(LatentPoint(info.means))
+    if len(info.thumbnails) != len(info.latents):
+        return LatentState(LatentPoint(info.latents[0]))
+    best = int(_breadth(info.thumbnails).argmax())
+    whole = info.thumbnails.shape[1:] == info.image_shape  # not made smaller: the picture itself
+    original = info.thumbnails[best] if whole else None
+    return LatentState(LatentPoint(info.latents[best], original, (weights, info.kl_weight) if whole else None))
+
+
+def tells_the_same(one: ModelInfo | None, other: ModelInfo | None) -> bool:
+    """Whether two openings of a model bring the same weights, as far as what was measured with them can tell."""
+    return (
+        one is not None
+        and other is not None
+        and all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("rates", "means", "latents"))
+    )
 
 
 def _breadth(pictures: np.ndarray) -> np.ndarray:
@@ -271,5 +251,6 @@ def stand_in(info: ModelInfo, state: LatentState) -> np.ndarray | None:
         return None
     if len(info.latents) != len(info.thumbnails):
         return np.asarray(info.thumbnails.mean(axis=0) + 0.5, np.uint8)
-    far = np.square(np.asarray(info.latents, np.float64) - np.asarray(state.values)).sum(axis=1)
+    # squared distances but for what they share, in one pass over the stored latents
+    far = np.einsum("ij,ij->i", info.latents, info.latents) - 2.0 * np.einsum("ij,j->i", info.latents, state.values)
     return info.thumbnails[int(far.argmin())]

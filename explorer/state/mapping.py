@@ -4,48 +4,69 @@ World coordinates are those of the latent space along the two chosen axes, y upw
 downwards.
 """
 
+import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 import numpy as np
 
-from explorer.messages import MapDone, MapPart, ModelInfo
+from explorer.messages import MapDone, MapPart, ModelInfo, leading
 
 MEASURES = ("likeness", "distance", "scaled")
+MOST_DIMENSIONS = 48  # that can be an axis
 _SEED = 20  # of the order in which pictures get a thumbnail: fixed, so that zooming in only ever adds some
 
 
 @dataclass(frozen=True)
 class MapAxis:
-    """One axis: the pictures' place on it is `(latents - mean) @ vector`, both (latent,)."""
+    """One axis: the pictures' place on it is `(latents - mean) @ vector`, both (leading,)."""
 
     label: str
     vector: np.ndarray
     mean: np.ndarray
 
     def places(self, latents: np.ndarray) -> np.ndarray:
-        """Places (n,) of `latents` (n, latent)."""
+        """Places (n,) of `latents` (n, leading)."""
         return (latents - self.mean) @ self.vector
 
 
 class Pictures:
-    """The pictures of a map so far: what `MapPart` brought, without their thumbnails."""
+    """The pictures of a map so far: what `MapPart` brought, without their thumbnails.
 
-    def __init__(self, latent_dim: int):
-        self._parts: list[np.ndarray] = [np.empty((0, latent_dim), np.float32)]
+    They are laid out by their `columns`, the leading latents; all latents of one are put together when it is asked for.
+    """
+
+    def __init__(self, latent_dim: int, columns: np.ndarray | None = None):
+        self.latent_dim = latent_dim
+        self.columns = np.arange(latent_dim) if columns is None else columns
+        self._parts: list[np.ndarray] = [np.empty((0, len(self.columns)), np.float32)]
+        self._kept: list[tuple[int, np.ndarray, np.ndarray | None]] = []  # first picture, latents, which ones
         self.names: list[str] = []
         self.folders: list[str] = []
 
     def add(self, part: MapPart) -> None:
         """Take the pictures of one more part."""
-        self._parts.append(np.asarray(part.latents, np.float32))
+        self._kept.append((len(self.names), part.latents, part.columns))
+        self._parts.append(np.ascontiguousarray(self._whole(part.latents, part.columns)[:, self.columns]))
         self.names.extend(part.names)
         self.folders.extend(part.folders)
 
+    def _whole(self, latents: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
+        if columns is None:
+            return np.asarray(latents, np.float32)
+        whole = np.zeros((len(latents), self.latent_dim), np.float32)
+        whole[:, columns] = latents
+        return whole
+
+    def whole(self, index: int) -> np.ndarray:
+        """All latents of one picture, float32 (latent,)."""
+        first, latents, columns = self._kept[bisect.bisect_right(self._kept, index, key=lambda part: part[0]) - 1]
+        return self._whole(latents[index - first : index - first + 1], columns)[0].copy()
+
     @property
     def latents(self) -> np.ndarray:
-        """All latents so far, float32 (n, latent)."""
+        """The leading latents of all so far, float32 (n, leading)."""
         if len(self._parts) > 1:
             self._parts = [np.concatenate(self._parts)]
         return self._parts[0]
@@ -71,34 +92,39 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def _direction_axes(vectors: np.ndarray, shares: np.ndarray, mean: np.ndarray) -> list[MapAxis]:
+def _direction_axes(vectors: np.ndarray, shares: np.ndarray, mean: np.ndarray, columns: np.ndarray) -> list[MapAxis]:
     labels = (
         f"{ordinal(i + 1)} direction, {100 * share:.{0 if share >= 0.0995 else 1}f} %" for i, share in enumerate(shares)
     )
-    return [MapAxis(label, np.asarray(vector), np.asarray(mean)) for label, vector in zip(labels, vectors, strict=True)]
+    mean = np.asarray(mean)[columns]
+    return [MapAxis(label, np.asarray(v)[columns], mean) for label, v in zip(labels, vectors, strict=True)]
 
 
 def axes_of(model: ModelInfo, done: MapDone | None = None, most_directions: int = 16) -> list[MapAxis]:
-    """What can be an axis: principal directions, then latent dimensions by falling rate.
+    """What can be an axis: principal directions, then the most telling latent dimensions by falling rate.
 
-    The directions are those of the finished map, or before that the model's own.
+    The directions are those of the finished map, or before that the model's own. All are among the `leading` latents.
     """
+    columns = leading(model)
     if done is None:
         total = float(np.sum(np.square(model.spreads, dtype=np.float64))) or 1.0
-        directions = _direction_axes(model.directions, np.square(model.direction_spreads) / total, model.means)
+        directions = _direction_axes(model.directions, np.square(model.direction_spreads) / total, model.means, columns)
     else:
-        directions = _direction_axes(done.components, done.shares, done.mean)
-    unit = np.eye(model.latent_dim, dtype=np.float32)
-    origin = np.zeros(model.latent_dim, np.float32)
+        directions = _direction_axes(done.components, done.shares, done.mean, columns)
+    origin = np.zeros(len(columns), np.float32)
     rated = bool(np.all(np.isfinite(model.rates)))  # an autoencoder has none: its spreads tell what matters
-    order = np.argsort(-np.asarray(model.rates if rated else model.spreads), kind="stable")
-    notes = [f", {float(rate):.2g} nats" if rated else "" for rate in model.rates]
-    dimensions = [MapAxis(f"latent {j}{notes[j]}", unit[j], origin) for j in order]
+    worth = np.asarray(model.rates if rated else model.spreads)[columns]
+    dimensions = []
+    for place in np.argsort(-worth, kind="stable")[:MOST_DIMENSIONS]:
+        unit = origin.copy()
+        unit[place] = 1.0
+        note = f", {float(worth[place]):.2g} nats" if rated else ""
+        dimensions.append(MapAxis(f"latent {columns[place]}{note}", unit, origin))
     return directions[:most_directions] + dimensions
 
 
 def positions(latents: np.ndarray, across: MapAxis, up: MapAxis) -> np.ndarray:
-    """World places, float64 (n, 2), of `latents` (n, latent) along two axes."""
+    """World places, float64 (n, 2), of `latents` (n, leading) along two axes."""
     return np.stack([across.places(latents), up.places(latents)], axis=1).astype(np.float64)
 
 

@@ -27,20 +27,26 @@ def path(
         style: "linear", straight lines; "spherical", along great circles, with the length interpolated.
         easing: "smooth" comes to rest at every keyframe, "even" keeps its speed within a leg.
     """
-    keyframes = np.asarray(keyframes, np.float64)
+    keyframes = np.asarray(keyframes, np.float32)
     _check(keyframes, frames_per_leg, style, easing)
     if len(keyframes) < 2:
-        return keyframes.astype(np.float32)
+        return keyframes.copy()
     share = np.arange(frames_per_leg) / frames_per_leg
     if easing == "smooth":
         share = share**2 * (3.0 - 2.0 * share)
     between = _on_sphere if style == "spherical" else _on_line
     ends = np.roll(keyframes, -1, axis=0)
     legs = len(keyframes) if loop else len(keyframes) - 1
-    parts = [between(keyframes[leg], ends[leg], share[:, None]) for leg in range(legs)]
+    frames = np.empty((frame_count(len(keyframes), frames_per_leg, loop), keyframes.shape[1]), np.float32)
+    for leg in range(legs):
+        own, other = between(keyframes[leg], ends[leg], share)
+        part = frames[leg * frames_per_leg : (leg + 1) * frames_per_leg]
+        np.multiply.outer(own.astype(np.float32), keyframes[leg], out=part)
+        part += np.multiply.outer(other.astype(np.float32), ends[leg])
+        part[0] = keyframes[leg]  # to the last digit
     if not loop:
-        parts.append(keyframes[-1:])
-    return np.concatenate(parts).astype(np.float32)
+        frames[-1] = keyframes[-1]
+    return frames
 
 
 def frame_count(keyframes: int, frames_per_leg: int, loop: bool) -> int:
@@ -61,24 +67,31 @@ def _check(keyframes: np.ndarray, frames_per_leg: int, style: str, easing: str) 
         raise ValueError(f"path: `easing` must be one of {', '.join(EASINGS)}. Received: easing={easing!r}.")
 
 
-def _on_line(start: np.ndarray, end: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """`start` and `end` (latent,), `share` (frames, 1) → (frames, latent)."""
-    return start + (end - start) * share
+_Shares = tuple[np.ndarray, np.ndarray]  # of the start and of the end in each frame, both (frames,)
 
 
-def _on_sphere(start: np.ndarray, end: np.ndarray, share: np.ndarray) -> np.ndarray:
+def _on_line(start: np.ndarray, end: np.ndarray, share: np.ndarray) -> _Shares:
+    """How much each frame has of `start` and of `end`, both (latent,), at `share` (frames,) of the way."""
+    return 1.0 - share, share
+
+
+def _on_sphere(start: np.ndarray, end: np.ndarray, share: np.ndarray) -> _Shares:
     """As `_on_line`, but the direction follows the great circle and the length goes evenly from one to the other.
 
     A straight line between two draws from a high-dimensional Gaussian passes far nearer to 0 than any draw lies. Where
     no great circle is given (a point at 0, the same or the opposite direction), the way is straight.
     """
-    lengths = np.linalg.norm(start), np.linalg.norm(end)
+    ends = start.astype(np.float64), end.astype(np.float64)
+    lengths = [math.sqrt(np.einsum("i,i->", one, one)) for one in ends]
     if min(lengths) < 1e-12:
         return _on_line(start, end, share)
-    directions = start / lengths[0], end / lengths[1]
-    angle = math.acos(min(1.0, max(-1.0, float(directions[0] @ directions[1]))))
+    cosine = float(np.einsum("i,i->", *ends)) / (lengths[0] * lengths[1])
+    angle = math.acos(min(1.0, max(-1.0, cosine)))
     sine = math.sin(angle)
     if sine < NEARLY_PARALLEL:
         return _on_line(start, end, share)
-    direction = (np.sin((1.0 - share) * angle) * directions[0] + np.sin(share * angle) * directions[1]) / sine
-    return direction * (lengths[0] + (lengths[1] - lengths[0]) * share)
+    length = lengths[0] + (lengths[1] - lengths[0]) * share
+    return (
+        np.sin((1.0 - share) * angle) * length / (sine * lengths[0]),
+        np.sin(share * angle) * length / (sine * lengths[1]),
+    )

@@ -1,9 +1,9 @@
-"""Where the keyboard is and where it goes next: a frame for widgets that no style sheet reaches,
-and the order of Tab."""
+"""Where the keyboard is and where it goes next: a frame for widgets that no style sheet reaches, the order of Tab,
+and a key that is tapped or held."""
 
-from PyQt6.QtCore import QEvent, QObject, QRectF, Qt
-from PyQt6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QPen
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
+from PyQt6.QtWidgets import QApplication, QWidget
 
 from explorer.widgets import theme
 
@@ -37,6 +37,51 @@ def _stops(*parts: QWidget) -> list[list[QWidget]]:
     tab = Qt.FocusPolicy.TabFocus
     stops = [one for one in chain if one.focusPolicy() & tab == tab and not one.focusProxy()]
     return [[stop for stop in stops if stop is part or part.isAncestorOf(stop)] for part in parts]
+
+
+class HeldKey(QObject):
+    """A key with two meanings: `tapped`, or `held` for longer than `LONG`, which is over with `let_go`.
+
+    `press` says that it went down. Its end is heard wherever the keyboard is by then; leaving the program ends it, too.
+    """
+
+    LONG = 250  # ms
+    tapped = pyqtSignal()
+    held = pyqtSignal()
+    let_go = pyqtSignal()
+
+    def __init__(self, key: Qt.Key, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._key, self._down = key, False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(self.LONG)
+        self._timer.timeout.connect(self.held)
+
+    def press(self) -> None:
+        """The key went down."""
+        app = QApplication.instance()
+        if not self._down and app is not None:
+            self._down = True
+            app.installEventFilter(self)
+            self._timer.start()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyRelease:
+            if event.key() == self._key and not event.isAutoRepeat():
+                self._end(tapped=self._timer.isActive())
+        elif event is not None and event.type() == QEvent.Type.ApplicationStateChange:
+            self._end(tapped=False)
+        return False
+
+    def _end(self, tapped: bool) -> None:
+        app = QApplication.instance()
+        if not self._down or app is None:  # the release is seen by every widget that it comes past
+            return
+        self._down = False
+        app.removeEventFilter(self)
+        self._timer.stop()
+        (self.tapped if tapped else self.let_go).emit()
 
 
 class Ring(QWidget):

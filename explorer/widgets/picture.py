@@ -66,6 +66,8 @@ class PictureView(QWidget):
     """
 
     clicked = pyqtSignal()
+    pressed = pyqtSignal()
+    released = pyqtSignal()
     file_dropped = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None, *, smooth: bool = False, placeholder: str = "") -> None:
@@ -190,6 +192,8 @@ class PictureView(QWidget):
             self._move_line(event.position().x())
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.released.emit()
         inside = event is not None and QRectF(self.rect()).contains(QPointF(event.position()))
         if inside and event is not None and event.button() == Qt.MouseButton.LeftButton:
             self.clicked.emit()
@@ -199,6 +203,8 @@ class PictureView(QWidget):
         if event is None:
             return
         event.accept()  # without this the release goes to the widget behind
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.pressed.emit()
         if not self._beside.isNull() and event.button() == Qt.MouseButton.LeftButton:
             self._move_line(event.position().x())
 

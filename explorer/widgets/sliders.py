@@ -1,6 +1,8 @@
 """A slider with its filmstrip, number and lock in one light widget that paints itself:
 128 of them are quickly built."""
 
+import math
+
 from PyQt6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
@@ -15,7 +17,7 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QAbstractSlider, QSizePolicy, QWidget
 from superqt.utils import signals_blocked
 
-from explorer.state.latent import REACH, WIDEST, SliderAxis
+from explorer.state.sliders import REACH, WIDEST, SliderAxis
 from explorer.widgets import terms, theme
 
 FRAMES = 7  # pictures of a filmstrip, at -3, -2 ... +3 standard deviations: above the places of the slider they show
@@ -23,6 +25,7 @@ HEIGHT = 60
 _NAME, _NUMBER, _LOCK = 58, 52, 24  # widths of the columns beside the filmstrip
 _STRIP, _RADIUS = 32, 6
 _STEP = {Qt.KeyboardModifier.ShiftModifier: 0.5, Qt.KeyboardModifier.ControlModifier: 0.01}  # standard deviations
+_LIVES, _DEAD = 16, 0.3  # shades of a dimension on its way out, and how opaque a dead one is
 _NOTCHES = 100  # of a standard deviation, for screen readers, which know whole numbers only
 
 
@@ -48,6 +51,7 @@ class SliderRow(QAbstractSlider):
         self._value = 0.0
         self._other: float | None = None
         self._locked = False
+        self._life = 1.0
         self._strip: QImage | None = None
         self._grip: float | None = None  # while dragging: how far the hand is from the handle's middle
         self._on_handle = self._keyed = False
@@ -79,11 +83,12 @@ class SliderRow(QAbstractSlider):
         self.setAccessibleDescription("In hundredths. Arrow keys move, Home resets, L locks, Enter types a number.")
         self.update()
 
-    def set_shown(self, value: float, other: float | None, locked: bool) -> None:
-        """Show a value, the one of the point held against it, and the lock."""
-        if (value, other, locked) == (self._value, self._other, self._locked):
+    def set_shown(self, value: float, other: float | None, locked: bool, life: float = 1.0) -> None:
+        """Show a value, the one of the point held against it, the lock, and how much the model uses it, from 1 to 0."""
+        life = math.ceil(_LIVES * life) / _LIVES  # painted anew only where it can be seen
+        if (value, other, locked, life) == (self._value, self._other, self._locked, self._life):
             return
-        self._value, self._other, self._locked = value, other, locked
+        self._value, self._other, self._locked, self._life = value, other, locked, life
         with signals_blocked(self):
             self.setValue(round(value * _NOTCHES))
         self.update()
@@ -92,6 +97,11 @@ class SliderRow(QAbstractSlider):
         """Show FRAMES pictures side by side in one image; `key` says what they were decoded from."""
         self._strip, self.strip_key = strip, key
         self.update()
+
+    @property
+    def life(self) -> float:
+        """How much of the dimension the model uses, from 1 to 0, where it is dead."""
+        return self._life
 
     @property
     def strip(self) -> QImage | None:
@@ -105,7 +115,8 @@ class SliderRow(QAbstractSlider):
 
     def worth(self) -> str:
         """How much it says about a picture."""
-        return "" if self.axis.rate is None else f"{self.axis.rate:.2f} nats"
+        rate = self.axis.rate
+        return "" if rate is None or math.isnan(rate) else f"{rate:.2f} nats"
 
     # ------------------------------------------------------------------ geometry
 
@@ -162,6 +173,7 @@ class SliderRow(QAbstractSlider):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(theme.mixed(colours.background, colours.accent, 0.1)))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0, 1, 0, -1), 4, 4)
+        painter.setOpacity(_DEAD + (1.0 - _DEAD) * self._life)
         self._paint_words(painter, colours)
         self._paint_strip(painter, colours)
         self._paint_slider(painter, colours)
@@ -188,7 +200,7 @@ class SliderRow(QAbstractSlider):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.setOpacity(0.45 if self._locked else 1.0)
+        painter.setOpacity(painter.opacity() * (0.45 if self._locked else 1.0))
         for frame in range(FRAMES):
             where = self.frame_rect(frame)
             if self._strip is None:
@@ -318,6 +330,7 @@ class SliderRow(QAbstractSlider):
     def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
         if event is not None and not event.isAutoRepeat():
             self._let_go()
+            event.ignore()  # whoever waits for the end of a key that is not ours
 
     def focusInEvent(self, event: QFocusEvent | None) -> None:
         super().focusInEvent(event)
@@ -344,7 +357,8 @@ class SliderRow(QAbstractSlider):
             return "Click, or press Enter, to type a number."
         if where.x() < _NAME:
             term = "rate_per_dimension" if self.axis.direction is None else "principal"
-            return f"{self.title()}{': ' + self.worth() if self.worth() else ''}. {terms.explain(term)}"
+            dead = "" if self._life else f" {terms.explain('dead')}"
+            return f"{self.title()}{': ' + self.worth() if self.worth() else ''}. {terms.explain(term)}{dead}"
         if where.y() <= self.strip_rect().bottom():
             return f"{terms.explain('filmstrip')} Click a picture to go there."
         return "Drag, or ← and → (Shift: coarse, Ctrl: fine). Double-click the handle, or Home, to reset."

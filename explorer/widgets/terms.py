@@ -25,12 +25,19 @@ TERMS: dict[str, str] = {
     "exactly. A trained network should lie below it.",
     "rate_distortion": "Each point is a trained model: to the right it says more about a picture, further down it is "
     "more faithful. The KL weight chooses the place on the curve.",
+    "weight_curve": "What this one model does at every KL weight, on pictures it never saw: to the right it says more "
+    "about a picture (rate R), further down it is more faithful (distortion D). The dot is where you are, the diamond "
+    "the calibrated weight β*.",
     # the latent space
     "latent": "Latent dimension: one of the hidden controls from which the model paints. Each slider moves one.",
     "latent_space": "Latent space: all pictures the model can paint, laid out so that similar ones are near each "
     "other.",
     "active": "Active dimension: a control that the model really uses, as its value differs from picture to picture.",
     "collapsed": "Collapsed dimension: a control that the model has let go of; moving it changes nothing you can see.",
+    "more": "Controls that tell less about a picture than those above.",
+    "dead": "At this KL weight the model lets go of it: moving it changes nothing.",
+    "details": "Details: how much is painted of everything that has no slider here. At 0 only the most telling sliders "
+    "make the picture.",
     "rate_per_dimension": "How much this control says about a picture, in nats. The most telling ones stand first.",
     "principal": "Principal directions: combinations of sliders along which the training pictures differ most.",
     "temperature": "Temperature: how far the dice may throw. 1 is as varied as the training pictures, lower is safer,"

@@ -8,16 +8,16 @@ from superqt.utils import QSignalDebouncer, QSignalThrottler, signals_blocked
 
 from explorer.widgets import terms, theme
 
-LOW, HIGH = 1e-3, 1e2  # of the slider; the entry takes what kvae takes
+LOW, HIGH = 1e-3, 1e2  # of the slider, unless told; the entry then takes what kvae takes
 HIGHEST = 1e6
 _NOTCHES = 200  # per decade: a notch is 1.2 %
-_THROTTLE = 33  # ms
+_THROTTLE = 8  # ms: as often as a mouse speaks
 
 
 class WeightKnob(QWidget):
-    """A KL weight: slider from 0.001 to 100 in equal ratios, and an entry for any other, 0 included.
+    """A KL weight: slider from 0.001 to 100 in equal ratios, and an entry for any other, 0 included; or of a range.
 
-    `changed` follows the hand, at most every 33 ms, and the last value always arrives; `released` says that the hand
+    `changed` follows the hand, at most every 8 ms, and the last value always arrives; `released` says that the hand
     let go. `wide` puts the title above the slider, `flat` everything in one row.
     """
 
@@ -36,6 +36,8 @@ class WeightKnob(QWidget):
         super().__init__(parent)
         self._value = value
         self._calibrated: float | None = None
+        self._low, self._high = LOW, HIGH  # of the slider
+        self._least, self._most = 0.0, HIGHEST  # of the entry
         self._title = QLabel(title, self)
         self._slider = QSlider(Qt.Orientation.Horizontal, self)
         self._slider.setRange(0, round(_NOTCHES * math.log10(HIGH / LOW)))
@@ -98,16 +100,23 @@ class WeightKnob(QWidget):
         self._value = min(value, HIGHEST)
         self._show()
 
+    def set_range(self, low: float, high: float) -> None:
+        """Go from `low`, above 0, to `high`, and nowhere else."""
+        self._low, self._high = self._least, self._most = low, high
+        with signals_blocked(self._slider):
+            self._slider.setRange(0, round(_NOTCHES * math.log10(high / low)))
+        self._show()
+
     def set_calibrated(self, kl_weight: float | None) -> None:
-        """Offer the calibrated weight beside σ; None takes the offer away."""
-        known = kl_weight is not None and math.isfinite(kl_weight) and kl_weight > 0
+        """Offer the calibrated weight beside σ; None takes the offer away, and so does one beyond the range."""
+        known = kl_weight is not None and kl_weight > 0 and self._least <= kl_weight <= self._most
         self._calibrated = kl_weight if known else None
         self._star.setVisible(known)
         self._star.setText(f"{terms.LABELS['calibrated']}: {kl_weight:.2g}" if known else "")
 
     def _show(self) -> None:
         with signals_blocked(self._slider):
-            self._slider.setValue(round(_NOTCHES * math.log10(max(self._value, LOW) / LOW)))
+            self._slider.setValue(round(_NOTCHES * math.log10(max(self._value, self._low) / self._low)))
         self._write()
 
     def _write(self) -> None:
@@ -116,7 +125,8 @@ class WeightKnob(QWidget):
         self._sigma.setText(f"{terms.LABELS['sigma']} {math.sqrt(self._value / 2):.2g}")
 
     def _slid(self, notch: int) -> None:
-        self._value = float(f"{LOW * 10 ** (notch / _NOTCHES):.3g}")
+        value = self._low * 10 ** (notch / _NOTCHES)
+        self._value = min(max(float(f"{value:.3g}"), self._low), self._high)
         self._write()
         self._throttle.throttle()
         if not self._slider.isSliderDown():
@@ -128,10 +138,11 @@ class WeightKnob(QWidget):
         except ValueError:
             wanted = math.nan
         self._entry.setModified(False)
-        if not 0 <= wanted <= HIGHEST or f"{wanted:.3g}" == f"{self._value:.3g}":  # NaN is not between
+        within = min(max(wanted, self._least), self._most)
+        if not 0 <= wanted <= HIGHEST or f"{within:.3g}" == f"{self._value:.3g}":  # NaN is not between
             self._show()
             return
-        self._take(wanted)
+        self._take(within)
 
     def _take_calibrated(self) -> None:
         if self._calibrated is not None:

@@ -44,7 +44,7 @@ def model_line(model: ModelInfo | None, training: bool = False) -> str:
         return "no model open"
     height, width = model.image_shape[:2]
     name = "the model in training" if training else line(Path(model.path).name or model.name, 80)
-    return f"{name} · {width}×{height} · {model.latent_dim} latents"
+    return f"{name} · {width}×{height} · {model.latent_dim:,} latents"
 
 
 def run_line(run: RunCurves) -> str:

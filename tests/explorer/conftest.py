@@ -225,7 +225,7 @@ def is_markup(qapp):
 
 @dataclass(frozen=True)
 class RealModels:
-    """`trained`: hybrid, trained on the pictures in `pictures`, with a card. `plain`: conv, untrained,
+    """`trained`: spectral, trained on the pictures in `pictures`, with a card. `plain`: conv, untrained,
     without a card."""
 
     trained: Path

@@ -108,8 +108,11 @@ def test_it_says_hello_with_all_settings_and_reads_a_card_before_tensorflow_is_t
 
 def test_what_the_card_tells_is_what_the_loaded_model_tells(opened, real_models):
     glimpsed, seen = (one.model for one in opened.ask(m.Open(str(real_models.trained))))
-    for name in m.ModelInfo.__dataclass_fields__:
+    for name in m.ModelInfo.__dataclass_fields__.keys() - {"eigenvalues"}:
         np.testing.assert_equal(getattr(glimpsed, name), getattr(seen, name))
+    assert glimpsed.eigenvalues is None  # those are in the weights
+    eigenvalues = np.asarray(kvae.load(real_models.trained).linear_path.eigenvalues)
+    np.testing.assert_array_equal(seen.eigenvalues, eigenvalues)
     assert (seen.name, seen.image_shape, seen.latent_dim, seen.network) == ("trained", (16, 16, 3), 6, "spectral")
     assert seen.carries_weight and seen.kl_weight == 0.05 and not seen.autoencoder
     assert seen.rates.shape == seen.means.shape == seen.spreads.shape == (6,) and seen.rates.dtype == np.float32
@@ -120,7 +123,9 @@ def test_what_the_card_tells_is_what_the_loaded_model_tells(opened, real_models)
 def test_a_model_without_a_card_opens_and_says_nothing_of_posteriors(engine, real_models):
     seen = engine.open(real_models.plain)
     assert np.isnan(seen.rates).all() and (seen.spreads == 1).all() and seen.latents.shape == (0, 4)
-    assert not seen.carries_weight and seen.directions.shape == (0, 4) and seen.history == {}
+    assert (
+        not seen.carries_weight and seen.eigenvalues is None and seen.directions.shape == (0, 4) and seen.history == {}
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 40])
@@ -227,6 +232,16 @@ def test_a_picture_file_is_encoded_as_kvae_reads_it(opened, real_models):
         pixels = np.asarray(file.convert("RGB"))
     (again,) = opened.ask(m.Encode(pixels), "encode")
     np.testing.assert_allclose(again.latents, found.latents, atol=0.02)
+
+
+def test_a_picture_that_the_model_saw_is_encoded_at_each_weight_just_as_it_is(opened, real_models):
+    picture = load_picture(next(iter(sorted(real_models.pictures.rglob("*.png")))), size=16)
+    (found,) = opened.ask(m.Encode(picture, 0.3), "picture")
+    model = kvae.load(real_models.trained)
+    model.kl_weight.assign(0.3)
+    np.testing.assert_array_equal(found.image, picture)
+    np.testing.assert_allclose(found.latents, model.encode(picture[None])[0][0], atol=1e-4)
+    assert nearly_equal(found.reconstruction[None], as_bytes(model.reconstruct(picture[None])))
 
 
 @pytest.mark.parametrize("case", BAD)

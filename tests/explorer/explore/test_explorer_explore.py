@@ -8,7 +8,7 @@ from PyQt6.QtCore import QPoint, QSettings, Qt
 from PyQt6.QtGui import QColor
 
 from explorer.explore.page import ExplorePage
-from explorer.messages import Decode, Decoded
+from explorer.messages import Decode, Decoded, Encode
 from explorer.widgets.preferences import Preferences
 
 LEFT = Qt.MouseButton.LeftButton
@@ -87,6 +87,14 @@ def test_before_the_engine_answers_the_nearest_stored_picture_stands_in(empty, f
     np.testing.assert_array_equal(empty.stage.picture.image, model_info.thumbnails[5])
     fake_bridge.answer(fake_bridge.last(Decode, "picture")[0], picture(empty))
     assert empty.stage.picture.image[0, 0, 0] == 90 and empty.stage.line.text() == ""
+
+
+def test_what_the_card_told_is_not_asked_again_when_the_model_is_there(qtbot, empty, fake_bridge, model_info):
+    fake_bridge.give_model(model_info)
+    fake_bridge.give_model(replace(model_info), same=True)
+    qtbot.waitUntil(lambda: not empty._throttle._timer.isActive())
+    assert not [content for _, content, _ in fake_bridge.asked if isinstance(content, Encode)]
+    np.testing.assert_array_equal(fake_bridge.last(Decode, "picture")[1].latents[0], model_info.latents[0])
 
 
 def test_newer_weights_keep_the_point_and_make_every_picture_anew(qtbot, page, fake_bridge, model_info):
@@ -215,28 +223,78 @@ def test_collapsed_sliders_are_folded_and_counted(qtbot, page):
     assert len(rows.rows) == 6
 
 
-def test_a_hundred_sliders_come_a_few_at_a_time_in_order_and_with_their_values(qtbot, page, fake_bridge, model_info):
-    count = 100
-    latents = np.zeros((1, count), np.float32)
-    latents[0] = np.linspace(-1, 1, count)
+def many(model_info, count: int):
+    """A model of a range of weights with `count` latents, the most telling first."""
     even = np.ones(count, np.float32)
-    wide = {"rates": np.linspace(3, 1, count).astype(np.float32), "means": 0 * even, "spreads": even}
-    directions = {"directions": np.eye(count, dtype=np.float32), "direction_spreads": even}
-    info = replace(
-        model_info, latent_dim=count, latents=latents, thumbnails=model_info.thumbnails[:1], **wide, **directions
+    return replace(
+        model_info,
+        latent_dim=count,
+        latents=np.linspace(-1, 1, count, dtype=np.float32)[None],
+        thumbnails=model_info.thumbnails[:1],
+        rates=np.linspace(3, 0.5, count).astype(np.float32),
+        means=0 * even,
+        spreads=even,
+        directions=np.eye(2, count, dtype=np.float32),
+        direction_spreads=even[:2],
+        weight_range=(0.01, 1.0),
+        eigenvalues=np.geomspace(10, 1e-4, count).astype(np.float32),
     )
+
+
+def test_a_hundred_sliders_come_a_few_at_a_time_in_order_and_with_their_values(qtbot, page, fake_bridge, model_info):
+    count, shown = 100, 48
+    info = replace(many(model_info, count), weight_range=None, eigenvalues=None)
     fake_bridge.give_model(info)
     rows = page.panel.sliders
     assert 0 < len(rows.rows) < 20, "those in view at once"
+    qtbot.waitUntil(lambda: len(rows.rows) == shown)
+    qtbot.wait(30)
+    assert rows.fold.text() == "▸ 52 more"
+    assert [row.axis.index for row in rows.rows] == list(range(shown))
+    qtbot.mouseClick(rows.fold, LEFT)
     qtbot.waitUntil(lambda: len(rows.rows) == count)
     qtbot.wait(30)
+    assert rows.fold.text() == "▾ 52 more"
     assert [row.axis.index for row in rows.rows] == list(range(count))
+    assert rows.rows[shown - 1].y() < rows.fold.y() < rows.rows[shown].y()
     assert [row.number for row in rows.rows] == pytest.approx(list(page.point()), abs=1e-6)
     assert [row.y() for row in rows.rows] == sorted(row.y() for row in rows.rows) and rows.updatesEnabled()
     assert rows.rows[0].focusPolicy() == Qt.FocusPolicy.StrongFocus
     rows.rows[50].setFocus()
     qtbot.keyClick(rows.rows[50], Qt.Key.Key_Down)
     assert rows.rows[51].hasFocus() or page.window().focusWidget() is rows.rows[51]
+
+
+def test_of_ten_thousand_latents_few_have_sliders_and_one_line_counts_the_rest(qtbot, page, fake_bridge, model_info):
+    info = many(model_info, 12_292)
+    fake_bridge.give_model(info)
+    rows, weight = page.panel.sliders, page.panel.weight
+    qtbot.waitUntil(lambda: len(rows.rows) == 48)
+
+    def dead(kl_weight: float) -> str:
+        return f"{np.count_nonzero(info.eigenvalues[48:] <= kl_weight / 2):,} of them collapsed"
+
+    assert rows.fold.text() == f"▸ 12,244 more, {dead(0.1)}"
+    weight.changed.emit(0.01)
+    qtbot.waitUntil(lambda: rows.fold.text() == f"▸ 12,244 more, {dead(0.01)}")
+    qtbot.mouseClick(rows.fold, LEFT)
+    qtbot.waitUntil(lambda: len(rows.rows) == 128)
+    assert rows.fold.text() == f"▾ 80 of 12,244 more, {dead(0.01)}"
+
+
+def test_sliders_fade_while_the_weight_that_their_dimension_dies_at_comes_near(qtbot, page, fake_bridge, model_info):
+    info = replace(many(model_info, 8), eigenvalues=np.array([np.nan, 9, 3, 1, 0.3, 0.1, 0.03, 0.01], np.float32))
+    fake_bridge.give_model(info)
+    qtbot.waitUntil(lambda: len(page.panel.sliders.rows) == 8)
+    rows = page.panel.sliders.rows
+    page.panel.weight.changed.emit(0.01)
+    qtbot.waitUntil(lambda: all(row.life > 0.6 for row in rows))
+    alive, shot = [row.life for row in rows], rows[5].grab().toImage()
+    page.panel.weight.changed.emit(0.8)
+    qtbot.waitUntil(lambda: [row.life > 0 for row in rows] == [True] * 4 + [False] * 4)  # above half the weight
+    assert all(after <= before for after, before in zip([row.life for row in rows], alive, strict=True))
+    assert rows[5].grab().toImage() != shot
+    assert "lets go" in rows[5].explanation(QPoint(2, 12)) and "lets go" not in rows[1].explanation(QPoint(2, 12))
 
 
 def test_keys_move_reset_and_lock(qtbot, page):

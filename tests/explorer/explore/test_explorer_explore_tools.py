@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, QSettings, Qt
+from PyQt6.QtGui import QColor
+from PyQt6.QtWidgets import QLineEdit, QSlider, QToolButton
 
 from explorer.explore.page import ExplorePage
 from explorer.messages import Decode, Decoded, Encode, Encoded
 from explorer.state.bookmarks import Bookmark
+from explorer.widgets import theme
 from explorer.widgets.preferences import Preferences
 
 LEFT = Qt.MouseButton.LeftButton
@@ -52,7 +55,7 @@ def test_the_dice_give_the_same_picture_for_the_same_seed(qtbot, page):
 
 def test_the_dice_leave_what_is_locked(page):
     start = page.point()
-    page._lock(page._axes[0])
+    page._lock(page._axes.shown[0])
     page.roll()
     assert page.point()[3] == start[3] and page.point()[1] != start[1]
     page.reset()
@@ -141,7 +144,17 @@ def test_b_is_held_shown_beside_and_changed_places_with(qtbot, page, fake_bridge
 # ---------------------------------------------------------------------- KL weight
 
 
+def answered(bridge, latents: float, grey: int) -> Encode:
+    """The engine encodes the picture that is asked for; the question."""
+    ticket, content = bridge.last(Encode, "picture")
+    image = np.full((16, 16, 3), grey, np.uint8)
+    bridge.answer(ticket, Encoded(np.full(8, latents, "float32"), content.picture, image))
+    return content
+
+
 def test_the_weight_reaches_pictures_and_filmstrips_and_is_one_step(qtbot, page, fake_bridge):
+    page.go_to(np.zeros(8), "by hand")
+    page.undo_stack.clear()
     for value in (0.3, 0.7, 2.0):
         page.panel.weight.changed.emit(value)
     page.panel.weight.released.emit(2.0)
@@ -151,6 +164,235 @@ def test_the_weight_reaches_pictures_and_filmstrips_and_is_one_step(qtbot, page,
     assert page.undo_stack.count() == 1
     page.undo_stack.undo()
     assert page.kl_weight() is None and page.panel.weight.value() == pytest.approx(0.1)
+
+
+def test_the_weight_turns_within_the_range_of_the_model(qtbot, page, fake_bridge, model_info):
+    fake_bridge.give_model(replace(model_info, path="/x.keras", weight_range=(0.02, 0.5)))
+    slider = page.panel.weight.findChild(QSlider)
+    slider.setValue(slider.minimum())
+    qtbot.waitUntil(lambda: page.kl_weight() == 0.02)
+    slider.setValue(slider.maximum())
+    qtbot.waitUntil(lambda: page.kl_weight() == 0.5)
+    entry = page.panel.weight.findChild(QLineEdit)
+    entry.selectAll()
+    qtbot.keyClicks(entry, "0.0001")
+    qtbot.keyClick(entry, Qt.Key.Key_Return)
+    assert page.kl_weight() == 0.02 and entry.text() == "0.02"
+
+
+def test_a_picture_is_encoded_anew_at_each_weight_and_its_sliders_follow(qtbot, page, fake_bridge, model_info):
+    start = page.point()
+    page.panel.weight.changed.emit(0.3)
+    rested(qtbot, page)
+    asked = answered(fake_bridge, 0.5, 120)
+    np.testing.assert_array_equal(asked.picture, model_info.thumbnails[0])  # the stored picture that one starts at
+    assert asked.kl_weight == 0.3
+    assert page.stage.picture.image[0, 0, 0] == 120  # painted at once
+    assert page.point().tolist() == [0.5] * 8
+    qtbot.waitUntil(lambda: page.panel.sliders.rows[0].number == 0.5)
+    page.panel.weight.changed.emit(0.9)
+    page.panel.weight.released.emit(0.9)
+    rested(qtbot, page)
+    assert answered(fake_bridge, 0.25, 130).kl_weight == 0.9
+    assert page.point().tolist() == [0.25] * 8 and page.undo_stack.count() == 1
+    page.undo_stack.undo()
+    rested(qtbot, page)
+    np.testing.assert_array_equal(page.point(), start)
+    assert fake_bridge.last(Decode, "picture")[0] > fake_bridge.last(Encode, "picture")[0]  # nothing to encode
+    page.undo_stack.redo()
+    assert page.point().tolist() == [0.25] * 8
+
+
+def test_a_picture_of_ones_own_follows_the_weight_and_a_point_moved_by_hand_stays(qtbot, page, fake_bridge):
+    page.open_picture("/home/me/cat.png")
+    cat = np.full((16, 16, 3), 77, np.uint8)
+    fake_bridge.answer(fake_bridge.last(Encode)[0], Encoded(np.ones(8, "float32"), cat, cat))
+    rested(qtbot, page)
+    page.panel.weight.changed.emit(0.3)
+    rested(qtbot, page)
+    assert answered(fake_bridge, 0.5, 120).picture is cat
+    page._move(page._axes.shown[0], 2.0)
+    moved, asked = page.point(), len([1 for one in fake_bridge.asked if isinstance(one[1], Encode)])
+    page.panel.weight.changed.emit(0.9)
+    rested(qtbot, page)
+    assert len([1 for one in fake_bridge.asked if isinstance(one[1], Encode)]) == asked
+    np.testing.assert_array_equal(page.point(), moved)
+    assert fake_bridge.last(Decode, "picture")[1].kl_weight == 0.9
+    assert page.stage.original.isVisible()  # what it was made from still stands beside
+
+
+def test_an_encoding_that_comes_after_a_hand_has_moved_the_point_moves_nothing(qtbot, page, fake_bridge):
+    page.panel.weight.changed.emit(0.3)
+    page.panel.weight.released.emit(0.3)
+    rested(qtbot, page)
+    late = fake_bridge._pending[fake_bridge.last(Encode, "picture")[0]][0]
+    page._move(page._axes.shown[0], 2.0)
+    moved = page.point()
+    image = np.zeros((16, 16, 3), np.uint8)
+    late(Encoded(np.full(8, 0.5, "float32"), image, image))
+    np.testing.assert_array_equal(page.point(), moved)
+
+
+def test_newer_weights_encode_the_picture_anew(qtbot, page, fake_bridge, model_info):
+    fake_bridge.give_model(replace(model_info, rates=0.9 * model_info.rates), same=True)
+    rested(qtbot, page)
+    answered(fake_bridge, 0.5, 120)
+    assert page.point().tolist() == [0.5] * 8 and page.undo_stack.count() == 0
+
+
+def test_a_model_that_is_opened_again_after_its_engine_died_moves_no_point(qtbot, page, fake_bridge, model_info):
+    start, asked = page.point(), len(fake_bridge.asked)
+    fake_bridge.give_model(replace(model_info), same=True)
+    rested(qtbot, page)
+    assert not [one for one in fake_bridge.asked[asked:] if isinstance(one[1], Encode)]
+    np.testing.assert_array_equal(page.point(), start)
+
+
+def test_the_dice_are_painted_at_the_weight_shown(qtbot, page, fake_bridge):
+    page.panel.weight.changed.emit(0.3)
+    page.panel.weight.released.emit(0.3)
+    page.roll()
+    rested(qtbot, page)
+    ticket, content = fake_bridge.last(Decode, "picture")
+    assert ticket == len(fake_bridge.asked) or ticket > fake_bridge.last(Encode, "picture")[0]
+    assert content.kl_weight == 0.3
+    np.testing.assert_array_equal(content.latents[0], page.point())
+    assert not page.stage.original.isVisible()  # a throw is of no picture
+
+
+def test_the_other_picture_follows_the_weight_too(qtbot, page, fake_bridge):
+    page.hold()
+    page.go_to(np.zeros(8), "zero")
+    page.panel.weight.changed.emit(0.3)
+    ticket, content = fake_bridge.last(Encode, "other")
+    assert content.kl_weight == 0.3
+    image = np.full((16, 16, 3), 99, np.uint8)
+    fake_bridge.answer(ticket, Encoded(np.ones(8, "float32"), image, image))
+    assert page.stage.other.view.image[0, 0, 0] == 99
+
+
+# ---------------------------------------------------------------------- the curve, details, the picture itself
+
+
+def curved(model_info, **more):
+    """A model of a range, whose card tells its curve."""
+    measured = {f"distortion_at_{w:g}": 300 * w**0.5 for w in (0.01, 0.1, 1.0)}
+    measured |= {f"rate_at_{w:g}": 20 / w for w in (0.01, 0.1, 1.0)}
+    return replace(model_info, path="/range.keras", weight_range=(0.01, 1.0), evaluated=measured, **more)
+
+
+def test_the_curve_stands_beside_the_knob_and_its_dot_follows_the_weight(qtbot, page, fake_bridge, model_info):
+    assert not page.panel.curve.isVisible()  # a model of one weight has none
+    fake_bridge.give_model(curved(model_info))
+    curve = page.panel.curve
+    assert curve.isVisible() and "dot is where you are" in curve.explanation()
+
+    def dot(kl_weight: float) -> QColor:
+        return curve.grab().toImage().pixelColor(curve.place(kl_weight).toPoint() * curve.devicePixelRatioF())
+
+    green = QColor(theme.palette().weight)
+    assert dot(0.1) == green != dot(0.5)
+    page.panel.weight.changed.emit(0.5)
+    assert dot(0.5) == green != dot(0.1)
+    assert "At weight 0.5: D 212" in curve.explanation()
+    low, high = curve.place(0.01), curve.place(1.0)
+    assert low.x() > high.x() and low.y() > high.y()  # the lower weight says more and is more faithful
+
+
+def test_the_calibrated_weight_is_read_off_the_curve(page, fake_bridge, model_info):
+    fake_bridge.give_model(curved(model_info))
+    star = page.panel.curve.star
+    assert 2 * 300 * star**0.5 / (16 * 16 * 3) == pytest.approx(star, rel=1e-4)
+    assert f"calibrated: {star:.2g}" in [button.text() for button in page.panel.weight.findChildren(QToolButton)]
+
+
+def wide(model_info, count: int = 60):
+    """A model of a range with more latents than sliders; its one stored picture is at 1 in each."""
+    even, rates = np.ones(count, np.float32), np.linspace(3, 1, count).astype("float32")
+    latents = {"latent_dim": count, "latents": even[None], "thumbnails": model_info.thumbnails[:1]}
+    posterior = {"rates": rates, "means": 0 * even, "spreads": even}
+    directions = {"directions": np.eye(2, count, dtype="float32"), "direction_spreads": even[:2]}
+    return curved(model_info, **latents, **posterior, **directions)
+
+
+def test_details_scale_what_has_no_slider_and_are_one_step(qtbot, page, fake_bridge, model_info):
+    assert not page.panel.details.isVisible()  # collapsed ones paint nothing
+    fake_bridge.give_model(wide(model_info))
+    assert page.panel.details.isVisible()
+    slider = page.panel.details.slider
+    assert slider.value() == 100
+    slider.setSliderDown(True)
+    for percent in (80, 50, 25):
+        slider.setValue(percent)
+    slider.setSliderDown(False)
+    rested(qtbot, page)
+    decoded = fake_bridge.last(Decode, "picture")[1].latents[0]
+    assert decoded.tolist() == [1.0] * 48 + [0.25] * 12
+    np.testing.assert_array_equal(page.point(), decoded)  # what is kept, exported and morphed is what is seen
+    qtbot.waitUntil(lambda: fake_bridge.last(Decode, "strips")[1].latents[0, -1] == 0.25)
+    assert page.undo_stack.count() == 1 and page.undo_stack.undoText() == "details"
+    page.undo_stack.undo()
+    assert slider.value() == 100 and page.point().tolist() == [1.0] * 60
+
+
+def test_a_picture_encoded_anew_keeps_its_share_of_details(qtbot, page, fake_bridge, model_info):
+    fake_bridge.give_model(wide(model_info))
+    page.panel.details.slider.setValue(50)
+    page.panel.weight.changed.emit(0.3)
+    rested(qtbot, page)
+    ticket, content = fake_bridge.last(Encode, "picture")
+    whole = np.full((16, 16, 3), 200, np.uint8)
+    fake_bridge.answer(ticket, Encoded(np.full(60, 2.0, "float32"), content.picture, whole))
+    rested(qtbot, page)
+    assert page.stage.picture.image[0, 0, 0] != 200  # that is in all details
+    decoded = fake_bridge.last(Decode, "picture")[1]
+    assert decoded.latents[0].tolist() == [2.0] * 48 + [1.0] * 12 and decoded.kl_weight == 0.3
+
+
+def test_holding_space_shows_the_picture_itself_and_a_tap_changes_places(qtbot, page, fake_bridge, model_info):
+    page.hold()
+    page.setFocus()
+    view, painted = page.stage.picture, page.stage.picture.image
+    qtbot.keyPress(page, Qt.Key.Key_Space)
+    assert view.image is painted  # nobody knows yet whether it is held
+    qtbot.waitUntil(lambda: view.image is not painted)
+    np.testing.assert_array_equal(view.image, model_info.thumbnails[0])
+    assert page.stage.line.text() == "The picture itself."
+    fake_bridge.answer(fake_bridge.last(Decode, "picture")[0], Decoded(np.full((1, 16, 16, 3), 9, np.uint8)))
+    np.testing.assert_array_equal(view.image, model_info.thumbnails[0])  # as long as it is held
+    qtbot.keyRelease(page, Qt.Key.Key_Space)
+    assert view.image[0, 0, 0] == 9 and page.stage.line.text() == ""
+    assert page.history.state.showing == "A"
+    qtbot.keyClick(page, Qt.Key.Key_Space)
+    assert page.history.state.showing == "B"
+
+
+def test_the_space_bar_is_heard_on_a_slider_too(qtbot, page):
+    row = page.panel.sliders.rows[0]
+    row.setFocus()
+    painted = page.stage.picture.image
+    qtbot.keyPress(row, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: page.stage.picture.image is not painted)
+    page.stage.picture.setFocus()  # the keyboard goes elsewhere meanwhile
+    qtbot.keyRelease(page.stage.picture, Qt.Key.Key_Space)
+    assert page.stage.picture.image is painted
+
+
+def test_holding_the_small_picture_shows_it_in_the_large(qtbot, page, model_info):
+    small, painted = page.stage.original.view, page.stage.picture.image
+    qtbot.mousePress(small, LEFT)
+    np.testing.assert_array_equal(page.stage.picture.image, model_info.thumbnails[0])
+    qtbot.mouseRelease(small, LEFT)
+    assert page.stage.picture.image is painted
+
+
+def test_a_picture_that_was_put_away_stays_away_and_is_still_encoded_anew(qtbot, page, fake_bridge):
+    page.stage.original.closed.emit()
+    assert not page.stage.original.isVisible()
+    page.panel.weight.changed.emit(0.3)
+    rested(qtbot, page)
+    answered(fake_bridge, 0.5, 120)
+    assert not page.stage.original.isVisible() and page.point().tolist() == [0.5] * 8
 
 
 def test_a_model_whose_picture_ignores_the_weight_shows_it_greyed_with_the_reason(page, fake_bridge, model_info):
@@ -176,6 +418,7 @@ def test_my_picture_is_found_and_undo_leaves_it(page, fake_bridge):
     assert page.undo_stack.undoText() == "my picture"
     page.undo_stack.undo()
     np.testing.assert_array_equal(page.point(), start)
+    assert page.stage.original.view.image is not original  # that of the start again
 
 
 def test_a_picture_that_cannot_be_read_is_a_line_and_moves_nothing(page, fake_bridge):
@@ -202,7 +445,7 @@ def test_bookmarks_are_kept_for_each_model(qtbot, page, fake_bridge, preferences
     here = page.point()
     with qtbot.waitSignal(page.bookmarks_changed) as told:
         page.add_bookmark()
-    assert told.args[0] == (Bookmark("Bookmark 1", page.history.state.values),)
+    assert told.args[0] == (Bookmark("Bookmark 1", tuple(here.tolist())),)
     fake_bridge.give_model(replace(model_info, path="/nowhere/other.keras"))
     assert page.bookmarks.kept == ()
     fake_bridge.give_model(model_info)
@@ -258,10 +501,12 @@ def test_every_control_has_a_name_for_screen_readers(page):
         assert button.accessibleName()
 
 
-def test_on_a_small_screen_the_picture_is_larger_than_the_panel_and_nothing_is_cut_off(page):
+def test_on_a_small_screen_the_picture_is_larger_than_the_panel_and_nothing_is_cut_off(page, fake_bridge, model_info):
+    fake_bridge.give_model(wide(model_info))
     page.resize(1290, 600)
     page.grab()
-    assert page.stage.picture.width() > page.panel.width()
-    for widget in (page.panel.weight, page.panel.mode, page.panel.dice, page.panel.tools):
+    panel = page.panel
+    assert page.stage.picture.width() > panel.width()
+    for widget in (panel.weight, panel.curve, panel.mode, panel.details, panel.dice, panel.tools):
         assert page.rect().contains(widget.geometry().translated(page.panel.pos()))
         assert widget.width() >= widget.minimumSizeHint().width()

@@ -1,6 +1,10 @@
 """Bookmarks as values, and as the preferences keep them."""
 
+import json
 import math
+
+import numpy as np
+import pytest
 
 from explorer.state.bookmarks import Bookmark, added, from_plain, key_of, removed, renamed, to_plain
 
@@ -19,7 +23,7 @@ def test_renaming_keeps_place_and_point():
 
 
 def test_bookmarks_survive_being_kept():
-    two = added(added((), (1.0, -0.25)), (0.1, 2.0), "sea")
+    two = added(added((), (1.0, -0.25)), (0.125, 2.0), "sea")
     assert from_plain(to_plain(two), 2) == two
 
 
@@ -35,3 +39,21 @@ def test_a_file_has_one_key_however_it_is_spelt(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert key_of("art.keras") == key_of(str(tmp_path / "x" / ".." / "art.keras"))
     assert key_of("art.keras") != key_of("other.keras")
+
+
+def test_bookmarks_kept_as_lists_of_numbers_are_still_read():
+    assert from_plain([{"name": "sea", "latents": [0.5, 1]}], 2) == (Bookmark("sea", (0.5, 1.0)),)
+
+
+def test_a_bookmark_of_thousands_of_latents_takes_some_kilobytes():
+    point = np.zeros(12_292, "float32")
+    point[:700] = np.random.default_rng(3).standard_normal(700)
+    kept = to_plain((Bookmark("sea", tuple(point.tolist())),))
+    assert len(json.dumps(kept)) < 5000
+    assert from_plain(kept, 12_292)[0].latents == tuple(point.tolist())
+
+
+@pytest.mark.parametrize("packed", ["", "?", "AAAA", "eJwDAAAAAAE="])
+def test_a_bookmark_that_was_damaged_or_is_longer_than_the_model_is_left_out(packed):
+    (longer,) = to_plain((Bookmark("sea", (1.0, 2.0, 3.0)),))
+    assert from_plain([{"name": "sea", "packed": packed}, longer], 2) == ()

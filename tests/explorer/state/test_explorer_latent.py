@@ -6,27 +6,29 @@ import numpy as np
 import pytest
 
 from explorer.messages import ModelInfo
-from explorer.state.latent import (
-    REACH,
-    LatentState,
-    axes_of,
-    centre_of,
-    stand_in,
-    starting_point,
-    unit_of,
-)
+from explorer.state.latent import LatentPoint, LatentState, stand_in, starting_point
+from explorer.state.sliders import REACH, SHOWN, UNFOLDED, Sliders, axes_of, centre_of, unit_of, weights_of
 
 ZERO, ONE = np.zeros(4), np.ones(4)
 
 
 @pytest.fixture
 def state() -> LatentState:
-    return LatentState((0.5, -1.0, 2.0, 0.0))
+    return LatentState(LatentPoint(np.array([0.5, -1.0, 2.0, 0.0])))
+
+
+def same(one: LatentState, other: LatentState) -> bool:
+    return np.array_equal(one.values, other.values)
+
+
+def rows(axes: Sliders) -> list[int]:
+    """The sliders from the top, those behind the fold last."""
+    return [axis.index for axis in (*axes.shown, *axes.unfolded)]
 
 
 def test_moving_one_dimension_leaves_the_others(state):
-    assert state.moved(1, 3.0).values == (0.5, 3.0, 2.0, 0.0)
-    assert state.values == (0.5, -1.0, 2.0, 0.0)  # the one before is still there
+    assert state.moved(1, 3.0).values.tolist() == [0.5, 3.0, 2.0, 0.0]
+    assert state.values.tolist() == [0.5, -1.0, 2.0, 0.0]  # the one before is still there
 
 
 def test_a_locked_dimension_does_not_move(state):
@@ -36,7 +38,7 @@ def test_a_locked_dimension_does_not_move(state):
 
 
 def test_a_picked_picture_is_shown_as_it_is_also_where_locked(state):
-    assert state.toggled_lock(0).at(np.array([9, 8, 7, 6])).values == (9.0, 8.0, 7.0, 6.0)
+    assert state.toggled_lock(0).at(np.array([9, 8, 7, 6])).values.tolist() == [9.0, 8.0, 7.0, 6.0]
 
 
 def test_latents_of_another_model_are_refused(state):
@@ -50,7 +52,7 @@ def test_moving_along_a_direction_reaches_the_coordinate_and_nothing_else(state)
     moved = state.moved_along(one, 2.5, mean)
     assert moved.coordinate(one, mean) == pytest.approx(2.5)
     assert moved.coordinate(other, mean) == pytest.approx(state.coordinate(other, mean))
-    assert moved.values[2:] == state.values[2:]
+    assert moved.values[2:].tolist() == state.values[2:].tolist()
 
 
 def test_moving_along_a_direction_leaves_locked_dimensions_and_still_arrives(state):
@@ -66,14 +68,14 @@ def test_a_direction_whose_dimensions_are_all_locked_is_locked(state):
 
 
 def test_reset_goes_to_the_centre_but_for_what_is_locked(state):
-    assert state.toggled_lock(2).reset(ZERO).values == (0.0, 0.0, 2.0, 0.0)
-    assert state.reset_one(0, 0.25).values == (0.25, -1.0, 2.0, 0.0)
+    assert state.toggled_lock(2).reset(ZERO).values.tolist() == [0.0, 0.0, 2.0, 0.0]
+    assert state.reset_one(0, 0.25).values.tolist() == [0.25, -1.0, 2.0, 0.0]
 
 
 def test_the_dice_fall_the_same_for_the_same_seed(state):
     first = state.rolled(7, 1.0, ZERO, ONE)
-    assert first.values == state.moved(0, 3.0).rolled(7, 1.0, ZERO, ONE).values
-    assert first.values != state.rolled(8, 1.0, ZERO, ONE).values
+    assert same(first, state.moved(0, 3.0).rolled(7, 1.0, ZERO, ONE))
+    assert not same(first, state.rolled(8, 1.0, ZERO, ONE))
     assert (first.seed, first.temperature) == (7, 1.0)
 
 
@@ -84,8 +86,8 @@ def test_a_lock_keeps_its_dimension_in_a_throw_and_changes_no_other(state):
 
 
 def test_temperature_scales_the_throw(state):
-    assert state.rolled(7, 0.0, ZERO, ONE).values == (0.0, 0.0, 0.0, 0.0)
-    cool, hot = (state.rolled(7, t, ZERO, ONE).array() for t in (0.5, 1.0))
+    assert state.rolled(7, 0.0, ZERO, ONE).values.tolist() == [0.0, 0.0, 0.0, 0.0]
+    cool, hot = (state.rolled(7, t, ZERO, ONE).values for t in (0.5, 1.0))
     np.testing.assert_allclose(2 * cool, hot)
 
 
@@ -93,12 +95,12 @@ def test_a_throw_follows_the_temperature_and_a_moved_point_does_not(state):
     thrown = state.rolled(7, 1.0, ZERO, ONE)
     assert thrown.warmed(0.5, ZERO, ONE) == state.rolled(7, 0.5, ZERO, ONE)
     moved = thrown.moved(0, 3.0)
-    assert moved.warmed(0.5, ZERO, ONE).values == moved.values
+    assert same(moved.warmed(0.5, ZERO, ONE), moved)
 
 
 def test_swapping_twice_comes_back(state):
     held = state.held().moved(0, 9.0)
-    assert held.swapped().values == state.values and held.swapped().showing == "B"
+    assert same(held.swapped(), state) and held.swapped().showing == "B"
     assert held.swapped().swapped() == held
     assert state.swapped() == state  # nothing is held
 
@@ -108,31 +110,116 @@ def test_without_a_held_point_the_one_on_the_screen_is_a(state):
     assert state.held().release() == state
 
 
+def test_states_are_equal_where_all_their_numbers_are(state):
+    again = LatentState(LatentPoint(np.array([0.5, -1.0, 2.0, 0.0])))
+    assert state == again and state.held() == again.held()
+    for other in (state.moved(3, 1e-3), state.held(), state.with_details(0.5), state.with_weight(0.2)):
+        assert other != state and state != other
+    assert state.held() != state.moved(0, 1.0).held().moved(0, 0.5)  # the same point, another one held
+
+
+def test_a_point_cannot_be_written_to(state):
+    with pytest.raises(ValueError, match="read-only"):
+        state.values[0] = 1.0
+
+
+def test_details_are_of_what_is_folded_and_a_picture_that_is_picked_has_all(state):
+    folded = np.array([False, True, False, True])
+    assert state.painted(folded) is state.values
+    half = state.with_details(0.5)
+    assert half.painted(folded).tolist() == [0.5, -0.5, 2.0, 0.0]
+    assert half.values.tolist() == state.values.tolist()
+    assert half.moved(0, 1.0).details == 0.5 and half.at(np.ones(4)).details == 1.0
+
+
+def test_an_encoded_picture_awaits_the_next_weight_until_a_hand_moves_it(state):
+    picture = np.zeros((2, 2, 3), np.uint8)
+    found = state.found(picture, np.ones(4), (1, 0.1))
+    assert not found.point.awaits((1, 0.1)) and found.point.awaits((1, 0.5)) and found.point.awaits((2, 0.1))
+    anew = found.encoded(np.full(4, 2.0), (1, 0.5))
+    assert not anew.point.awaits((1, 0.5)) and anew.point.original is picture
+    for moved in (anew.moved(1, 3.0), anew.moved_along(np.array([1.0, 0, 0, 0]), 3.0, ZERO)):
+        assert not moved.point.awaits((1, 0.7)) and moved.point.original is picture
+    for gone in (anew.rolled(3, 1.0, ZERO, ONE), anew.at(ZERO), anew.reset(ZERO)):
+        assert gone.point.original is None
+
+
+def test_the_held_point_keeps_its_own_picture(state):
+    one, other = np.zeros((2, 2, 3), np.uint8), np.ones((2, 2, 3), np.uint8)
+    both = state.found(one, ZERO, (1, 0.1)).held().found(other, ONE, (1, 0.1))
+    assert both.point.original is other and both.swapped().point.original is one
+    assert both.swapped().swapped() == both
+
+
 # ---------------------------------------------------------------------- sliders
+
+
+def spectral(model_info: ModelInfo, count: int) -> ModelInfo:
+    """A model of a range of weights with `count` latents, of which the first two tell no eigenvalue."""
+    even = np.linspace(1.0, 0.001, count).astype("float32")
+    eigenvalues = np.concatenate([[np.nan, np.nan], 10.0 ** np.linspace(1, -3, count - 2)]).astype("float32")
+    return replace(
+        model_info, latent_dim=count, rates=3 * even, spreads=np.ones(count, "float32"), means=0 * even,
+        weight_range=(0.01, 1.0), eigenvalues=eigenvalues, latents=np.zeros((12, count), "float32"),
+    )  # fmt: skip
+
+
+def test_of_thousands_of_dimensions_the_most_telling_have_sliders_and_the_rest_is_counted(model_info: ModelInfo):
+    info = spectral(model_info, 12_292)
+    axes = axes_of(info, "dimensions")
+    assert [axis.index for axis in axes.shown] == list(range(SHOWN))
+    assert [axis.index for axis in axes.unfolded] == list(range(SHOWN, SHOWN + UNFOLDED))
+    assert axes.hidden == 12_292 - SHOWN == np.count_nonzero(axes.behind)
+    for weight in (0.01, 0.1, 1.0):
+        assert axes.collapsed(weight) == np.count_nonzero(info.eigenvalues[SHOWN:] <= weight / 2)
+
+
+def test_a_slider_dies_where_its_eigenvalue_is_half_the_weight(model_info: ModelInfo):
+    info = spectral(model_info, 10)
+    for axis in axes_of(info, "dimensions").shown:
+        eigenvalue = info.eigenvalues[axis.index]
+        if np.isnan(eigenvalue):
+            assert axis.life(1.0) == 1.0
+        else:
+            assert axis.life(2.0 * eigenvalue) == axis.life(5.0 * eigenvalue) == 0.0
+            assert 1.0 > axis.life(0.1 * eigenvalue) > axis.life(1.9 * eigenvalue) > 0.0
+
+
+def test_a_dimension_that_only_a_low_weight_uses_is_not_collapsed(model_info: ModelInfo):
+    info = replace(spectral(model_info, 10), rates=np.zeros(10, "float32"))  # at the card's weight
+    alive = [j for j in range(10) if info.eigenvalues[j] > 0.005]
+    assert [axis.index for axis in axes_of(info, "dimensions").shown] == alive
+
+
+@pytest.mark.parametrize(("weight", "ends"), [(0.1, (0.01, 1.0)), (2.0, (0.2, 20.0)), (0.0, (0.01, 1.0))])
+def test_the_weights_of_a_model_of_one_are_a_decade_to_either_side(model_info: ModelInfo, weight, ends):
+    assert weights_of(replace(model_info, kl_weight=weight)) == pytest.approx(ends)
+    assert weights_of(replace(model_info, kl_weight=weight, weight_range=(0.05, 0.5))) == (0.05, 0.5)
 
 
 def test_the_most_informative_sliders_stand_first_and_collapsed_ones_last(model_info: ModelInfo):
     axes = axes_of(model_info, "dimensions")
-    assert [axis.index for axis in axes] == [3, 1, 0, 2, 5, 4, 6, 7]
-    assert [axis.index for axis in axes if axis.collapsed] == [6, 7]
+    assert rows(axes) == [3, 1, 0, 2, 5, 4, 6, 7]
+    assert [axis.index for axis in axes.unfolded] == [6, 7]
+    assert axes.hidden == axes.collapsed(0.1) == 2
 
 
 def test_a_dimension_that_varies_too_little_is_collapsed_whatever_its_rate(model_info: ModelInfo):
     flat = replace(model_info, spreads=np.where(np.arange(8) == 3, 0.05, model_info.spreads))
-    assert axes_of(flat, "dimensions")[-1].index == 7
-    assert {axis.index for axis in axes_of(flat, "dimensions") if axis.collapsed} == {3, 6, 7}
+    assert [axis.index for axis in axes_of(flat, "dimensions").unfolded] == [3, 6, 7]
 
 
 @pytest.mark.parametrize("mode", ["dimensions", "directions"])
 def test_what_a_slider_is_set_to_it_reads(model_info: ModelInfo, mode):
     state = starting_point(model_info)
-    for axis in axes_of(model_info, mode):
-        assert axis.read(axis.moved(state, 1.25)) == pytest.approx(1.25, abs=1e-6)
+    axes = axes_of(model_info, mode)
+    for axis in (*axes.shown, *axes.unfolded):
+        assert axis.read(axis.moved(state, 1.25).values) == pytest.approx(1.25, abs=1e-6)
 
 
 def test_a_filmstrip_goes_from_minus_three_to_plus_three(model_info: ModelInfo):
     state = starting_point(model_info)
-    axis = axes_of(model_info, "dimensions")[0]
+    axis = axes_of(model_info, "dimensions").shown[0]
     frames = axis.frames(state.toggled_lock(axis.index), 7)
     np.testing.assert_allclose(frames[:, axis.index], [-3, -2, -1, 0, 1, 2, 3])
     others = np.delete(frames, axis.index, axis=1)
@@ -141,7 +228,7 @@ def test_a_filmstrip_goes_from_minus_three_to_plus_three(model_info: ModelInfo):
 
 def test_an_autoencoder_is_measured_by_its_own_codes(model_info: ModelInfo):
     plain = replace(model_info, autoencoder=True, rates=np.zeros(8, "float32"), means=np.full(8, 5.0, "float32"))
-    axes = axes_of(plain, "dimensions")
+    axes = axes_of(plain, "dimensions").shown
     assert [axis.index for axis in axes[:3]] == [3, 1, 0]  # by spread: there is no rate
     assert axes[0].rate is None and axes[0].centre == 5.0
     assert axes[0].unit == pytest.approx(0.97)
@@ -156,19 +243,19 @@ def test_newer_weights_leave_the_sliders_under_the_hand_where_they_are(model_inf
         spreads=np.array([0.8, 0.0, 0.7, 0.97, 0.4, 0.6, 0.7, 0.0], "float32"),
     )
     after = axes_of(newer, "dimensions", keep=before)
-    assert [axis.index for axis in after] == [3, 1, 0, 2, 5, 4, 6, 7]
-    assert [axis.index for axis in after if axis.collapsed] == [7]  # 6 has woken up and 1 stays at its place
+    assert rows(after) == [3, 1, 0, 2, 5, 4, 6, 7]
+    assert [axis.index for axis in after.unfolded] == [7]  # 6 has woken up and 1 stays at its place
 
 
 def test_sliders_reach_as_far_as_the_pictures(model_info: ModelInfo):
     wide = replace(model_info, spreads=np.where(np.arange(8) == 3, 2.5, model_info.spreads))
-    axis = axes_of(wide, "dimensions")[0]
+    axis = axes_of(wide, "dimensions").shown[0]
     assert axis.unit * REACH == 10.0
 
 
 def test_the_start_is_a_stored_picture_and_its_thumbnail_stands_in(model_info: ModelInfo):
     start = starting_point(model_info)
-    assert any(np.array_equal(start.array(), latents) for latents in model_info.latents)
+    assert any(np.array_equal(start.values, latents) for latents in model_info.latents)
     near = start.at(model_info.latents[4] + 0.01)
     np.testing.assert_array_equal(stand_in(model_info, near), model_info.thumbnails[4])
 
@@ -179,10 +266,18 @@ def test_the_start_is_the_picture_of_the_broadest_strokes_and_not_a_plain_one(mo
     stripes, plain = np.where(x[:, None] % 2, 40, 200), np.full((16, 1), 120)
     drawn = [np.broadcast_to(one[:, :, None], (16, 16, 3)).astype(np.uint8) for one in (stripes, plain, fields)]
     info = replace(model_info, thumbnails=np.concatenate([model_info.thumbnails[1:10], drawn]))
-    np.testing.assert_array_equal(starting_point(info).array(), info.latents[11])
+    np.testing.assert_array_equal(starting_point(info).values, info.latents[11])
 
 
 def test_without_stored_pictures_the_start_is_their_mean(model_info: ModelInfo):
     bare = replace(model_info, latents=model_info.latents[:0], thumbnails=model_info.thumbnails[:0])
-    np.testing.assert_array_equal(starting_point(bare).array(), model_info.means)
+    np.testing.assert_array_equal(starting_point(bare).values, model_info.means)
     assert stand_in(bare, starting_point(bare)) is None
+
+
+def test_the_start_can_be_encoded_anew_where_its_picture_is_stored_in_full(model_info: ModelInfo):
+    start = starting_point(model_info, 3).point
+    np.testing.assert_array_equal(start.original, model_info.thumbnails[0])
+    assert start.encoded_at == (3, 0.1)
+    smaller = replace(model_info, image_shape=(32, 32, 3))
+    assert starting_point(smaller).point.original is starting_point(smaller).point.encoded_at is None

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explorer.messages import MapDone, MapPart
+from explorer.messages import MapDone, MapPart, leading
 from explorer.state import mapping
 from explorer.state.mapping import Detail, Pictures, View
 
@@ -168,3 +168,36 @@ def test_the_largest_folders_are_numbered_by_name_and_the_rest_is_other():
     names, numbers = mapping.folder_names(["/b", "/a", "/b", "/c", "/c", "/c"], most=2)
     assert names == ["/b", "/c"] and numbers.tolist() == [0, -1, 0, 1, 1, 1]
     assert mapping.short_folder("/pictures/monet") == "monet" and mapping.short_folder("") == "no folder"
+
+
+def test_of_thousands_of_latents_a_map_keeps_those_that_are_not_0_and_gives_back_all(model_info):
+    count = 5000
+    random = np.random.default_rng(4)
+    model = replace(
+        model_info, latent_dim=count, rates=np.linspace(3, 0, count).astype("float32"), means=np.zeros(count, "float32")
+    )
+    pictures = mapping.Pictures(count, leading(model))
+    sent = []
+    for part in range(3):
+        latents = np.zeros((4, count), "float32")
+        latents[:, : 700 + part] = random.standard_normal((4, 700 + part)).astype("float16")
+        columns = np.flatnonzero(latents.any(axis=0))
+        thumbnails, names = np.zeros((4, 2, 2, 3), np.uint8), ("x",) * 4
+        pictures.add(MapPart(4, 12, latents[:, columns].astype("float16"), thumbnails, names, names, columns))
+        sent.append(latents)
+    sent = np.concatenate(sent)
+    np.testing.assert_array_equal(pictures.latents, sent[:, :512])
+    for index in range(12):
+        np.testing.assert_array_equal(pictures.whole(index), sent[index])
+
+
+def test_a_map_offers_the_most_telling_dimensions_and_no_more(model_info):
+    rates = np.random.default_rng(5).random(5000).astype("float32")
+    even = np.ones((2, 5000), "float32")
+    model = replace(model_info, latent_dim=5000, rates=rates, spreads=even[0], means=0 * even[0], directions=even)
+    axes = mapping.axes_of(replace(model, direction_spreads=even[0, :2]))
+    assert len(axes) == 2 + 48
+    strongest = np.argsort(-rates)[:48]
+    assert [axis.label for axis in axes[2:]] == [f"latent {j}, {rates[j]:.2g} nats" for j in strongest]
+    latents = np.arange(5000, dtype="float32")[None]
+    assert [axis.places(latents[:, leading(model)])[0] for axis in axes[2:]] == strongest.tolist()

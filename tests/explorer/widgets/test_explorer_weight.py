@@ -105,3 +105,26 @@ def test_the_calibrated_weight_is_offered_and_taken_with_a_click(knob, qtbot):
     for nothing in (None, math.nan, 0.0):
         knob.set_calibrated(nothing)
         assert not star.isVisible()
+
+
+def test_a_range_is_all_that_the_knob_goes_through(knob, qtbot):
+    knob.set_value(0.1)
+    knob.set_range(0.01, 1.0)
+    changed, slider = _heard(knob)[0], knob.findChild(QSlider)
+    assert slider.value() == pytest.approx(slider.maximum() / 2, abs=1) and changed == []
+    for notch, end in ((slider.maximum(), 1.0), (0, 0.01)):
+        slider.setValue(notch)
+        assert knob.value() == end
+    for typed, taken in (("7", 1.0), ("0", 0.01), ("0.3", 0.3)):
+        _entry(knob).selectAll()
+        qtbot.keyClicks(_entry(knob), typed)
+        qtbot.keyClick(_entry(knob), Qt.Key.Key_Return)
+        assert knob.value() == taken and float(_entry(knob).text()) == taken
+
+
+def test_a_calibrated_weight_beyond_the_range_is_not_offered(knob):
+    knob.set_range(0.01, 1.0)
+    star = knob.findChild(QToolButton)
+    for weight, offered in ((0.003, False), (0.01, True), (0.5, True), (2.0, False)):
+        knob.set_calibrated(weight)
+        assert star.isVisible() is offered

@@ -74,7 +74,7 @@ def fill(window, bridge, info, name: str, folder: Path) -> None:
     explore.go_to(np.ones(8, np.float32), name)
     explore.stage.say(f"{name} was turned upright.")
     explore.notice.show_error(f"{name} is no picture.")
-    explore.bookmarks.add((1.0,) * 8)
+    explore.bookmarks.add(np.ones(8, "float32"))
     explore.bookmarks.rename(0, name)
     window.page("make")._fill_menu()
     bridge.open_failed.emit(f"{name} is damaged.")
