@@ -25,7 +25,7 @@ def build(**settings) -> VAE:
 def started(pictures: np.ndarray, **settings) -> VAE:
     model = build(**settings)
     model.adapt(pictures)
-    model.compile(keras.optimizers.Adam(0.002), run_eagerly=True)  # a few steps, for which a graph is not worth its time
+    model.compile(keras.optimizers.Adam(0.002), run_eagerly=True)  # no graph for a few steps
     return model
 
 

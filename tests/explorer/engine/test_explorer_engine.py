@@ -102,7 +102,7 @@ def test_it_says_hello_with_all_settings_and_reads_a_card_before_tensorflow_is_t
     kinds = [type(getattr(one, "content", one)).__name__ for one in engine.heard]
     assert kinds == ["Hello", "Glimpsed", "Ready", "Opened"]
     hello, _, ready, _ = engine.heard
-    assert hello.version == kvae.__version__ and [one.name for one in hello.settings] == list(SETTINGS)
+    assert hello.version == kvae.__version__ and [one.name for one in hello.settings] == [*SETTINGS, "from_starter"]
     assert {one.kind for one in hello.settings} == {"bool", "int", "float", "str"} and ready.seconds > 0
 
 
