@@ -16,7 +16,7 @@ from kvae.figures.records import History, SweepRun
 from kvae.figures.run import NARROWEST, length
 from kvae.figures.sheet import LIGHT, Sheet, Theme, families, points
 from kvae.figures.tiles import prepared
-from kvae.figures.wording import fixed, heading, number, share, trained, turning_point
+from kvae.figures.wording import calibration, fixed, heading, number, share, trained, turning_point
 
 _LEFT, _RIGHT = 96, 64  # units
 _CHARTS, _BETWEEN, _NAMED = 400, 96, 74  # their height, what is between them, and room for names at the ends of lines
@@ -63,7 +63,8 @@ def draw_range(
     x, right = _LEFT + wide + _BETWEEN, "green: slope −β; thin line and circles: best linear model"
     sheet.heading(x, charts - 18, "What each weight pays", right)
     plane = sheet.axes(x, charts, wide, _CHARTS)
-    draw_curve(plane, runs, originals, limit_rates, limit_distortions, theme)
+    draw_curve(plane, runs, limit_rates, limit_distortions, theme)
+    sheet.text(x + wide, charts + _CHARTS + 47, calibration(runs), 14, ha="right", color=theme.weight)
     _draw_table(sheet, _LEFT, table, content, shown, limits)
     sheet.save(path)
 
@@ -128,7 +129,6 @@ def _ramp(theme: Theme, share: float) -> str:
 def draw_curve(
     axes: Axes,
     runs: Sequence[SweepRun],
-    originals: np.ndarray,
     limit_rates: np.ndarray,
     limit_distortions: np.ndarray,
     theme: Theme,

@@ -121,6 +121,20 @@ def turning_point(runs: Sequence[SweepRun]) -> TurningPoint | None:
     return None
 
 
+def calibration(runs: Sequence[SweepRun]) -> str:
+    """Where on the way through the runs of one model the weight is the one that its errors call for."""
+    kept = trained(runs)
+    if not kept:
+        return ""
+    found = turning_point(kept)
+    if found is not None:
+        return f"◇ β* {number(found.kl_weight)}: there σ is the error that is made"
+    low, high = kept[-1].kl_weight or 0.0, kept[0].kl_weight or 0.0
+    if low > kept[-1].calibrated:
+        return f"β* lies below {number(low)}: at each of these weights the error is less than σ"
+    return f"β* lies above {number(high)}: at each of these weights the error is more than σ"
+
+
 def heading(runs: Sequence[SweepRun]) -> str:
     """The answer in one line: which weight rebuilds the pictures best, and what it pays for that in nats."""
     kept = trained(runs)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -151,12 +151,20 @@ def undrawn(model: Path, folder: RunFolder, error: OSError) -> str:
     )
 
 
-def gallery(model: VAE, originals: np.ndarray) -> dict[str, np.ndarray | None]:
-    """What the figures show of a model at its present weight, each uint8 (n, height, width, channels).
+class Gallery(TypedDict):
+    """What the figures show of a model, each uint8 (n, height, width, channels).
 
-    `reconstructions` of `originals`; `samples` from the same points of N(0, 1) whatever the model and its weight, given
-    as many latents; `between`, the way from one of `originals` to another, or None where there is one picture only.
+    `samples` are from the same points of N(0, 1) whatever the model and its weight, given as many latents; `between` is
+    the way from one original to another, or None where there is one original only.
     """
+
+    reconstructions: np.ndarray
+    samples: np.ndarray
+    between: np.ndarray | None
+
+
+def gallery(model: VAE, originals: np.ndarray) -> Gallery:
+    """The pictures of a model at its present weight."""
     end = min(TO, len(originals) - 1)
     way = None if end == FROM else as_bytes(model.interpolate(originals[FROM], originals[end], BETWEEN))
     return {
