@@ -11,7 +11,7 @@ from kvae.figures.sheet import Sheet, Theme
 from kvae.figures.tiles import as_rgb, evenly, magnify, prepared, tile
 from kvae.figures.wording import BETWEEN, PRIOR, PRIOR_OF_AUTOENCODER, clipped, fixed
 
-NAMES = 190  # units: the column of names beside the pictures
+NAMES = 212  # units: the column of names beside the pictures
 WIDTH = 1240  # units that the pictures of a row may take
 _APART = 24  # units between two groups
 _COLUMNS = {1: (8, 12), 2: (5, 8), 3: (4, 6)}  # pictures in each of so many groups, at least and at most
@@ -161,7 +161,8 @@ def _draw_strip(sheet: Sheet, x: float, y: float, rows: Rows, images: np.ndarray
 def _draw_name(sheet: Sheet, x: float, middle: float, run: SweepRun) -> None:
     rate = "" if run.is_autoencoder else f"   R {fixed(run.rate, 1)}"
     color = sheet.theme.quiet if run.gaussian_limit else sheet.theme.ink
-    sheet.text(x, middle - 17, clipped(run.name, 20), 15, weight="bold", color=color)
+    weight = "normal" if run.gaussian_limit else "bold"
+    sheet.text(x, middle - 17, clipped(run.name, 22), 15, weight=weight, color=color)
     sheet.text(x, middle + 5, f"D {fixed(run.distortion, 1)}{rate}", 14, color=color)
     sheet.text(x, middle + 26, under(run), 13, color=sheet.theme.quiet)
 
