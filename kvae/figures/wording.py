@@ -225,7 +225,7 @@ def _autoencoder(runs: Sequence[SweepRun], kept: Sequence[SweepRun]) -> str:
         side = "below" if difference < 0 else "above"
         if number(run.distortion) != number(best.distortion):
             text += f", {number(abs(difference))} {side} that of KL weight {number(best.kl_weight)}"
-    return text + ". It pays no rate, and in return it has no prior: it cannot be sampled."
+    return text + ". It pays no rate, and in return nothing ties its codes to a prior that one could draw from."
 
 
 def _limit(runs: Sequence[SweepRun], kept: Sequence[SweepRun]) -> str:
