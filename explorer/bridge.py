@@ -37,9 +37,7 @@ from explorer.engine.exporting import remove_left_by
 from explorer.messages import (
     Answer,
     Cancel,
-    Decode,
     Delivered,
-    Encode,
     Failed,
     Glimpsed,
     Hello,
@@ -48,7 +46,6 @@ from explorer.messages import (
     Open,
     Opened,
     Question,
-    ReadMap,
     Ready,
     Refresh,
     Reply,
@@ -67,7 +64,6 @@ from explorer.worker_process import RestartLimit, WorkerProcess
 
 ENGINE = ("explorer.engine.process", "engine_main")
 TRAINER = ("explorer.engine.training", "trainer_main")
-MODEL_BOUND = (Decode, Encode, ReadMap)  # questions about the open model: they end with it
 RUN_LOST = "The training process ended unexpectedly ({}). The other runs and the explorer are not affected."
 KILLED = "The run was ended at once, so it left no model."
 
@@ -131,7 +127,7 @@ class Bridge(QObject):
         """Ask the engine. `then` gets every answer, `failed` one sentence;
         a newer question in `lane` replaces this one."""
         request = self._questions.add(content, then, failed, lane or "")
-        if self._current.phase is Phase.OPENING and isinstance(content, MODEL_BOUND):
+        if self._current.phase is Phase.OPENING and content.ends_with_model:
             self._questions.hold(request)
         elif self._engine is not None:
             self._engine.send(request)
@@ -209,7 +205,7 @@ class Bridge(QObject):
                 self._engine.send(request)
 
     def _drop_model_bound(self) -> None:
-        for ticket in self._questions.forget(lambda old: isinstance(old.content, MODEL_BOUND)):
+        for ticket in self._questions.forget(lambda old: old.content.ends_with_model):
             if self._engine is not None:
                 self._engine.send(Cancel(ticket))
 

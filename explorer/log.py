@@ -134,7 +134,7 @@ def to_window(send: Callable[[Logged], None]) -> Iterator[None]:
     threading.excepthook = in_thread
     try:
         yield
-    except Exception:
+    except Exception:  # of any kind: it is noted while the window still listens, and ends the process all the same
         logging.getLogger(__name__).exception("The process ends by a mistake of ours")
         raise
     finally:

@@ -126,7 +126,7 @@ class ComparePage(QWidget):
         self.own_words = QLabel()
         self.held_out = QPushButton("Use &held-out pictures")
         self.held_out.clicked.connect(lambda: self._change(replace(self.comparison, pictures=())))
-        self.own = QPushButton("My o&wn pictures …")
+        self.own = QPushButton("My o&wn pictures…")
         self.own.setToolTip("Compare on pictures from your disk; dropping them on the page does the same")
         self.own.clicked.connect(self._choose_pictures)
         self.again = QPushButton("Compare a&gain")
@@ -138,7 +138,7 @@ class ComparePage(QWidget):
         self.status.setTextFormat(Qt.TextFormat.PlainText)
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.save_picture, self.save_numbers = QPushButton("Save &picture …"), QPushButton("Save &numbers …")
+        self.save_picture, self.save_numbers = QPushButton("Save &picture…"), QPushButton("Save &numbers…")
         self.save_picture.setToolTip("The whole table as a PNG, at twice the size")
         self.save_numbers.setToolTip("The numbers as a CSV file, in full precision")
         self.save_picture.clicked.connect(self._choose_png)
@@ -187,7 +187,7 @@ class ComparePage(QWidget):
         self._menu.setToolTipsVisible(True)
         if not self._menu.isEmpty():
             self._menu.addSeparator()
-        self._menu.addAction("From &files …", self._choose_models)
+        self._menu.addAction("From &files…", self._choose_models)
 
     def _choose_models(self) -> None:
         paths, _ = QFileDialog.getOpenFileNames(self, "Models to compare", "", f"Models (*{MODEL})")

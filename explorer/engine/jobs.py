@@ -5,20 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from explorer.messages import (
-    Compare,
-    Decode,
-    Encode,
-    ExportMorph,
-    ExportPicture,
-    Open,
-    ReadMap,
-    Refresh,
-    Reply,
-    Request,
-)
+from explorer.messages import Open, Refresh, Reply, Request
 
-MODEL_BOUND = (Decode, Encode, ReadMap, ExportPicture, ExportMorph)  # wait while a model is being loaded
 # The workers, each a thread. Pictures never wait for anything else; filmstrips do not wait for a map or a film.
 PICTURES, LOADS, QUICK, LONG = "pictures", "loads", "quick", "long"
 PICTURE_LANES = ("picture", "other")
@@ -82,7 +70,7 @@ class Mailbox:
         mine = [
             request
             for request in self._waiting
-            if worker_of(request) == worker and not (loading and isinstance(request.content, MODEL_BOUND))
+            if worker_of(request) == worker and not (loading and request.content.needs_model)
         ]
         return min(mine, key=lambda request: request.lane != PICTURE_LANES[0], default=None)
 
@@ -93,7 +81,7 @@ def worker_of(request: Request) -> str:
         return PICTURES
     if isinstance(request.content, Open | Refresh):
         return LOADS
-    return LONG if isinstance(request.content, ReadMap | Compare | ExportMorph) else QUICK
+    return LONG if request.content.takes_long else QUICK
 
 
 class Turns:

@@ -115,7 +115,7 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
     data = settings.pop("data", "paintings")
     run = train(data, output=start.output, listener=reporter, resume=earlier, **settings)
     reporter.flush()
-    return Delivered(start.run, str(run.path), str(run.figure), run.stopped, vars(run.evaluated))
+    return Delivered(start.run, str(run.path), str(run.figure), run.stopped, run.evaluated.record())
 
 
 def given(settings: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class SettingsForm(QWidget):
         layout.addLayout(below)
         self._busy = ""
         self.build(())
+        theme.notifier.changed.connect(self._draw_folds)
 
     # ------------------------------------------------------------------ making it
 
@@ -96,6 +97,7 @@ class SettingsForm(QWidget):
             if folded := [info for info in others if (info.group in METHOD_GROUPS) is methods]:
                 self.folds[title] = self._folded(title, folded)
                 rows.addRow(self.folds[title])
+        self._draw_folds()
         self._scroll.setWidget(inside)
         follow(self._scroll, self.button)
         self._follow_autoencoder()
@@ -134,7 +136,7 @@ class SettingsForm(QWidget):
         return rows
 
     def _folded(self, title: str, infos: Sequence[SettingInfo]) -> QCollapsible:
-        folded = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
+        folded = QCollapsible(title)
         folded.setDuration(0)
         if (margins := folded.layout()) is not None:
             margins.setContentsMargins(0, 0, 0, 0)
@@ -148,6 +150,11 @@ class SettingsForm(QWidget):
         content.hide()  # else Tab would go through what is folded away
         folded.toggled.connect(content.setVisible)
         return folded
+
+    def _draw_folds(self) -> None:
+        for folded in self.folds.values():
+            folded.setCollapsedIcon(theme.icon("ph.caret-right"))
+            folded.setExpandedIcon(theme.icon("ph.caret-down"))
 
     def _add(self, rows: QFormLayout, info: SettingInfo) -> None:
         field: Field

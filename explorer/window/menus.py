@@ -1,6 +1,6 @@
 """The menu bar of the window, and the two pages of its Help menu."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -27,7 +27,7 @@ from explorer import log
 from explorer.safe_text import caption, plain
 from explorer.widgets import theme
 from explorer.widgets.preferences import Preferences
-from explorer.window.rail import TOOLS
+from explorer.window.pages import Page
 
 _THEMES = {"system": "As the &system", "light": "&Light", "dark": "&Dark"}
 _HANDS = (
@@ -60,14 +60,16 @@ class MenuActions:
 class Menus:
     """Fills the window's menu bar; the Edit menu once the Explore page is there."""
 
-    def __init__(self, window: QMainWindow, does: MenuActions, preferences: Preferences) -> None:
+    def __init__(
+        self, window: QMainWindow, does: MenuActions, preferences: Preferences, pages: Mapping[str, Page]
+    ) -> None:
         self._window, self._does, self._preferences = window, does, preferences
         bar = window.menuBar()
         assert bar is not None
         self.bar: QMenuBar = bar
         self._file()
         self.edit = self._menu("&Edit")
-        self._view()
+        self._view(pages)
         self._help()
 
     def _menu(self, title: str) -> QMenu:
@@ -89,7 +91,7 @@ class Menus:
         recent = menu.addMenu("Open &recent")
         assert recent is not None
         recent.aboutToShow.connect(lambda: self._fill_recent(recent))
-        self._fill_recent(recent)
+        menu.aboutToShow.connect(lambda: recent.setEnabled(bool(self._preferences.recent)))
         menu.addSeparator()
         self._add(menu, "Train on a &folder of pictures…", "Ctrl+Shift+O", does.browse_folder)
         self._add(menu, "Train on the sample &paintings", "", lambda: does.train_on("paintings"))
@@ -103,14 +105,12 @@ class Menus:
 
     def _fill_recent(self, menu: QMenu) -> None:
         menu.clear()
-        paths = self._preferences.recent
-        for path in paths:
+        for path in self._preferences.recent:
             action = menu.addAction(caption(Path(path).name))
             assert action is not None
             action.setToolTip(plain(path))
             action.triggered.connect(lambda _, path=path: self._does.open(path))
         menu.setToolTipsVisible(True)
-        menu.setEnabled(bool(paths))
 
     def _fill_agreed(self, menu: QMenu) -> None:
         """The places whose pictures a model's file may have shown; taking the tick away takes that back."""
@@ -132,6 +132,8 @@ class Menus:
         """Undo and redo of the Explore page, and what else can be done there."""
         undo, redo = stack.createUndoAction(page, "&Undo"), stack.createRedoAction(page, "&Redo")
         assert undo is not None and redo is not None
+        undo.setWhatsThis("Undo")  # their texts name what was done last
+        redo.setWhatsThis("Redo")
         undo.setShortcuts([QKeySequence("Ctrl+Z")])
         redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
         taken = {key.toString() for action in (undo, redo) for key in action.shortcuts()}
@@ -141,16 +143,16 @@ class Menus:
             self.edit.addSeparator()
             self.edit.addActions(others)
 
-    def _view(self) -> None:
+    def _view(self, pages: Mapping[str, Page]) -> None:
         window, menu = self._window, self._menu("&View")
-        for number, tool in enumerate(TOOLS, start=1):
-            self._add(menu, f"&{tool.caption}", f"Ctrl+{number}", partial(self._does.show_page, tool.name))
+        for number, (name, page) in enumerate(pages.items(), start=1):
+            self._add(menu, f"&{page.caption}", f"Ctrl+{number}", partial(self._does.show_page, name))
         menu.addSeparator()
         group = QActionGroup(window)
-        for name, text in _THEMES.items():
-            action = self._add(menu, text, "", partial(self._choose_theme, name))
+        for scheme, text in _THEMES.items():
+            action = self._add(menu, text, "", partial(self._choose_theme, scheme))
             action.setCheckable(True)
-            action.setChecked(theme.scheme() == name)
+            action.setChecked(theme.scheme() == scheme)
             group.addAction(action)
         menu.addSeparator()
         self._add(menu, "F&ull screen", "F11", self._toggle_full_screen)
@@ -178,7 +180,7 @@ class Menus:
         found = []
         for action in self._window.findChildren(QAction):
             keys = ", ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in action.shortcuts())
-            text = action.text().replace("&", "").rstrip("…")
+            text = (action.whatsThis() or action.text()).replace("&", "").rstrip("…")
             if keys and text:
                 found.append((keys, text[:1].lower() + text[1:]))
         return [*dict.fromkeys(found), *_HANDS]
@@ -231,5 +233,5 @@ class Menus:
         layout.addWidget(heading)
         layout.addWidget(content, 1)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
-        sheet.resize(72 * theme.UNIT, 68 * theme.UNIT if isinstance(content, QAbstractScrollArea) else 28 * theme.UNIT)
+        sheet.resize(72 * theme.UNIT, 72 * theme.UNIT if isinstance(content, QAbstractScrollArea) else 28 * theme.UNIT)
         sheet.open()

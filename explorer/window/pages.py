@@ -1,9 +1,12 @@
-"""The pages of the window by name. Each is imported and made when it is wanted,
-so that the window is on screen first."""
+"""The pages of the window: how the rail and the menu name them, and how they are made.
+
+Each is imported and made when it is wanted, so that the window is on screen first.
+"""
 
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, overload
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -54,7 +57,23 @@ def _make() -> MakeWidget:
     return MakePage
 
 
-PAGES: Mapping[str, Load] = {"explore": _explore, "map": _map, "compare": _compare, "train": _train, "make": _make}
+@dataclass(frozen=True)
+class Page:
+    """One page: what the rail says of it, and what imports it."""
+
+    caption: str
+    icon: str
+    sentence: str
+    load: Load
+
+
+PAGES: Mapping[str, Page] = {  # in the order of the rail
+    "explore": Page("Explore", "ph.aperture", "Move sliders and watch the picture change", _explore),
+    "map": Page("Map", "ph.map-trifold", "See all pictures laid out by likeness, and pick one", _map),
+    "compare": Page("Compare", "ph.rows", "Originals over what several models make of them", _compare),
+    "train": Page("Train", "ph.chart-line", "Teach a model your pictures and turn the weight while it learns", _train),
+    "make": Page("Make", "ph.film-strip", "Morphs, loops and pictures to keep", _make),
+}
 
 
 class Pages(QObject):
@@ -68,9 +87,9 @@ class Pages(QObject):
     complete = pyqtSignal()
     _imported = pyqtSignal()  # from a thread
 
-    def __init__(self, bridge: Bridge, preferences: Preferences, loads: Mapping[str, Load], parent: QObject) -> None:
+    def __init__(self, bridge: Bridge, preferences: Preferences, pages: Mapping[str, Page], parent: QObject) -> None:
         super().__init__(parent)
-        self._bridge, self._preferences, self._loads = bridge, preferences, loads
+        self._bridge, self._preferences, self._pages = bridge, preferences, pages
         self.made: dict[str, QWidget] = {}  # those that have their place
         self._unplaced: dict[str, QWidget] = {}  # one that takes its place a turn after it was made
         self._ahead = False
@@ -105,13 +124,13 @@ class Pages(QObject):
         import numpy.ma
         import numpy.random  # NumPy imports both when they are first used, which a hand would feel  # noqa: F401
 
-        for load in self._loads.values():
-            load()
+        for page in self._pages.values():
+            page.load()
         with contextlib.suppress(RuntimeError):  # the window is gone
             self._imported.emit()
 
     def _make_next(self) -> None:
-        missing = next((name for name in self._loads if name not in self.made), None)
+        missing = next((name for name in self._pages if name not in self.made), None)
         if missing is None:
             self.complete.emit()
             return
@@ -122,4 +141,4 @@ class Pages(QObject):
         turns.give(self, self._make_next)
 
     def _make(self, name: str) -> QWidget:
-        return self._loads[name]()(self._bridge, self._preferences)
+        return self._pages[name].load()(self._bridge, self._preferences)

@@ -226,8 +226,12 @@ class _Known(QPushButton):
         room = max(_WIDTH // 2 - 8 * theme.UNIT - metrics.horizontalAdvance(name), 8 * theme.UNIT)
         where = caption(metrics.elidedText(line(folder), Qt.TextElideMode.ElideMiddle, room))
         self.setText(f"{name}   {where}")
-        self.setIcon(theme.icon("ph.image-square", theme.palette().quiet))
         self.setStyleSheet("text-align: left;")
+        theme.notifier.changed.connect(self._colour)
+        self._colour()
+
+    def _colour(self) -> None:
+        self.setIcon(theme.icon("ph.image-square", theme.palette().quiet))
 
 
 class Morph(QWidget):

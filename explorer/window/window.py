@@ -20,7 +20,7 @@ from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
 from explorer.window.drops import choose_folder, choose_model, dropped
 from explorer.window.menus import MenuActions, Menus
-from explorer.window.pages import PAGES, Load, Pages
+from explorer.window.pages import PAGES, Page, Pages
 from explorer.window.rail import Rail
 from explorer.window.shutdown import Shutdown
 from explorer.window.status import StatusLine, cut_off_in_words, in_words
@@ -39,12 +39,12 @@ class MainWindow(QMainWindow):
 
     trouble = pyqtSignal(str)
 
-    def __init__(self, bridge: Bridge, preferences: Preferences, loads: Mapping[str, Load] = PAGES) -> None:
+    def __init__(self, bridge: Bridge, preferences: Preferences, pages: Mapping[str, Page] = PAGES) -> None:
         super().__init__()
         self.bridge, self.preferences = bridge, preferences
         theme.choose(preferences.get("theme", "system"))
-        self.pages = Pages(bridge, preferences, loads, self)
-        self._wires = {
+        self.pages = Pages(bridge, preferences, pages, self)
+        self._wires = {  # of the pages that hear of each other
             "explore": self._wire_explore,
             "map": self._wire_map,
             "compare": self._wire_compare,
@@ -55,19 +55,19 @@ class MainWindow(QMainWindow):
         self._followed_run = FollowedRun()
         self._expected = Expected()
         self._watch = FileWatch(self)
-        self._build()
+        self._build(pages)
         does = MenuActions(self.browse, self.browse_folder, self.open, self.train_on, self.show_page)
-        self.menus = Menus(self, does, preferences)
+        self.menus = Menus(self, does, preferences, pages)
         self._shutdown = Shutdown(self, self.bridge, self.notice, self.close)
         self._connect()
-        self._restore()
+        self._restore(pages)
 
     # ------------------------------------------------------------------ its parts
 
-    def _build(self) -> None:
+    def _build(self, pages: Mapping[str, Page]) -> None:
         self.setWindowTitle(NAME)
         self.setAcceptDrops(True)
-        self.rail, self.notice, self.status = Rail(self), Notice(self), StatusLine(self)
+        self.rail, self.notice, self.status = Rail(pages, self), Notice(self), StatusLine(self)
         self.stack = QStackedWidget(self)
         self.welcome = WelcomePage(self.bridge, self.preferences, self)
         self.stack.addWidget(self.welcome)
@@ -105,13 +105,13 @@ class MainWindow(QMainWindow):
         self.bridge.run_message.connect(self._on_run)
         self.bridge.hello.connect(self._on_hello)
 
-    def _restore(self) -> None:
+    def _restore(self, pages: Mapping[str, Page]) -> None:
         if not self.restoreGeometry(self.preferences.get("window/geometry", QByteArray())):
             screen = QApplication.primaryScreen()
             room = screen.availableGeometry().size() if screen is not None else self.size()
             self.resize(min(1360, round(0.9 * room.width())), min(860, round(0.9 * room.height())))
         kept = self.preferences.get("window/page", "explore")
-        self.last_page = kept if kept in self._wires else "explore"  # of the session before
+        self.last_page = kept if kept in pages else "explore"  # of the session before
         self.rail.set_current("explore")
         self.stack.setCurrentWidget(self.welcome)
 
@@ -121,7 +121,7 @@ class MainWindow(QMainWindow):
 
     def _place(self, name: str, page: QWidget) -> None:
         self.stack.addWidget(page)
-        self._wires[name]()
+        self._wires.get(name, lambda: None)()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         super().paintEvent(event)
@@ -198,7 +198,7 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------ pages
 
     def show_page(self, name: str) -> None:
-        """Put this tool on the table; in place of Explore the welcome page while there is no model."""
+        """Put this page on the table; in place of Explore the welcome page while there is no model."""
         self.rail.set_current(name)
         wanted = self.welcome if name == "explore" and not self._has_model() else self.page(name)
         if name == "make":

@@ -30,7 +30,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     what = made.add_argument_group("weights")
     what.add_argument(
         "--kl-weight",
-        type=lambda text: checked_flag("kl_weight", text),
+        type=lambda text: checked_flag("kl_weight", text, one=True),
         nargs="+",
         default=[1.0, 0.1, 0.01],
         metavar="X",

@@ -13,7 +13,8 @@ DESCRIPTION = """Train a variational autoencoder on pictures, with the KL term s
 
   kvae-train --kl-weight 0.1                         on the built-in paintings
   kvae-train --data ~/paintings --kl-weight 0.1      on a folder of pictures
-  kvae-train --kl-weight 0.01..1                     one model for every weight in between
+  kvae-train --data ~/paintings --kl-weight 0.01..1  one model for every weight from 0.01 to 1
+  kvae-train --data ~/paintings --from starter       from the model that comes with kvae, for few pictures
   kvae-train --data ~/paintings --autoencoder        the same layers as a plain autoencoder
   kvae-train --weighting geco --target-distortion 40  the least rate at which D is 40; --list-methods shows them all
 """
@@ -41,12 +42,25 @@ def _main(arguments: Sequence[str] | None) -> int:
         "settings unless a flag says else",
     )
     output.add_argument(
+        "--from",
+        metavar="MODEL",
+        dest="start",
+        help="start the networks from those of this model, of the network spectral, or from `starter`, the model that "
+        "comes with kvae: few pictures and a minute are enough then",
+    )
+    output.add_argument(
+        "--compact",
+        action="store_true",
+        default=False,
+        help="leave a small model, with weights of float16 and without the state of its optimizer",
+    )
+    output.add_argument(
         "--list-methods", action="store_true", default=False, help="print every weighting, rate and likelihood, and end"
     )
     flags = vars(made.parse_args(arguments))
     if flags.pop("list_methods"):
         return _list_methods()
-    options = {name: flags.pop(name, None) for name in ("output", "json", "quiet", "resume")}
+    options = {name: flags.pop(name, None) for name in ("output", "json", "quiet", "resume", "start", "compact")}
 
     from kvae.cli.display import display, interrupted, soft_stop
     from kvae.files.failure import in_words
@@ -67,7 +81,10 @@ def _main(arguments: Sequence[str] | None) -> int:
                 flags = resumed(earlier, flags)
             # an interrupted run leaves its model where it was to, unless another place is named
             output = getattr(earlier, "output", OUTPUT) if options["output"] == OUTPUT else options["output"]
-            run = train(flags.pop("data", "paintings"), output=output, listener=listener, resume=earlier, **flags)
+            data, start = flags.pop("data", "paintings"), options["start"]
+            run = train(data, output=output, listener=listener, resume=earlier, start=start, **flags)
+            if options["compact"]:
+                run.model.save(run.path, compact=True)
     except KeyboardInterrupt as end:  # which may say how to go on
         print(f"kvae-train: {line(' '.join([interrupted(listener), *map(str, end.args)]))}", file=sys.stderr)
         return listener.exit_code

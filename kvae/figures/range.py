@@ -64,7 +64,7 @@ def draw_range(
     sheet.heading(x, charts - 18, "What each weight pays", right)
     plane = sheet.axes(x, charts, wide, _CHARTS)
     draw_curve(plane, runs, limit_rates, limit_distortions, theme)
-    sheet.text(x + wide, charts + _CHARTS + 47, calibration(runs), 14, ha="right", color=theme.weight)
+    sheet.text(x + wide, charts + 24, calibration(runs), 14, ha="right", color=theme.weight)  # no curve runs there
     _draw_table(sheet, _LEFT, table, content, shown, limits)
     sheet.save(path)
 

@@ -24,17 +24,21 @@ class Augmentation:
 
     flip: whether half of them are mirrored left to right.
     min_area: the smallest part of a picture that a crop shows, as a fraction of its area, up to 1.
+    whole: the share of pictures that are not cropped: a crop is enlarged, and has less detail than a picture.
     colour: the largest change of brightness (in pixel values), contrast and saturation (as factors); hue stays.
     """
 
     flip: bool = True
     min_area: float = 0.5
+    whole: float = 1 / 3
     colour: float = 0.06
 
     def __post_init__(self) -> None:
         # Crops are not antialiased, which is right down to about half the width, and no further.
         if not 0.25 <= self.min_area <= 1:
             raise ValueError(f"Augmentation: `min_area` must be from 0.25 to 1. Received: min_area={self.min_area!r}.")
+        if not 0 <= self.whole <= 1:
+            raise ValueError(f"Augmentation: `whole` must be from 0 to 1. Received: whole={self.whole!r}.")
         if not 0 <= self.colour <= 0.5:
             raise ValueError(f"Augmentation: `colour` must be from 0 to 0.5. Received: colour={self.colour!r}.")
 
@@ -131,29 +135,43 @@ def augmented(pictures: tf.Tensor, strengths: Augmentation, *, seed: int, step: 
 
     Returns float32 of the same shape in [0, 1], a pure function of the pictures, `seed` and `step` (int64).
     """
-    count, size = tf.shape(pictures)[0], tf.shape(pictures)[1:3]
-    draws = tf.random.stateless_uniform((count, 8), tf.stack([tf.constant(seed, tf.int64), step]))
-    if strengths.flip or strengths.min_area < 1:  # takes bytes and returns floats, still 0..255
-        cropped = tf.image.crop_and_resize(pictures, _boxes(draws[:, :5], strengths), tf.range(count), size)
-        pictures = tf.ensure_shape(cropped, pictures.shape)
+    draws = tf.random.stateless_uniform((tf.shape(pictures)[0], 9), tf.stack([tf.constant(seed, tf.int64), step]))
     values = tf.cast(pictures, tf.float32)
-    return tf.clip_by_value(_recoloured(values, (2.0 * draws[:, 5:] - 1.0) * strengths.colour), 0.0, 1.0)
+    if strengths.flip or strengths.min_area < 1:
+        values = _cropped(values, draws[:, :6], strengths)
+    return tf.clip_by_value(_recoloured(values, (2.0 * draws[:, 6:] - 1.0) * strengths.colour), 0.0, 1.0)
 
 
-def _boxes(draws: tf.Tensor, strengths: Augmentation) -> tf.Tensor:
-    """Boxes (batch, 4) of y1, x1, y2, x2 as fractions, from uniform `draws` (batch, 5); x1 > x2 mirrors for free."""
+def _cropped(pictures: tf.Tensor, draws: tf.Tensor, strengths: Augmentation) -> tf.Tensor:
+    """Parts of `pictures` enlarged to their size, some of them mirrored, from uniform `draws` (batch, 6).
+
+    x' = Y·x·Xᵀ with a matrix for the rows and one for the columns of each picture, whose kernel keeps detail that
+    straight lines between pixels would blur away, and with it what small KL weights are about.
+    """
     area = strengths.min_area + (1.0 - strengths.min_area) * draws[:, 0]
+    area = tf.where(draws[:, 5] < strengths.whole, 1.0, area)
     # The ratio is bounded by what fits: neither side of a crop may exceed the picture's.
     largest = tf.minimum(np.float32(np.log(LARGEST_RATIO)), -tf.math.log(area))
     half_ratio = tf.exp(0.5 * (2.0 * draws[:, 1] - 1.0) * largest)  # square root of width / height
     height, width = tf.sqrt(area) / half_ratio, tf.sqrt(area) * half_ratio
     top, left = (1.0 - height) * draws[:, 2], (1.0 - width) * draws[:, 3]
     mirrored = tf.logical_and(strengths.flip, draws[:, 4] < 0.5)
-    right = left + width
-    return tf.stack(
-        [top, tf.where(mirrored, right, left), top + height, tf.where(mirrored, left, right)],
-        axis=1,
-    )
+    rows = _resampling(top, height, pictures.shape[1])
+    columns = _resampling(left, width, pictures.shape[2])
+    columns = tf.where(mirrored[:, None, None], tf.reverse(columns, [1]), columns)
+    values = tf.einsum("bij,bjkc->bikc", rows, pictures)
+    return tf.clip_by_value(tf.einsum("bkj,bijc->bikc", columns, values), 0.0, 255.0)
+
+
+def _resampling(start: tf.Tensor, share: tf.Tensor, size: int) -> tf.Tensor:
+    """Matrices (batch, size, size) that enlarge the part of `size` pixels that begins at `start` and is `share` of
+    them, both (batch,), with the kernel of Keys, 1981, "Cubic convolution interpolation"."""
+    places = tf.cast(tf.range(size), tf.float32)
+    wanted = start[:, None] * size + (places + 0.5) * share[:, None] - 0.5
+    far = tf.abs(wanted[:, :, None] - places)
+    near, beyond = (1.5 * far - 2.5) * far**2 + 1.0, ((2.5 - 0.5 * far) * far - 4.0) * far + 2.0
+    weights = tf.where(far < 1.0, near, tf.where(far < 2.0, beyond, 0.0))
+    return weights / tf.reduce_sum(weights, axis=2, keepdims=True)
 
 
 def _recoloured(pictures: tf.Tensor, changes: tf.Tensor) -> tf.Tensor:

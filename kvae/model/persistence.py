@@ -127,9 +127,18 @@ class SavedMixin(keras.Model):
         self.compile(keras.optimizers.deserialize(config["optimizer"]))
 
     def save(
-        self, filepath: str | os.PathLike[str], overwrite: bool = True, zipped: bool | None = None, **options: Any
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        *,
+        compact: bool = False,
+        **options: Any,
     ) -> None:
         """Write the model to `filepath`, which ends in `.keras`: a complete new file that opens again, or nothing.
+
+        A `compact` file has weights of float16 and no optimizer: a sixth of the size, to look at and to start others
+        from. A run that goes on from it begins with a new optimizer.
 
         Raises:
             ValueError: another ending, or what `kvae.load` would refuse. FileExistsError: a file, without `overwrite`.
@@ -138,7 +147,7 @@ class SavedMixin(keras.Model):
             raise ValueError("save: a model is one .keras file. Leave `zipped` out. Received: zipped=False.")
         if not overwrite and os.path.exists(filepath):
             raise FileExistsError(f"save: {filepath} exists. Name another file, or say overwrite=True.")
-        write(self, filepath, lambda path: super(SavedMixin, self).save(path, **options))
+        write(self, filepath, lambda path: super(SavedMixin, self).save(path, **options), compact=compact)
 
     def export(self, filepath: Any, *args: Any, **options: Any) -> None:
         """As `keras.Model.export`: images (batch, height, width, channels) → their reconstructions, from posterior

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from kvae.files.archive import MOST_BYTES, Archive, as_path, open_regular
@@ -15,6 +16,7 @@ from kvae.files.refusal import Refused
 from kvae.files.strict_json import parse
 from kvae.settings import SETTINGS, check
 
+STARTER = Path(__file__).resolve().parent.parent.joinpath("starter.keras").resolve()  # the model in the box
 FORMAT = 1  # of the settings in a file, said by those above 1 as "format"; for what an older kvae would misread
 CONFIG, METADATA, WEIGHTS, CARD = "config.json", "metadata.json", "model.weights.h5", "assets/card.json"
 MOST_CONFIG, MOST_CARD = 4 << 20, 12 << 20

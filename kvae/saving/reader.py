@@ -24,8 +24,10 @@ class BadModelFile(ValueError):
     """A file that is not a model kvae can open; the message is one line that says why and what to do."""
 
 
-def save(model: VAE, path: str | os.PathLike[str]) -> Path:
+def save(model: VAE, path: str | os.PathLike[str], *, compact: bool = False) -> Path:
     """Write `model` to `path`, which ends in `.keras`: the complete new file, or the untouched old one.
+
+    A `compact` file has weights of float16 and no optimizer, a sixth of the size.
 
     Raises:
         ValueError: another ending, or a model or card that `load` would refuse.
@@ -37,7 +39,7 @@ def save(model: VAE, path: str | os.PathLike[str]) -> Path:
         >>> kvae.save(vae, "art.keras").name
         'art.keras'
     """
-    model.save(path)
+    model.save(path, compact=compact)
     return Path(path)
 
 

@@ -1,26 +1,32 @@
 """A VAE into its `.keras` file: looked at before it is moved into place, so that what is there opens again."""
 
+import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
+import numpy as np
 from keras.src.saving.serialization_lib import SafeModeScope
 
 from kvae.files.archive import Archive
 from kvae.files.atomic import TEMPORARY_SUFFIX, move_into_place
 from kvae.files.refusal import Refused
 from kvae.saving.abstract_build import Kept, abstract_build, frozen, kept_by, laid_out, layers, stored, trained
-from kvae.saving.card import Description, opened
+from kvae.saving.card import CONFIG, WEIGHTS, Description, opened
 
 SUFFIX = ".keras"
 STALE = "save: not saved, since layers were frozen or freed after compile(). Call compile() again, then save."
 
 
-def write(model: Any, path: str | os.PathLike[str], put: Callable[[Path], Any]) -> None:
+def write(model: Any, path: str | os.PathLike[str], put: Callable[[Path], Any], *, compact: bool = False) -> None:
     """Have `put` write `model` to `path`, which ends in `.keras`: the complete new file, or the untouched old one.
+
+    A `compact` file has weights of float16 and no optimizer.
 
     Raises:
         ValueError: another ending, or a model or card that `kvae.load` would refuse.
@@ -33,12 +39,48 @@ def write(model: Any, path: str | os.PathLike[str], put: Callable[[Path], Any]) 
     with tempfile.TemporaryDirectory(TEMPORARY_SUFFIX, f".{target.name}.", target.parent) as folder:
         temporary = Path(folder, target.name)
         put(temporary)
+        if compact:
+            _make_compact(temporary)
         try:
             with opened(temporary, trust=True) as (description, archive):
                 _check_opens(model, description, archive)
         except Refused as error:
             raise ValueError(f"save: not saved, since the file {error}") from None
         move_into_place(temporary, target)
+
+
+def _make_compact(path: Path) -> None:
+    """Rewrite the file at `path`: its weights in half their bytes, without the state of its optimizer."""
+    parts = {}
+    with zipfile.ZipFile(path) as archive:
+        parts.update({name: archive.read(name) for name in archive.namelist()})
+    config = json.loads(parts[CONFIG])
+    config["compile_config"] = None
+    parts[CONFIG] = json.dumps(config).encode()
+    weights = path.with_name(WEIGHTS)
+    weights.write_bytes(parts[WEIGHTS])
+    small = path.with_name(f"small.{WEIGHTS}")
+    with h5py.File(weights, "r") as old, h5py.File(small, "w") as new:
+        _copy_halved(old, new)
+    parts[WEIGHTS] = small.read_bytes()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def _copy_halved(old: h5py.Group, new: h5py.Group) -> None:
+    for name, part in old.items():
+        if isinstance(part, h5py.Group):
+            if name != "optimizer":
+                _copy_halved(part, new.create_group(name))
+            continue
+        values = part[()]
+        if values.dtype == np.float32:
+            largest = float(np.finfo(np.float16).max)
+            values = np.clip(values, -largest, largest).astype(np.float16)
+        new.create_dataset(name, data=values)
+    for name, value in old.attrs.items():
+        new.attrs[name] = value
 
 
 def _check_optimizer(model: Any) -> None:

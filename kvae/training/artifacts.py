@@ -25,7 +25,7 @@ from kvae.saving.card_fields import packed
 from kvae.saving.reader import save
 from kvae.saving.writer import SUFFIX
 from kvae.training.checkpoint import CheckpointWriter, Undelivered
-from kvae.training.evaluation import MOST_PICTURES, Evaluated, Evaluation
+from kvae.training.evaluation import MOST_FOR_CURVE, MOST_PICTURES, Evaluated, Evaluation
 from kvae.training.folder import RunFolder
 from kvae.training.prepared import Prepared
 from kvae.training.resume import delivered, noted_delivery
@@ -73,7 +73,7 @@ def deliver(
     Each step can be done again: `folder` notes the model before it is written, and `complete` does the rest when the
     run is cut off after that.
     """
-    evaluated = evaluation(prepared.validation_batches())
+    evaluated = evaluation(prepared.validation_batches(), MOST_FOR_CURVE)
     posterior = posterior_statistics(model, prepared.collection.blocks(prepared.training[:MOST_PICTURES]))
     model.card = model_card(model, settings, prepared, posterior, state=state, evaluated=evaluated)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def complete(left: Undelivered, prepared: Prepared) -> Run:
     history, steps = (
         {key: list(values) for key, values in card.get(part, {}).items()} for part in ("history", "steps")
     )
-    evaluated = Evaluation(model)(prepared.validation_batches())
+    evaluated = Evaluation(model)(prepared.validation_batches(), MOST_FOR_CURVE)
     posterior = posterior_statistics(model, prepared.collection.blocks(prepared.training[:MOST_PICTURES]))
     seconds = (history.get("seconds") or [0.0])[-1] or 0.0
     return _with_figure(

@@ -44,8 +44,10 @@ def build(
     prepared: Prepared,
     listener: Listener,
     custom: Custom | None = None,
+    start: VAE | None = None,
 ) -> VAE:
-    """The untrained model of `settings`, set out from the closed-form linear solution where it has a linear part."""
+    """The untrained model of `settings`, set out from the closed-form linear solution where it has a linear part, and
+    with the networks of the model `start` where there is one."""
     custom = custom or Custom()
     encoder, decoder = (
         _copy(part) if isinstance(part, keras.Model) else part for part in (custom.encoder, custom.decoder)
@@ -64,6 +66,9 @@ def build(
         seed=settings["seed"],
         dtype=None if custom.networks else prepared.settings["precision"],  # custom networks have theirs
     )
+    if start is not None:
+        take_networks(model, start)
+        listener.on_message(f"its networks start from those of a model of {_pictures_of(start)}")
     if prepared.statistics is not None:
         some = prepared.collection.read(prepared.training[:EXPECTED_FROM])
         model.fit_spectrum(prepared.statistics.spectrum, prepared.statistics.texture, some)
@@ -76,6 +81,30 @@ def build(
         model.fit_linear(pca)
     model.compile(fitting_optimizer(model, prepared.settings["learning_rate"]))
     return model
+
+
+def _pictures_of(model: VAE) -> str:
+    pictures = (model.card or {}).get("collection", {}).get("name")
+    return pictures if isinstance(pictures, str) else "pictures that it does not name"
+
+
+def take_networks(model: VAE, start: VAE) -> None:
+    """Give `model` the corrections of `start`, which hold for pictures of any size and any statistics.
+
+    Raises:
+        ValueError: another kind of network, or other channels or widths.
+    """
+    kinds = [(one.network, one.custom, one.image_shape[2], one.widths, one.depth) for one in (model, start)]
+    if kinds[0] != kinds[1] or start.network != "spectral":
+        raise ValueError(
+            f"train: a run starts from a model of the network spectral with its own channels and widths, "
+            f"{model.image_shape[2]} and {' '.join(map(str, model.widths))}. Received: the network {start.network}, "
+            f"{start.image_shape[2]} and {' '.join(map(str, start.widths))}. Start from another model, or leave `from` "
+            "out."
+        )
+    for part in ("encoder", "decoder"):
+        for mine, its in zip(getattr(model, part).weights, getattr(start, part).weights, strict=True):
+            mine.assign(its)
 
 
 def method_settings(settings: Mapping[str, Any], pictures: int) -> dict[str, Any]:

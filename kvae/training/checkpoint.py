@@ -93,6 +93,7 @@ class Unbegun:
 
     folder: RunFolder
     settings: dict[str, Any]
+    start: str = ""  # the model that its networks set out from, where there is one
 
     @property
     def output(self) -> Path:

@@ -11,7 +11,7 @@ from kvae.model.vae import VAE
 from kvae.objectives.likelihoods import psnr, squared_error
 
 TERMS = ("distortion", "rate", "loss")
-MOST_FOR_CURVE = 512  # held-out pictures that are measured at several weights
+FEW_FOR_CURVE, MOST_FOR_CURVE = 96, 512  # held-out pictures measured at several weights: in an epoch, at the end
 MOST_PICTURES = 2048  # held-out pictures that an epoch's measurement looks at
 
 
@@ -57,7 +57,7 @@ class Evaluation:
         assert span is not None
         return [self._model.terms_at(images, weight, first=first) for weight in span.reported]
 
-    def _curve(self, batches: tf.data.Dataset) -> dict[float, tuple[float, float, float]]:
+    def _curve(self, batches: tf.data.Dataset, most: int) -> dict[float, tuple[float, float, float]]:
         span = self._model.weight_range
         if span is None:
             return {}
@@ -66,13 +66,14 @@ class Evaluation:
         for batch in batches:
             parts.append(np.array(self._measure_curve(batch, first)))  # (weights, terms, batch)
             first += len(batch)
-            if first >= MOST_FOR_CURVE:
+            if first >= most:
                 break
         means = np.concatenate(parts, axis=2).mean(axis=2).tolist()
         return dict(zip(span.reported, map(tuple, means), strict=True))
 
-    def __call__(self, batches: tf.data.Dataset) -> Evaluated:
-        """Measure on all of `batches`, float32 (batch, height, width, channels), however they are divided."""
+    def __call__(self, batches: tf.data.Dataset, curve_of: int = FEW_FOR_CURVE) -> Evaluated:
+        """Measure on all of `batches`, float32 (batch, height, width, channels), however they are divided; a range of
+        weights on whole batches of the first `curve_of` pictures."""
         parts: list[list[np.ndarray]] = []
         first = 0
         for batch in batches:
@@ -83,4 +84,4 @@ class Evaluation:
         )
         loss = seen + self._model.beta * rate
         shown = None if self._model.autoencoder else rate
-        return Evaluated(distortion, shown, loss, decibels, self._curve(batches))
+        return Evaluated(distortion, shown, loss, decibels, self._curve(batches, curve_of))

@@ -55,12 +55,16 @@ def fitting_optimizer(model: VAE, learning_rate: float) -> FusedAdam:
     return Muon(learning_rate, global_clipnorm=None if model.weight_range is None else LONGEST)
 
 
-def carry_on(model: VAE) -> None:
-    """Let a model that was loaded with plain Adam go on with the optimizer of its runs, which takes over its state."""
-    plain = model.optimizer
+def carry_on(model: VAE, learning_rate: float) -> None:
+    """Let a model that was loaded with plain Adam go on with the optimizer of its runs, which takes over its state; one
+    that was saved without any begins with a new one."""
+    plain = getattr(model, "optimizer", None)
+    if plain is None:
+        model.compile(fitting_optimizer(model, learning_rate))
+        return
     if type(plain) is not keras.optimizers.Adam:
         return
-    fused = type(fitting_optimizer(model, 1e-3)).from_config(plain.get_config())
+    fused = type(fitting_optimizer(model, learning_rate)).from_config(plain.get_config())
     model.compile(fused)
     for mine, its in zip(fused.variables, plain.variables, strict=True):
         mine.assign(its)

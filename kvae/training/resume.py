@@ -127,9 +127,11 @@ def free_run(target: Path, tell: Callable[[str], None]) -> tuple[Path, RunFolder
     raise AssertionError
 
 
-def noted_settings(settings: Mapping[str, Any], *, custom: bool) -> bytes:
-    """The settings of a run as its folder keeps them; `custom` where it has custom networks or methods."""
-    return json.dumps({"format": FORMAT, "settings": settings, "custom": custom}, allow_nan=False).encode()
+def noted_settings(settings: Mapping[str, Any], *, custom: bool, start: str = "") -> bytes:
+    """The settings of a run as its folder keeps them; `custom` where it has custom networks or methods, and the model
+    that its networks `start` from."""
+    noted = {"format": FORMAT, "settings": settings, "custom": custom} | ({"start": start} if start else {})
+    return json.dumps(noted, allow_nan=False).encode()
 
 
 def noted_delivery(folder: RunFolder, model: Path, card: Mapping[str, Any]) -> bytes:
@@ -191,26 +193,30 @@ def _undelivered(folder: RunFolder, path: Path, tell: Callable[[str], None]) -> 
 def _unbegun(folder: RunFolder, tell: Callable[[str], None]) -> Unbegun:
     _take(folder)
     try:
-        settings = _settings_of(folder)
+        settings, start = _settings_of(folder)
     except BaseException:
         folder.release()
         raise
     tell(f"{folder.model} was cut off before its first checkpoint; it begins anew with its settings")
-    return Unbegun(folder, settings)
+    return Unbegun(folder, settings, start)
 
 
-def _settings_of(folder: RunFolder) -> dict[str, Any]:
+def _settings_of(folder: RunFolder) -> tuple[dict[str, Any], str]:
+    """The settings of a run, and the model that its networks start from, or ""."""
     try:
         told = _noted(folder, SETTINGS_NOTE)
         settings = told.get("settings")
+        start = told.pop("start", "")
         if set(told) != {"format", "settings", "custom"} or not isinstance(settings, dict):
             raise Refused("does not hold the settings of a run. Train anew.")
+        if not isinstance(start, str) or len(start) > MOST_PATH or "\0" in start:
+            raise Refused("does not say what it starts from. Train anew.")
         data = settings.get("data")
         if not isinstance(data, str) or not 0 < len(data) <= MOST_PATH or "\0" in data:
             raise Refused("does not say what to train on. Train anew.")
         if told["custom"] is not False:
             raise Refused("is of a run with networks or methods of your own, which it does not hold. Train anew.")
-        return checked(settings, "gives a run settings that cannot be:")
+        return checked(settings, "gives a run settings that cannot be:"), start
     except (Refused, ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"resume: {sentence(folder.path, error)}") from None
 

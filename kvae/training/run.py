@@ -18,6 +18,8 @@ from kvae.model.methods import choose, parted
 from kvae.model.vae import VAE
 from kvae.objectives.base import Rate
 from kvae.objectives.likelihoods import Likelihood
+from kvae.saving.card import STARTER
+from kvae.saving.reader import load
 from kvae.settings import RunSettings, checked
 from kvae.training.artifacts import Run, complete, cut_off, deliver, undrawn, writable_path
 from kvae.training.balance import PROBE_PICTURES, BalanceProbe
@@ -34,6 +36,7 @@ from kvae.training.resume import free_run, noted_settings
 from kvae.training.run_state import RunState
 from kvae.weighting.base import Weighting
 
+STARTER_WORD = "starter"
 ARRAY = "array"  # what a run on an array says that it was trained on
 DELIVERING = "measuring and saving the model"
 
@@ -51,6 +54,7 @@ def train(
     rate: str | Rate | None = None,
     likelihood: str | Likelihood | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    start: str | os.PathLike[str] | None = None,
     **settings: Unpack[RunSettings],
 ) -> Run:
     """Train a VAE on pictures and save it, with its curves and a picture of its reconstructions beside it.
@@ -66,6 +70,8 @@ def train(
         callbacks: Keras callbacks. The logs of a batch and of an epoch have `loss`, `distortion`, `rate` and
             `kl_weight`, those of an epoch `val_loss`, `val_distortion`, `val_rate` and `val_psnr` too. One that sets
             `model.stop_training` ends the run, and the model is delivered. The run sets the learning rate itself.
+        start: a model of the spectral network whose networks this run sets out from, on other pictures or at other
+            weights: a path, or "starter", the model that comes with kvae. Few pictures are enough then.
         settings: any other of `kvae.settings.SETTINGS` by name, such as kl_weight=0.1.
 
     While it trains, a folder beside `output` holds its last good state: `kvae-train --resume` goes on from there when
@@ -101,11 +107,17 @@ def train(
         kept = earlier.methods.custom if earlier is not None else {}
         for axis in objects.keys() | kept.keys():  # no name would be true of these
             chosen.pop(axis, None)
+        source = start if resume is None else getattr(resume, "start", "")
+        if source and resume is None and earlier is None:
+            _refuse_start(chosen, custom)
+        started_from = None if not source else load(STARTER if source == STARTER_WORD else source)
         target = writable_path(output)
         if folder is None:
             target, folder = free_run(target, listener.on_message)
-        _begin(folder, chosen, custom=custom.beside_settings or bool(kept) or (earlier is not None and earlier.custom))
-        return _trained(data, target, folder, listener, custom, resume, prepared, chosen)
+        named_start = "" if not source else str(source) if source == STARTER_WORD else os.path.abspath(source)
+        has_custom = custom.beside_settings or bool(kept) or (earlier is not None and earlier.custom)
+        _begin(folder, chosen, custom=has_custom, start=named_start)
+        return _trained(data, target, folder, listener, custom, resume, prepared, chosen, started_from)
     finally:
         if folder is not None:
             folder.release()
@@ -136,6 +148,7 @@ def _trained(
     resume: VAE | Interrupted | Unbegun | None,
     prepared: Prepared | None,
     chosen: dict[str, Any],
+    start: VAE | None,
 ) -> Run:
     interrupted, earlier = resume if isinstance(resume, Interrupted) else None, _model_of(resume)
     if prepared is None:
@@ -147,9 +160,9 @@ def _trained(
     chosen.update({name: prepared.settings[name] for name in worked_out})
     if earlier is not None:
         model = earlier
-        carry_on(model)
+        carry_on(model, chosen["learning_rate"])
     else:
-        model = build(chosen, prepared, listener, custom)
+        model = build(chosen, prepared, listener, custom, start)
     _check_shape(model, prepared)
     listener.on_message(
         f"device: {prepared.device}, {model.precision}; network {_network_name(model)}, {model.count_params():,} "
@@ -173,9 +186,17 @@ def _named(data: Any) -> str:
     return os.path.abspath(os.path.expanduser(data)) if os.fspath(data) not in ("", PAINTINGS) else str(data)
 
 
-def _begin(folder: RunFolder, chosen: Mapping[str, Any], *, custom: bool) -> None:
+def _refuse_start(chosen: Mapping[str, Any], custom: Custom) -> None:
+    if custom.networks or chosen["network"] != "spectral":
+        network = "of your own" if custom.networks else chosen["network"]
+        raise ValueError(
+            f"train: only the network spectral starts from another model, and this one is {network}. Leave `from` out."
+        )
+
+
+def _begin(folder: RunFolder, chosen: Mapping[str, Any], *, custom: bool, start: str) -> None:
     try:
-        folder.begin(noted_settings(chosen, custom=custom))
+        folder.begin(noted_settings(chosen, custom=custom, start=start))
     except OSError as error:
         raise OSError(f"output: {unwritable(folder.path, error)}") from None
 

@@ -73,7 +73,7 @@ def sweep(
         (['sweep-1.keras', 'sweep-0.1.keras'], 'sweep.html')
     """
     listener = listener or Listener()
-    weights = [check("kl_weight", weight, "sweep") for weight in dict.fromkeys(kl_weights)]
+    weights = [check("kl_weight", weight, "sweep", one=True) for weight in dict.fromkeys(kl_weights)]
     if not weights:
         raise ValueError("sweep: `kl_weights` needs at least one weight. Received: none.")
     page = _page_path(output)

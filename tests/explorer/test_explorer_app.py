@@ -1,5 +1,6 @@
 """The program as a person starts it."""
 
+import contextlib
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -41,21 +43,31 @@ if __name__ == "__main__":
 @pytest.fixture
 def home(tmp_path) -> dict[str, str]:
     """An environment whose settings are in a temporary folder."""
-    return {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    places = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"), str(tmp_path))
+    return {**os.environ, **places, "QT_QPA_PLATFORM": "offscreen"}
 
 
-def _start(tmp_path: Path, home: dict[str, str], arguments: list[str], then: str) -> subprocess.Popen:
+@pytest.fixture
+def start(tmp_path, home) -> Iterator[Callable[[list[str], str], subprocess.Popen]]:
+    """Start the program with these arguments, to do `then` once it is visible; it ends with the test at the latest."""
     script = tmp_path / "start.py"
-    script.write_text(PROBE.format(arguments=arguments, then=then))
-    root = Path(__file__).parents[2]
-    return subprocess.Popen(
-        [sys.executable, str(script)],
-        env={**home, "PYTHONPATH": str(root)},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with contextlib.ExitStack() as started:
+
+        def begin(arguments: list[str], then: str) -> subprocess.Popen:
+            script.write_text(PROBE.format(arguments=arguments, then=then))
+            process = subprocess.Popen(
+                [sys.executable, str(script)],
+                env={**home, "PYTHONPATH": str(Path(__file__).parents[2])},
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            started.enter_context(process)
+            started.callback(process.kill)
+            return process
+
+        yield begin
 
 
 def _line(process: subprocess.Popen, start: str) -> str:
@@ -134,8 +146,8 @@ def test_an_exception_before_the_window_is_there_is_printed(troubles, capsys):
 
 
 @pytest.mark.timeout(120)
-def test_the_window_never_imports_what_the_engine_needs_and_stays_small(tmp_path, home):
-    process = _start(tmp_path, home, [], "self.leave()")
+def test_the_window_never_imports_what_the_engine_needs_and_stays_small(start):
+    process = start([], "self.leave()")
     assert _line(process, "heavy:") == "[]"
     assert _line(process, "visible:") == "True"
     assert int(_line(process, "megabytes:")) <= 250
@@ -146,12 +158,12 @@ def test_the_window_never_imports_what_the_engine_needs_and_stays_small(tmp_path
 
 
 @pytest.mark.timeout(120)
-def test_the_log_tells_of_the_processes_and_of_what_nobody_caught(tmp_path, home):
+def test_the_log_tells_of_the_processes_and_of_what_nobody_caught(tmp_path, start):
     then = (
         'QTimer.singleShot(0, lambda: {}["colour"]); '
         "self.bridge.hello.connect(lambda _: self.leave()); self.bridge.settings and self.leave()"
     )
-    process = _start(tmp_path, home, ["--log", "logs/art.log"], then)
+    process = start(["--log", "logs/art.log"], then)
     assert process.wait(60) == 0
     written = (tmp_path / "logs" / "art.log").read_text()
     assert re.search(r"kvae-engine \d+: started\n", written) and re.search(r"kvae-engine \d+: ended \(.*\)\n", written)
@@ -161,8 +173,8 @@ def test_the_log_tells_of_the_processes_and_of_what_nobody_caught(tmp_path, home
 
 
 @pytest.mark.timeout(120)
-def test_the_usual_log_is_private_and_in_the_persons_own_folder(tmp_path, home):
-    process = _start(tmp_path, home, [], "self.leave()")
+def test_the_usual_log_is_private_and_in_the_persons_own_folder(tmp_path, start):
+    process = start([], "self.leave()")
     assert process.wait(60) == 0
     (path,) = tmp_path.rglob("kvae-explorer.log")
     assert "the program ends" in path.read_text()
@@ -178,8 +190,8 @@ def test_a_log_that_cannot_be_written_is_an_error(tmp_path, capsys, troubles):
 
 
 @pytest.mark.timeout(120)
-def test_a_model_that_is_not_there_opens_the_window_with_a_sentence(tmp_path, home):
-    process = _start(tmp_path, home, ["none.keras"], "self.leave()")
+def test_a_model_that_is_not_there_opens_the_window_with_a_sentence(start):
+    process = start(["none.keras"], "self.leave()")
     assert _line(process, "visible:") == "True"
     assert _line(process, "notice:").startswith("There is no file")
     assert process.wait(60) == 0
@@ -188,8 +200,8 @@ def test_a_model_that_is_not_there_opens_the_window_with_a_sentence(tmp_path, ho
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_polite_signal_closes_the_window_and_all_its_processes(tmp_path, home, number):
-    process = _start(tmp_path, home, [], "pass")
+def test_a_polite_signal_closes_the_window_and_all_its_processes(start, number):
+    process = start([], "pass")
     assert int(_line(process, "megabytes:")) > 0
     children = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
     process.send_signal(number)
@@ -199,11 +211,11 @@ def test_a_polite_signal_closes_the_window_and_all_its_processes(tmp_path, home,
 
 
 @pytest.mark.timeout(120)
-def test_an_exception_in_a_slot_does_not_end_the_program(tmp_path, home):
+def test_an_exception_in_a_slot_does_not_end_the_program(start):
     then = (
         "QTimer.singleShot(0, lambda: 1 / 0); "
         'QTimer.singleShot(200, lambda: (print("after:", self.notice.text, flush=True), self.leave()))'
     )
-    process = _start(tmp_path, home, [], then)
+    process = start([], then)
     assert "ZeroDivisionError" in _line(process, "after:")
     assert process.wait(60) == 0

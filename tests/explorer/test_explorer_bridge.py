@@ -361,14 +361,13 @@ def test_nothing_of_a_killed_window_is_left(tmp_path):
         "if __name__ == '__main__': main()\n"
     )
     root = str(Path(kvae.__file__).parents[1])
-    window = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.PIPE, text=True
-    )
-    assert window.stdout is not None and window.stdout.readline() == "hello\n"
-    children = psutil.Process(window.pid).children(recursive=True)
-    assert children
-    window.kill()
-    window.wait()
+    ) as window:
+        assert window.stdout is not None and window.stdout.readline() == "hello\n"
+        children = psutil.Process(window.pid).children(recursive=True)
+        assert children
+        window.kill()
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 

@@ -36,7 +36,8 @@ def drawn(path, **changes):
         "reconstructions": pictures(), "samples": pictures(), "latent_dim": 8, "scale": 1,
     }  # fmt: skip
     draw_run(path, **{**arguments, **changes})
-    return np.asarray(Image.open(path).convert("RGB"))
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def amount(sheet, color):

@@ -49,7 +49,8 @@ def sweep(tmp_path_factory):
         collection_summary="nine <b>pictures</b>", limit_rates=rates,
         limit_distortions=300 * np.exp(-rates / 90), scale=1,
     )  # fmt: skip
-    return np.asarray(Image.open(folder / "sweep.png").convert("RGB")), (folder / "sweep.html").read_text("utf-8")
+    with Image.open(folder / "sweep.png") as picture:
+        return np.asarray(picture.convert("RGB")), (folder / "sweep.html").read_text("utf-8")
 
 
 class Reader(HTMLParser):

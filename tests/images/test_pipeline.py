@@ -117,6 +117,21 @@ def test_crops_show_the_stated_share_of_the_picture():
     assert (width * height).min() < 0.7 and np.std(width / height) > 0.03
 
 
+def test_the_stated_share_of_pictures_is_whole():
+    data = np.random.default_rng(0).integers(0, 256, (400, 12, 12, 1), np.uint8)
+    whole = np.isclose(vary(data, min_area=0.5, whole=0.25), data / 255, atol=1e-6).all(axis=(1, 2, 3))
+    assert 0.2 < whole.mean() < 0.3
+    assert not np.isclose(vary(data, min_area=0.5, whole=0.0), data / 255, atol=1e-6).all(axis=(1, 2, 3)).any()
+
+
+def test_an_enlarged_crop_keeps_a_parabola_exactly():
+    # the kernel is exact to the second degree, where straight lines between pixels are not
+    curve = np.square(np.arange(-15, 16)).astype(np.uint8)
+    data = np.broadcast_to(curve[None, None, :, None], (40, 31, 31, 1)).copy()
+    third = np.diff(vary(data, min_area=0.5, whole=0.0)[:, 15, 4:-4, 0] * 255, n=3, axis=1)
+    np.testing.assert_allclose(third, 0.0, atol=1e-3)
+
+
 def test_colour_changes_are_small_and_keep_grey_grey():
     grey = np.full((50, 8, 8, 3), 100, np.uint8)
     result = vary(grey, colour=0.06)
@@ -172,7 +187,9 @@ def test_bad_settings_are_refused(settings, match, collection):
         batches(collection, 1, **settings)
 
 
-@pytest.mark.parametrize("strengths", [{"min_area": 0.1}, {"min_area": 1.2}, {"colour": -1}, {"colour": float("nan")}])
+@pytest.mark.parametrize(
+    "strengths", [{"min_area": 0.1}, {"min_area": 1.2}, {"colour": -1}, {"whole": 2}, {"colour": float("nan")}]
+)
 def test_bad_strengths_are_refused(strengths):
     with pytest.raises(ValueError, match="Augmentation"):
         Augmentation(**strengths)

@@ -78,7 +78,8 @@ def test_keras_opens_a_saved_model_where_kvae_is_only_imported(python, saved, im
 
 def test_the_weight_of_a_loaded_model_can_still_be_turned(saved):
     model = keras.models.load_model(saved[0] / "hybrid.keras")
-    pictures = np.load(saved[0] / "expected.npz")["pictures"]
+    with np.load(saved[0] / "expected.npz") as stored:
+        pictures = stored["pictures"]
     losses = []
     for weight in (0.375, 0.0):
         model.kl_weight.assign(weight)

@@ -28,18 +28,23 @@ SMALL = {
     "augment": True,
     "balance_every": 0,
 }
-# every weighting that keeps a state, two rates that draw noise of their own, both precisions
-RUNS = {
-    "constant": {},
-    "warm-up": {"weighting": "warm-up", "ramp_steps": 12},
-    "cyclical": {"weighting": "cyclical"},
-    "capacity": {"weighting": "capacity", "capacity": 5.0, "ramp_steps": 15},
-    "pi": {"weighting": "pi", "target_rate": 3.0},
-    "geco": {"weighting": "geco", "target_distortion": 20.0, "precision": "mixed_bfloat16"},
-    "calibrated": {"weighting": "calibrated", "rate": "mmd"},
-    "learned": {"weighting": "learned", "rate": "tc"},
+# with two rates that draw noise of their own, and in both precisions
+OPTIONS = {
+    "warm-up": {"ramp_steps": 12},
+    "capacity": {"capacity": 5.0, "ramp_steps": 15},
+    "pi": {"target_rate": 3.0},
+    "geco": {"target_distortion": 20.0, "precision": "mixed_bfloat16"},
+    "calibrated": {"rate": "mmd"},
+    "learned": {"rate": "tc"},
 }
-KILLS = 3  # of each run: 24 in all
+# the plain weighting, every one that keeps a state, and a range of weights, whose losses are relative to what is kept
+RUNS = {
+    name: {"weighting": name, **OPTIONS.get(name, {})}
+    for name in WEIGHTINGS
+    if name == "constant" or choose({"weighting": name, "kl_weight": 0.1}, "a test").weighting.start()
+}
+RUNS["range"] = {"network": "spectral", "latent_dim": 300, "kl_weight": [0.01, 1.0], "precision": "mixed_bfloat16"}
+KILLS = 3  # of each run
 
 
 class Lives:
@@ -77,6 +82,7 @@ class Lives:
     def end(self) -> None:
         self._process.stdin.close()
         self._process.wait(30)
+        self._process.stdout.close()
         self._errors.close()
 
 
@@ -142,11 +148,6 @@ def check(lives: Lives, folder: Path, settings: dict, kills: int, seed: int) -> 
     again = [earlier - later for earlier, later in zip(steps, steps[1:], strict=False) if later <= earlier]
     assert max(again, default=0) <= 2 and sorted(set(steps)) == list(range(1, 4 * settings["epochs"] + 1))
     assert sorted(one.name for one in folder.iterdir()) == ["killed", "killed.keras", "whole", "whole.keras"]
-
-
-def test_every_weighting_that_keeps_a_state_is_among_those_that_are_killed():
-    keeping = {name for name in WEIGHTINGS if choose({"weighting": name, "kl_weight": 0.1}, "a test").weighting.start()}
-    assert len(keeping) > 5 and keeping <= set(RUNS)
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -1,4 +1,4 @@
-"""Built-in paintings: abstract pictures in fourteen manners of modern art, drawn from named factors.
+"""Built-in paintings: abstract pictures in the manners of modern art, drawn from named factors.
 
     >>> from kvae.images.paintings import paint, render
     >>> picture = paint(7, size=128)

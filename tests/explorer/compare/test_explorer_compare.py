@@ -199,11 +199,11 @@ def test_dropped_models_and_pictures_are_compared(page, fake_bridge, asked):
 def test_known_models_are_offered_until_they_are_compared(page):
     page.set_known([A, B])
     page._fill_menu()
-    assert [action.text() for action in page._menu.actions() if action.text()] == ["a", "b", "From &files …"]
+    assert [action.text() for action in page._menu.actions() if action.text()] == ["a", "b", "From &files…"]
     page._menu.actions()[0].trigger()
     page._fill_menu()
     assert page.comparison.models == (A,)
-    assert [action.text() for action in page._menu.actions() if action.text()] == ["b", "From &files …"]
+    assert [action.text() for action in page._menu.actions() if action.text()] == ["b", "From &files…"]
 
 
 def full(page, fake_bridge, asked) -> None:

@@ -223,7 +223,9 @@ def test_a_picture_file_is_encoded_as_kvae_reads_it(opened, real_models):
     np.testing.assert_array_equal(found.image, picture)
     np.testing.assert_allclose(found.latents, model.encode(picture[None])[0][0], atol=1e-4)
     assert nearly_equal(found.reconstruction[None], as_bytes(model.reconstruct(picture[None]))) and found.note == ""
-    (again,) = opened.ask(m.Encode(np.asarray(Image.open(path).convert("RGB"))), "encode")
+    with Image.open(path) as file:
+        pixels = np.asarray(file.convert("RGB"))
+    (again,) = opened.ask(m.Encode(pixels), "encode")
     np.testing.assert_allclose(again.latents, found.latents, atol=0.02)
 
 
@@ -323,7 +325,9 @@ def test_own_pictures_are_compared_in_the_order_given(opened, real_models):
 
 def test_an_export_is_made_by_the_engine(opened, tmp_path):
     answers = opened.ask(m.ExportPicture(str(tmp_path / "art.png"), np.zeros(6, np.float32), 64))
-    assert isinstance(answers[-1], m.Exported) and Image.open(answers[-1].path).size == (64, 64)
+    assert isinstance(answers[-1], m.Exported)
+    with Image.open(answers[-1].path) as picture:
+        assert picture.size == (64, 64)
 
 
 def test_an_engine_whose_window_is_gone_leaves_no_unfinished_film(real_models, tmp_path):

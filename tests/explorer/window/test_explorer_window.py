@@ -16,7 +16,7 @@ from explorer.messages import Began, Delivered, PicturesReady, RunFailed, Snapsh
 from explorer.state.followed_run import FollowedRun
 from explorer.widgets import theme
 from explorer.widgets.preferences import Preferences
-from explorer.window.rail import TOOLS
+from explorer.window.pages import PAGES as REAL
 from explorer.window.status import time_left
 from explorer.window.window import MainWindow
 
@@ -78,7 +78,7 @@ class _Train(_Page):
 
 
 _KINDS = {"explore": _Explore, "map": _Map, "compare": _Page, "train": _Train, "make": _Page}
-PAGES = {name: (lambda kind=kind: kind) for name, kind in _KINDS.items()}
+PAGES = {name: replace(REAL[name], load=lambda kind=kind: kind) for name, kind in _KINDS.items()}
 
 
 @pytest.fixture
@@ -141,16 +141,16 @@ def test_the_window_begins_with_the_welcome_page_and_makes_the_others_afterwards
     assert _shown(window) is window.welcome
 
 
-@pytest.mark.parametrize(("number", "tool"), list(enumerate(TOOLS, start=1)), ids=lambda each: str(each)[:8])
-def test_a_click_on_the_rail_or_its_key_shows_the_tool(opened, qtbot, number, tool):
+@pytest.mark.parametrize(("number", "name"), list(enumerate(PAGES, start=1)))
+def test_a_click_on_the_rail_or_its_key_shows_the_page(opened, qtbot, number, name):
     opened.show_page("explore" if number > 1 else "map")
-    qtbot.mouseClick(opened.rail.buttons[tool.name], Qt.MouseButton.LeftButton)
-    assert _shown(opened) is opened.page(tool.name)
+    qtbot.mouseClick(opened.rail.buttons[name], Qt.MouseButton.LeftButton)
+    assert _shown(opened) is opened.page(name)
     opened.show_page("explore" if number > 1 else "map")
     opened.activateWindow()
     qtbot.keyClick(opened, getattr(Qt.Key, f"Key_{number}"), Qt.KeyboardModifier.ControlModifier)
-    assert _shown(opened) is opened.page(tool.name) and opened.rail.current() == tool.name
-    assert f"Ctrl+{number}" in opened.rail.buttons[tool.name].toolTip()
+    assert _shown(opened) is opened.page(name) and opened.rail.current() == name
+    assert f"Ctrl+{number}" in opened.rail.buttons[name].toolTip()
 
 
 def test_without_a_model_explore_is_the_welcome_page(window):
@@ -215,8 +215,12 @@ def test_an_opened_model_is_explored_named_and_remembered(window, fake_bridge, m
 
 
 def test_a_recent_file_is_opened_from_the_menu_and_shown_in_explore(window, fake_bridge, preferences, model):
-    preferences.add_recent(model.path)
     (menu,) = [one for one in window.menus.bar.findChildren(QMenu) if "recent" in one.title()]
+    menu.parent().aboutToShow.emit()
+    assert not menu.isEnabled()
+    preferences.add_recent(model.path)
+    menu.parent().aboutToShow.emit()
+    assert menu.isEnabled()
     menu.aboutToShow.emit()
     menu.actions()[0].trigger()
     assert fake_bridge.opened == [model.path]
@@ -560,6 +564,7 @@ def test_trouble_from_another_thread_is_said_in_the_window(window, qtbot):
 
 
 def test_every_key_is_on_the_sheet_of_keys(opened):
+    opened.page("explore").undo_stack.push(QUndoCommand("a slider"))
     keys = dict(opened.menus.shortcuts())
     assert keys["Ctrl+O"] == "open a model" and keys["Ctrl+Z"] == "undo" and keys["Ctrl+2"] == "map"
     assert keys["Drop a picture"] == "find it in the model and start from there"

@@ -1,15 +1,12 @@
-"""The whole protocol between the window and its processes: frozen messages over one pipe to each process.
+"""What the window asks the engine, and what that answers.
 
-The window asks the engine with a `Request`, whose `ticket` every `Reply` to it carries. A lane holds one request: a
-newer one replaces an older one that has not been begun, and answers to an older one are dropped. Trainer processes are
-told `Start`, `SetWeight`, `Pause`, `Continue` and `Stop`, and send everything below "a run" on their own account.
-
-Nothing here imports more than NumPy: window and processes share this file and nothing else.
+The window asks with a `Request`, whose `ticket` every `Reply` to it carries. A lane holds one request: a newer one
+replaces an older one that has not been begun, and answers to an older one are dropped.
 """
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,51 +38,7 @@ class Cancel:
     ticket: int
 
 
-# ---------------------------------------------------------------------- what the engine says of itself
-
-
-@dataclass(frozen=True, slots=True)
-class SettingInfo:
-    """One setting of `kvae.settings.SETTINGS` as plain data. `kind` is "bool", "int", "float" or "str"."""
-
-    name: str
-    default: Any
-    help: str
-    kind: str
-    group: str
-    low: float | None
-    high: float | None
-    unit: str
-    choices: tuple[str, ...]
-    many: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """The engine's first word, long before TensorFlow is there: what can be set."""
-
-    version: str
-    settings: tuple[SettingInfo, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """TensorFlow is there; `seconds` since the process started."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """An entry for the log, from any process: `text` in one line, `trace` of an exception; `level` as in `logging`."""
-
-    name: str
-    level: int
-    text: str
-    trace: str = ""
-
-
-# ---------------------------------------------------------------------- questions to the engine, and their answers
+# ---------------------------------------------------------------------- questions and their answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +57,17 @@ class Progress:
     what: str
 
 
+class Question:
+    """What each question is, and what those who pass it on have to know of it; a question says what differs."""
+
+    __slots__ = ()
+    needs_model: ClassVar[bool] = False  # it waits while a model is being opened
+    ends_with_model: ClassVar[bool] = False  # nobody wants the answer once another model is open
+    takes_long: ClassVar[bool] = False  # it is served beside those that are quickly answered
+
+
 @dataclass(frozen=True, slots=True)
-class Open:
+class Open(Question):
     """Load the model file at `path`. Answers: `Glimpsed` (at once, from the card alone), then `Opened` or `Failed`.
 
     Questions about a model wait for it, unless `aside`: then the present model answers until this one is there.
@@ -116,7 +78,7 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(Question):
     """Take newer weights of the open model from the file at `path`, which a trainer wrote. Answer: `Opened`."""
 
     path: str
@@ -174,9 +136,12 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Decode:
+class Decode(Question):
     """The pictures of `latents`, float32 (count, latent), at `kl_weight` where the model carries one.
     Answer: `Decoded`."""
+
+    needs_model: ClassVar[bool] = True
+    ends_with_model: ClassVar[bool] = True
 
     latents: np.ndarray
     kl_weight: float | None = None
@@ -190,8 +155,11 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Encode:
+class Encode(Question):
     """The latents of one picture: a file, or uint8 (height, width, 3). Answer: `Encoded`."""
+
+    needs_model: ClassVar[bool] = True
+    ends_with_model: ClassVar[bool] = True
 
     picture: str | np.ndarray
     kl_weight: float | None = None
@@ -219,12 +187,16 @@ def place_of(data: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadMap:
+class ReadMap(Question):
     """Encode the pictures the open model was trained on, at most `most`. Answers: `MapPart`s, then `MapDone`.
 
     Nothing is read but in one of the places `agreed`; elsewhere `Unread` is the first answer, and the map that of the
     few pictures in the model itself.
     """
+
+    needs_model: ClassVar[bool] = True
+    ends_with_model: ClassVar[bool] = True
+    takes_long: ClassVar[bool] = True
 
     most: int = 10_000
     agreed: tuple[str, ...] = ()
@@ -267,12 +239,14 @@ class MapDone:
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Question):
     """Reconstruct the same pictures with several models. Answers: `Originals`, then a `Compared` for each model.
 
     `pictures` are files; none means `count` held-out pictures of the first model's collection. Each model sees the
     pictures at its own size. Where that collection is in none of the places `agreed`, the one answer is `Unread`.
     """
+
+    takes_long: ClassVar[bool] = True
 
     models: tuple[str, ...]
     pictures: tuple[str, ...] = ()
@@ -309,9 +283,11 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportPicture:
+class ExportPicture(Question):
     """Decode `latents` (latent,) and write a PNG of `side` pixels. `smooth` enlarges softly,
     otherwise in whole pixels."""
+
+    needs_model: ClassVar[bool] = True
 
     path: str
     latents: np.ndarray
@@ -321,8 +297,11 @@ class ExportPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportMorph:
+class ExportMorph(Question):
     """Decode `latents` (frames, latent) and write them as .mp4 or .gif. Answers: `Progress`, then `Exported`."""
+
+    needs_model: ClassVar[bool] = True
+    takes_long: ClassVar[bool] = True
 
     path: str
     latents: np.ndarray
@@ -334,7 +313,7 @@ class ExportMorph:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportLatents:
+class ExportLatents(Question):
     """Write `latents` (count, latent) with `names` as .csv or .h5. Answer: `Exported`."""
 
     path: str
@@ -350,7 +329,7 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
-class FindInterrupted:
+class FindInterrupted(Question):
     """Ask which runs were cut off before all that they leave was in `folder`; answered by `InterruptedRuns`."""
 
     folder: str
@@ -367,9 +346,6 @@ class InterruptedRuns:
     steps: tuple[int | None, ...]
 
 
-Question = (
-    Open | Refresh | Decode | Encode | ReadMap | Compare | ExportPicture | ExportMorph | ExportLatents | FindInterrupted
-)
 Answer = (
     Failed
     | Progress
@@ -384,206 +360,4 @@ Answer = (
     | Compared
     | Exported
     | InterruptedRuns
-)
-
-# ---------------------------------------------------------------------- a run: what a trainer is told
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Train with `settings` (names of `kvae.settings`) and deliver a model at `output` or the next free name.
-
-    `folder` is for the run's snapshots; the trainer removes what it wrote there when it ends.
-    """
-
-    run: int
-    settings: dict[str, Any]
-    output: str
-    folder: str
-    resume: str = ""  # a model to go on from, or one whose run was cut off; `settings` are those that change
-    agreed: tuple[str, ...] = ()  # the places from which a run that goes on may read the pictures that its card names
-
-
-@dataclass(frozen=True, slots=True)
-class SetWeight:
-    """The KL weight of the next batch."""
-
-    kl_weight: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Wait after this batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Continue:
-    """Go on after a pause."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """End after this batch and deliver the model."""
-
-
-RunOrder = SetWeight | Pause | Continue | Stop  # after `Start`
-
-# ---------------------------------------------------------------------- a run: what a trainer says
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """Something worth reading once: the pictures found, the device, the Gaussian limit."""
-
-    run: int
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Working:
-    """Preparation: `done` of `total` parts of `what`."""
-
-    run: int
-    done: int
-    total: int
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class PicturesReady:
-    """The pictures are ready. The Gaussian limit on held-out pictures: `weights`, `distortions`, `rates`,
-    each (points,)."""
-
-    run: int
-    name: str
-    training: int
-    validation: int
-    device: str
-    weights: np.ndarray
-    distortions: np.ndarray
-    rates: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class Resumed:
-    """The run goes on with `settings`, those that it was begun with."""
-
-    run: int
-    settings: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Began:
-    """Training sets out; `total_steps` is None where minutes count."""
-
-    run: int
-    kl_weight: float
-    total_steps: int | None
-    steps_per_epoch: int
-    first_step: int
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """Batches since the last such message, at most 10 messages a second, each batch's own terms, not running means.
-
-    Each array float64 (n,): `step`, `distortion`, `rate` (NaN for an autoencoder), `kl_weight`, `loss`, `seconds`.
-    """
-
-    run: int
-    step: np.ndarray
-    distortion: np.ndarray
-    rate: np.ndarray
-    kl_weight: np.ndarray
-    loss: np.ndarray
-    seconds: np.ndarray
-    progress: float  # share of the run that is done
-    images_per_second: float
-
-
-@dataclass(frozen=True, slots=True)
-class Balanced:
-    """The gradient balance on the encoder's weights after the batch `step`.
-
-    `distortion` and `rate` are the lengths of ∇D and ∇(βR), `cosine` that of the angle between them, `share` the second
-    length's part of both.
-    """
-
-    run: int
-    step: int
-    distortion: float
-    rate: float
-    cosine: float
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class EpochEnded:
-    """`record` has the keys of the history: epoch, step, val_distortion, val_rate, val_loss, val_psnr ..."""
-
-    run: int
-    record: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """The fixed preview: held-out `originals` over their `reconstructions`, both uint8 (n, height, width, channels)."""
-
-    run: int
-    step: int
-    originals: np.ndarray
-    reconstructions: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The model as it is now can be opened: the first is a model file, later ones are weights for `Refresh`."""
-
-    run: int
-    path: str
-    first: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Paused:
-    """The run waits."""
-
-    run: int
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The run ended and its model is on disk; `stopped` where it was ended early."""
-
-    run: int
-    path: str
-    figure: str
-    stopped: bool
-    evaluated: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RunFailed:
-    """The run ended without a model; one sentence. `unread` where it was because nobody agreed to reading the pictures
-    there."""
-
-    run: int
-    sentence: str
-    unread: str = ""
-
-
-RunMessage = (
-    Said
-    | Working
-    | PicturesReady
-    | Resumed
-    | Began
-    | Steps
-    | Balanced
-    | EpochEnded
-    | Preview
-    | Snapshot
-    | Paused
-    | Delivered
-    | RunFailed
 )
