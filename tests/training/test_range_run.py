@@ -102,7 +102,10 @@ def test_a_run_starts_from_the_networks_of_another_model_on_other_pictures(run, 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"widths": (8, 16)}, "with its own channels and widths, 3 and 8 16. Received: the network spectral, 3 and 8 8"),
+        (
+            {"widths": (8, 16)},
+            "with its own channels and widths, 3 and 8 16. Received: the network spectral, 3 and 8 8",
+        ),
         ({"network": "conv"}, "only the network spectral starts from another model, and this one is conv"),
     ],
 )
