@@ -60,10 +60,8 @@ class Drawing:
         self.paths, self.rows = [path for path, _ in lines], [row for _, row in lines]
         originals = comparison.originals
         arrays = [None if row is None or row.failure else state.pictures_of(row, comparison.kind) for row in self.rows]
-        self.images = [
-            [None if image is None else to_qimage(image) for image in comparison.first_row()],
-            *([] if array is None else [to_qimage(image) for image in array] for array in arrays),
-        ]
+        shown = [comparison.first_row(), *([] if array is None else list(array) for array in arrays)]
+        self.images = [[None if image is None else to_qimage(image) for image in images] for images in shown]
         like = (64, 64) if originals is None else originals.shape[1:3]
         sizes = [like, *(like if array is None else array.shape[1:3] for array in arrays)]
         for number, row in enumerate(self.rows, start=1):
