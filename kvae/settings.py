@@ -55,6 +55,13 @@ METHODS: dict[str, dict[str, str]] = {  # every method by its name, and where in
         "delta": "objectives.delta.CommittedRate",
     },
 }
+NETWORK_HOMES = {  # every network by its name, and where in kvae it is described
+    "spectral": "networks.spectral.SPECTRAL",
+    "hybrid": "networks.hybrid.HYBRID",
+    "conv": "networks.conv.CONV",
+    "residual": "networks.conv.RESIDUAL",
+    "linear": "networks.linear.LINEAR",
+}
 SETTINGS: dict[str, Setting] = {
     # pictures
     "data": Setting(
@@ -104,7 +111,7 @@ SETTINGS: dict[str, Setting] = {
         "network; conv: plain stride-2 convolutions; residual: the same with residual blocks; linear: the closed form "
         "alone",
         group="model",
-        choices=("spectral", "hybrid", "conv", "residual", "linear"),
+        choices=tuple(NETWORK_HOMES),
     ),
     "widths": Setting(
         None,

@@ -17,8 +17,8 @@ from kvae.model.methods import AXES, METHOD_SETTINGS, choose, parted
 from kvae.model.numpy_api import NumpyMixin
 from kvae.model.persistence import SavedMixin
 from kvae.model.weight_range import KNOTS, WeightRange, check_range
-from kvae.networks import DEFAULT_DEPTH, NETWORKS, default_latents, widths_of
-from kvae.networks.blocks import Plan, check_image_shape
+from kvae.networks import NETWORKS, widths_of
+from kvae.networks.blocks import DENSE_LATENTS, Plan, check_image_shape
 from kvae.networks.custom import custom_networks
 from kvae.objectives.base import Rate, Tensor
 from kvae.objectives.likelihoods import Likelihood, squared_error
@@ -138,7 +138,7 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
         # the model itself is float32, so that Keras does not cast the images before the distortion is measured
         super().__init__(name=name, dtype="float32")
         self.network = check("network", network, "VAE")
-        self.depth = check("depth", depth if depth is not None else DEFAULT_DEPTH[self.network], "VAE")
+        self.depth = check("depth", depth if depth is not None else NETWORKS[self.network].depth, "VAE")
         self.autoencoder = check("autoencoder", autoencoder, "VAE")
         self.seed = check("seed", seed, "VAE")
         self.precision = fitting_precision(dtype)
@@ -157,21 +157,21 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
             weight = self.weight_range.middle
         self.methods = choose({**chosen, "kl_weight": weight}, "VAE", custom)
         if self.weight_range is not None:
-            check_range("own" if self.custom else self.network, self.methods.names, "VAE")
+            check_range(None if self.custom else self.network, self.methods.names, "VAE")
         self._given = weight
 
         latents = check("latent_dim", latent_dim, "VAE")
         if self.custom:
-            self.latent_dim = latents or default_latents()
+            self.latent_dim = latents or DENSE_LATENTS
             parts = custom_networks(encoder, decoder, self.latent_dim)
             self.image_shape = tuple(parts.encoder.input_shape[1:])
             self.widths: tuple[int, ...] = ()
         else:
             self.image_shape = check_image_shape(image_shape)
-            self.latent_dim = latents or default_latents(self.network, self.image_shape)
+            self.latent_dim = latents or NETWORKS[self.network].latents(self.image_shape)
             self.widths = widths_of(self.network, self.image_shape, check("widths", widths, "VAE"))
             plan = Plan(self.image_shape, self.latent_dim, self.widths, self.depth, self.precision, self.seed)
-            parts = NETWORKS[self.network](plan)
+            parts = NETWORKS[self.network].build(plan)
         self.encoder, self.decoder, self.linear_path = parts.encoder, parts.decoder, parts.path
         self._add_heads()
         self.kl_weight = self._scalars("kl_weight", weight)

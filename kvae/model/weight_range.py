@@ -13,9 +13,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from kvae.networks import NETWORKS
 from kvae.objectives.base import Tensor
 
-WEIGHT_KNOWING = ("spectral",)  # networks that read the weight of each picture
 EACH_ALONE = ("diagonal", "full")  # rates of one picture by itself
 KNOTS = 17  # weights at which the expected loss is kept
 REPORTED = 5  # weights at which a model is measured
@@ -90,15 +90,17 @@ class WeightRange:
         return ops.relu(1.0 - distance)
 
 
-def check_range(network: str, names: Mapping[str, str], owner: str) -> None:
-    """Refuse a range of weights where it would mean nothing; `names` are those of the methods, by their axis.
+def check_range(network: str | None, names: Mapping[str, str], owner: str) -> None:
+    """Refuse a range of weights where it would mean nothing; `names` are those of the methods, by their axis, and
+    `network` is None for networks of the user's own.
 
     Raises:
         ValueError: a network that does not know the weight, or a method that sets it, or that looks at several pictures
             together, which have several weights.
     """
-    if network not in WEIGHT_KNOWING:
-        why, cure = f"network {network} learns for one weight", "Choose network spectral"
+    if network is None or not NETWORKS[network].knows_weight:
+        told = " or ".join(name for name, kind in NETWORKS.items() if kind.knows_weight)
+        why, cure = f"network {network or 'of your own'} learns for one weight", f"Choose network {told}"
     elif names["weighting"] != "constant":
         why, cure = f"weighting {names['weighting']} sets the weight by itself", "Choose weighting constant"
     elif names["rate"] not in EACH_ALONE:

@@ -1,6 +1,7 @@
 """What the convolutional networks are made of."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ from keras import layers
 
 from kvae.objectives.base import Tensor
 
+DENSE_LATENTS = 128  # by default, in a network with dense layers that pay for each of them
 SMALLEST = 4  # pixels; halving stops here
 STILL_SMALL = 8  # pixels; a picture that cannot be halved to this would make the dense layers huge
 
@@ -48,6 +50,30 @@ class Networks:
     encoder: keras.Model
     decoder: keras.Model
     path: ClosedForm | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """A kind of network: what builds it, and what is known of it before.
+
+    heeds: the settings of its own that it is built from.
+    depth: residual blocks a level, where nobody states a number; `blocks` says whether its encoder has them.
+    levels: how often it halves a picture at most, by default; None where a dense layer wants the picture small.
+    latents: of (height, width, channels), how many a model has, where nobody states a number.
+    fewest_beside: of (height, width, channels) and the latents, weights that it has beside its convolutions at least.
+    closed_form: whether it is whole without training.
+    knows_weight: whether it reads the KL weight of each picture, so that one model serves a range of weights.
+    """
+
+    build: Callable[["Plan"], Networks]
+    heeds: tuple[str, ...] = ("widths",)
+    depth: int = 0
+    blocks: bool = False
+    levels: int | None = None
+    latents: Callable[[tuple[int, int, int]], int] = lambda image_shape: DENSE_LATENTS
+    fewest_beside: Callable[[tuple[int, int, int], int], int] = lambda image_shape, latent_dim: 0
+    closed_form: bool = False
+    knows_weight: bool = False
 
 
 @dataclass

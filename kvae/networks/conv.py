@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from kvae.networks.blocks import Networks, Plan, dense, double, halve, residual_block
+from kvae.networks.blocks import Network, Networks, Plan, dense, double, halve, residual_block
 
 
 def build_conv(plan: Plan) -> Networks:
@@ -36,3 +36,7 @@ def _build(plan: Plan, *, activation: str, depth: int) -> Networks:
     # float32 from here on: the distortion is a sum over thousands of values
     x = layers.Activation("sigmoid", dtype="float32")(x)
     return Networks(encoder, keras.Model(latents, x, name="decoder"))
+
+
+CONV = Network(build_conv)
+RESIDUAL = Network(build_residual, heeds=("widths", "depth"), depth=1, blocks=True)

@@ -1,14 +1,16 @@
-"""`hybrid`, the default: the linear VAE in closed form, corrected by convolutional networks that start at zero.
+"""`hybrid`: the linear VAE in closed form, corrected by convolutional networks that start at zero.
 
 A plain convolutional VAE is worse than the closed-form linear one on a small collection of pictures. This network is
 that linear one at its first step, at every KL weight, and only gets better. The decoder's correction sees the linear
 path's picture, at every scale, next to the latents: sharpening a blurred picture is a local task, and generalises.
 """
 
+import math
+
 import keras
 from keras import layers
 
-from kvae.networks.blocks import Networks, Plan, dense, double, halve, residual_block
+from kvae.networks.blocks import Network, Networks, Plan, dense, double, halve, residual_block
 from kvae.networks.linear import LinearPath
 
 
@@ -42,3 +44,10 @@ def _correction(plan: Plan) -> keras.Model:
 
 def _merge(plan: Plan, x: object, y: object) -> object:
     return layers.Activation("silu", dtype=plan.dtype)(layers.Add(dtype=plan.dtype)([x, y]))
+
+
+HYBRID = Network(
+    build_hybrid,
+    heeds=("widths", "depth"),
+    fewest_beside=lambda image_shape, latent_dim: 2 * math.prod(image_shape) * latent_dim,
+)

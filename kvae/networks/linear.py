@@ -12,7 +12,7 @@ import numpy as np
 from keras import layers, ops
 
 from kvae.images.pca import PCA
-from kvae.networks.blocks import Networks, Plan, dense
+from kvae.networks.blocks import Network, Networks, Plan, dense
 from kvae.objectives.base import Tensor
 
 
@@ -24,6 +24,14 @@ def build_linear(plan: Plan) -> Networks:
     x = dense(plan, math.prod(plan.image_shape), dtype="float32")(latents)
     x = layers.Reshape(plan.image_shape, dtype="float32")(x)
     return Networks(encoder, keras.Model(latents, x, name="decoder"))
+
+
+LINEAR = Network(
+    build_linear,
+    heeds=(),
+    fewest_beside=lambda image_shape, latent_dim: math.prod(image_shape) * latent_dim,
+    closed_form=True,
+)
 
 
 @keras.saving.register_keras_serializable("kvae")

@@ -15,7 +15,7 @@ from keras import layers, ops
 
 from kvae.images.spectrum import LARGEST_LEAD, Spectrum, cosine_matrix, usual_spectrum
 from kvae.images.texture import FLOOR, Texture, group_count
-from kvae.networks.blocks import Networks, Plan, dense, double, halve
+from kvae.networks.blocks import Network, Networks, Plan, dense, double, halve
 from kvae.objectives.base import Tensor
 
 LEVELS = 3  # of halving: what is left to correct is local
@@ -29,6 +29,7 @@ INPUT_GAIN = 4.0  # what the corrections' inputs are multiplied by, so that feat
 STRENGTH = 0.4  # of a correction of order one, in units of what the path leaves: larger ones learn less steadily
 LIMIT = 16.0  # of a correction; without one, a single picture now and then brings a loss a million times its usual one
 LARGEST_WINDOW = 16  # pixels, of the filter against grids
+FEWEST_DIRECTIONS, MOST_DIRECTIONS = 16, 64 * 64 * 3  # where nobody states a number: complete at 64x64
 TURNED = 4  # values of a picture for each leading direction that can be turned
 CONDITION = 32  # units that describe the weight to a correction
 
@@ -270,6 +271,25 @@ def build_spectral(plan: Plan) -> Networks:
     return Networks(encoder_correction(plan), decoder_correction(plan), path)
 
 
+def default_latents(image_shape: tuple[int, int, int]) -> int:
+    """As many latents as a picture has values, up to a limit: here none costs anything."""
+    return _with_scales(min(math.prod(image_shape), MOST_DIRECTIONS))
+
+
+def fitting_latents(eigenvalues: np.ndarray, kl_weight: float) -> int:
+    """The latents of a model that serves pictures with these `eigenvalues` (count,) down to `kl_weight`.
+
+    A busy picture has more in a direction than the mean one, by a factor of e or two: those are kept that reach β/2
+    with it. So the weight of a training that goes on may be lowered to a seventh before one is missed.
+    """
+    kept = int(np.sum(eigenvalues * math.exp(2.0) > kl_weight / 2.0))
+    return _with_scales(min(max(kept, FEWEST_DIRECTIONS), MOST_DIRECTIONS, len(eigenvalues)))
+
+
+def _with_scales(directions: int) -> int:
+    return directions + (SCALES if directions + SCALES >= FEW_LATENTS else 0)
+
+
 def most_turned(values: int) -> int:
     """How many directions of a picture of so many values may be turned: as many as its shape alone says."""
     return min(LARGEST_LEAD, values // TURNED)
@@ -360,3 +380,15 @@ def _inverse(places: Tensor, size: int) -> Tensor:
     """Where each of `size` places stands in `places`, or len(places) if nowhere."""
     count = places.shape[0]
     return count + ops.scatter(places[:, None], ops.arange(-count, 0, dtype="int32"), (size,))
+
+
+SPECTRAL = Network(
+    build_spectral,
+    heeds=("widths", "depth"),
+    depth=1,
+    blocks=True,
+    levels=LEVELS,
+    latents=default_latents,
+    fewest_beside=lambda image_shape, latent_dim: 3 * latent_dim + most_turned(math.prod(image_shape)) ** 2,
+    knows_weight=True,
+)

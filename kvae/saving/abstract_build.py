@@ -19,7 +19,7 @@ from kvae.files.archive import Archive
 from kvae.files.hdf5 import Tensors
 from kvae.files.refusal import Refused
 from kvae.model.compiling import optimizer_maker
-from kvae.networks import DEFAULT_DEPTH, fewest_weights, widths_of
+from kvae.networks import NETWORKS, fewest_weights, widths_of
 from kvae.saving.card import MOST_STEPS, WEIGHTS, Description
 from kvae.settings import SETTINGS
 
@@ -190,7 +190,7 @@ def _fewest(settings: Mapping[str, Any]) -> int:
     network = str(settings.get("network", SETTINGS["network"].default))
     depth = settings.get("depth")
     widths = widths_of(network, settings["image_shape"], settings.get("widths"))
-    depth = DEFAULT_DEPTH[network] if depth is None else depth
+    depth = NETWORKS[network].depth if depth is None else depth
     return fewest_weights(network, settings["image_shape"], settings["latent_dim"], widths, depth)
 
 

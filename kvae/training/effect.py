@@ -6,13 +6,13 @@ from typing import Any
 
 from kvae.images.collection import PAINTINGS
 from kvae.model.methods import AXES, METHOD_SETTINGS, SHARED, belongs_elsewhere, name_of
-from kvae.networks import CLOSED_FORM, HEEDED
+from kvae.networks import NETWORKS
 from kvae.settings import SETTINGS
 
 # of a name and all settings: why it has no effect, and what would change that
 Rule = Callable[[str, Mapping[str, Any]], tuple[str, str] | None]
 
-NETWORK_SETTINGS = {name for heeded in HEEDED.values() for name in heeded}
+NETWORK_SETTINGS = {name for network in NETWORKS.values() for name in network.heeds}
 
 
 def _own_networks(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -20,9 +20,9 @@ def _own_networks(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | N
 
 
 def _network(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
-    if name in HEEDED[settings["network"]]:
+    if name in NETWORKS[settings["network"]].heeds:
         return None
-    others = " or ".join(network for network, heeded in HEEDED.items() if name in heeded)
+    others = " or ".join(network for network, kind in NETWORKS.items() if name in kind.heeds)
     return f"network {settings['network']} is built without it", f"choose network {others}"
 
 
@@ -49,7 +49,7 @@ def _length(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def _formula(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
     stated = settings["epochs"] is not None or settings["minutes"] is not None
-    if stated or settings.get("custom") or settings["network"] not in CLOSED_FORM:
+    if stated or settings.get("custom") or not NETWORKS[settings["network"]].closed_form:
         return None
     return f"network {settings['network']} is a formula, trained only for a given length", "give `epochs` or `minutes`"
 

@@ -17,8 +17,9 @@ from kvae.images.pipeline import AUGMENTATION, steps_per_epoch, training_batches
 from kvae.images.spectrum import default_lead, fit_spectrum
 from kvae.images.texture import Statistics, fit_texture
 from kvae.measures.gaussian_limit import HeldOut, held_out
-from kvae.networks import default_latents, fitting_latents, widths_of
-from kvae.networks.spectral import most_turned
+from kvae.networks import widths_of
+from kvae.networks.blocks import DENSE_LATENTS
+from kvae.networks.spectral import fitting_latents, most_turned
 from kvae.training.device import choose_device, choose_precision
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
@@ -75,7 +76,7 @@ def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder:
         settings["latent_dim"] = _latents(settings, spectrum.eigenvalues, listener)
         held = HeldOut(spectrum.eigenvalues, *spectrum.moments(blocks))
         return Prepared(collection, training, validation, None, statistics, held, device, settings)
-    settings["latent_dim"] = settings["latent_dim"] or default_latents()
+    settings["latent_dim"] = settings["latent_dim"] or DENSE_LATENTS
     pca = collection_pca(collection, training, settings["latent_dim"], settings["seed"], listener)
     return Prepared(collection, training, validation, pca, None, held_out(pca, blocks), device, settings)
 

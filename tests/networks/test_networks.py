@@ -66,7 +66,7 @@ def test_a_plan_hands_out_a_new_seed_each_time_and_the_same_ones_again():
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_network_has_the_shapes_of_its_plan_also_where_the_picture_is_not_square(network):
-    parts = NETWORKS[network](plan(network))
+    parts = NETWORKS[network].build(plan(network))
     pictures = parts.encoder.inputs[0].shape
     assert pictures == (None, 8, 16, 3)
     assert parts.decoder.output_shape == (None, 8, 16, 3)
@@ -79,7 +79,7 @@ def test_a_network_has_the_shapes_of_its_plan_also_where_the_picture_is_not_squa
 
 @pytest.mark.parametrize("network", ["conv", "residual", "hybrid"])
 def test_inner_layers_take_the_precision_of_the_plan_and_the_picture_is_float32(network):
-    parts = NETWORKS[network](plan(network, dtype="mixed_bfloat16"))
+    parts = NETWORKS[network].build(plan(network, dtype="mixed_bfloat16"))
     inner = [layer.compute_dtype for layer in parts.encoder.layers + parts.decoder.layers if layer.weights]
     assert inner.count("float32") <= 1 and set(inner[:-1]) == {"bfloat16"}
     assert parts.decoder.outputs[0].dtype == "float32"
@@ -90,7 +90,7 @@ def test_inner_layers_take_the_precision_of_the_plan_and_the_picture_is_float32(
 
 def test_residual_blocks_start_as_nothing():
     # with the same seeds for its other layers, a network of depth 2 would start as one of depth 0
-    parts = NETWORKS["residual"](plan("residual", depth=2))
+    parts = NETWORKS["residual"].build(plan("residual", depth=2))
     features = keras.Model(parts.encoder.inputs, [layer.output for layer in parts.encoder.layers])
     images = np.random.default_rng(1).random((2, 8, 16, 3), dtype="float32")
     outputs = dict(zip([layer.name for layer in parts.encoder.layers], features([images]), strict=True))
@@ -107,7 +107,7 @@ def test_a_deeper_network_has_more_weights():
         (network, depth): sum(part.count_params() for part in (parts.encoder, parts.decoder))
         for network in ("conv", "residual", "hybrid")
         for depth in (0, 1, 3)
-        for parts in [NETWORKS[network](plan(network, depth=depth))]
+        for parts in [NETWORKS[network].build(plan(network, depth=depth))]
     }
     assert counts["conv", 0] == counts["conv", 3] == counts["residual", 0]
     for network in ("residual", "hybrid"):
@@ -115,7 +115,7 @@ def test_a_deeper_network_has_more_weights():
 
 
 def test_the_correction_of_the_hybrid_starts_as_nothing_and_sees_latents_and_base():
-    decoder = NETWORKS["hybrid"](plan("hybrid")).decoder
+    decoder = NETWORKS["hybrid"].build(plan("hybrid")).decoder
     random = np.random.default_rng(2)
     latents, base = (
         ops.convert_to_tensor(random.random((3, 4)), "float32"),
@@ -130,7 +130,7 @@ def test_the_correction_of_the_hybrid_starts_as_nothing_and_sees_latents_and_bas
 
 
 def test_the_linear_network_is_affine():
-    parts = NETWORKS["linear"](plan("linear"))
+    parts = NETWORKS["linear"].build(plan("linear"))
     one, other = np.random.default_rng(3).standard_normal((2, 1, 4)).astype("float32")
     middle = ops.convert_to_numpy(parts.decoder((one + other) / 2))
     ends = ops.convert_to_numpy(parts.decoder(one)) + ops.convert_to_numpy(parts.decoder(other))

@@ -5,7 +5,7 @@ import pytest
 import kvae
 from kvae.model.methods import WEIGHTINGS
 from kvae.model.vae import VAE
-from kvae.networks import HEEDED, NETWORKS
+from kvae.networks import NETWORKS
 from kvae.settings import SETTINGS, checked
 from kvae.training.effect import NETWORK_SETTINGS, RULES, refuse_without_effect, without_effect
 
@@ -24,8 +24,8 @@ def test_a_network_is_built_from_the_settings_it_is_said_to_heed_and_from_no_oth
             image_shape=(16, 16, 3), network=network, latent_dim=2, **{"widths": (4, 8), **settings}
         ).count_params()
 
-    assert (count(**{name: OTHER[name]}) != count()) == (name in HEEDED[network])
-    assert named({"network": network, name: OTHER[name]}) == (set() if name in HEEDED[network] else {name})
+    assert (count(**{name: OTHER[name]}) != count()) == (name in NETWORKS[network].heeds)
+    assert named({"network": network, name: OTHER[name]}) == (set() if name in NETWORKS[network].heeds else {name})
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 import kvae
 from kvae.images.collection import open_collection
-from kvae.networks import FEWEST_DIRECTIONS, MOST_DIRECTIONS, fitting_latents
+from kvae.networks.spectral import FEWEST_DIRECTIONS, MOST_DIRECTIONS, fitting_latents
 from kvae.settings import checked
 from kvae.training.listener import Listener
 from kvae.training.preparation import collection_statistics, prepare
@@ -104,7 +104,7 @@ def test_a_run_starts_from_the_networks_of_another_model_on_other_pictures(run, 
     [
         (
             {"widths": (8, 16)},
-            "with its own channels and widths, 3 and 8 16. Received: the network spectral, 3 and 8 8",
+            "with its own channels and widths, 3 and 8 16. Received: the network spectral, 3 and 8",
         ),
         ({"network": "conv"}, "only the network spectral starts from another model, and this one is conv"),
     ],
