@@ -126,13 +126,15 @@ def _report_range(run: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from kvae.training.evaluation import MOST_FOR_CURVE
     from kvae.weighting.conversions import decoder_noise
 
+    held = run.prepared.held_on(MOST_FOR_CURVE)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("held out, weight", "σ", "D", "R", "L", "Gaussian limit L"):
         table.add_column(laid_out(column), justify="right", no_wrap=True)
     for weight, (distortion, rate, loss) in sorted(run.evaluated.curve.items(), reverse=True):
-        limit = run.prepared.limit(weight).loss
+        limit = held.at(weight, run.model.latent_dim).loss
         cells = (distortion, rate, loss, limit)
         table.add_row(f"{weight:g}", f"{decoder_noise(weight):.3g}", *(f"{cell:.1f}" for cell in cells))
     Console(highlight=False).print(table)

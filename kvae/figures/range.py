@@ -29,6 +29,7 @@ def draw_range(
     *,
     title: str,
     history: History,
+    history_limits: Mapping[float, float],
     originals: np.ndarray,
     limit_rates: np.ndarray,
     limit_distortions: np.ndarray,
@@ -40,6 +41,8 @@ def draw_range(
     Arguments:
         runs: The model at each weight, as if it were a run, and the Gaussian limit at these weights, without pictures.
         history: One entry per epoch; the held-out losses are in the columns `val_loss_at_0.1` and so on.
+        history_limits: By the weight, the Gaussian limit's loss on the pictures that an epoch is measured on, which
+            may be fewer than those of `runs`.
         originals: uint8 (n, h, w, c); the reconstructions at each weight are of these, in the same order.
         limit_rates, limit_distortions: The Gaussian limit as a curve, nats against summed squared error.
     """
@@ -59,7 +62,7 @@ def draw_range(
     wide = (content - _BETWEEN) / 2
     left = "held-out L in units of the best linear model's; optimizer steps"
     sheet.heading(_LEFT, charts - 18, "How training went", left)
-    draw_losses(sheet, sheet.axes(_LEFT, charts, wide - _NAMED, _CHARTS), history, shown, limits)
+    draw_losses(sheet, sheet.axes(_LEFT, charts, wide - _NAMED, _CHARTS), history, history_limits)
     x, right = _LEFT + wide + _BETWEEN, "green: slope −β; thin line and circles: best linear model"
     sheet.heading(x, charts - 18, "What each weight pays", right)
     plane = sheet.axes(x, charts, wide, _CHARTS)
@@ -69,21 +72,20 @@ def draw_range(
     sheet.save(path)
 
 
-def draw_losses(
-    sheet: Sheet, axes: Axes, history: History, runs: Sequence[SweepRun], limits: Mapping[float | None, SweepRun]
-) -> list[np.ndarray]:
-    """Draw the held-out loss at each weight over that of the Gaussian limit, a line each; give back what was drawn."""
+def draw_losses(sheet: Sheet, axes: Axes, history: History, limits: Mapping[float, float]) -> list[np.ndarray]:
+    """Draw the held-out loss at each of the weights of `limits` over that of the Gaussian limit there, a line each;
+    give back what was drawn, the largest weight first."""
     drawn, ends = [], []
-    for place, run in enumerate(runs):
-        losses = series(history, f"val_loss_at_{run.kl_weight:g}") / limits[run.kl_weight].loss
+    for place, (weight, limit) in enumerate(sorted(limits.items(), reverse=True)):
+        losses = series(history, f"val_loss_at_{weight:g}") / limit
         at = times(history, losses.size)
-        color = _ramp(sheet.theme, place / max(len(runs) - 1, 1))
+        color = _ramp(sheet.theme, place / max(len(limits) - 1, 1))
         marker = "o" if np.isfinite(losses).sum() < 3 else ""
         axes.plot(at, losses, color=color, linewidth=points(2.2), marker=marker, markersize=points(7), clip_on=False)
         drawn.append(losses)
         known = losses[np.isfinite(losses)]
         if known.size:
-            ends.append((float(known[-1]), f"β {number(run.kl_weight)}", color))
+            ends.append((float(known[-1]), f"β {number(weight)}", color))
     values = np.concatenate([*drawn, np.empty(0)])
     values = np.append(values[np.isfinite(values)], 1.0)
     room = 0.06 * np.ptp(values) or 0.1

@@ -19,13 +19,14 @@ from kvae.figures import Limit, SweepRun, draw_range, draw_run, tile
 from kvae.files.atomic import free_path
 from kvae.files.failure import unwritable
 from kvae.files.strict_json import finite
+from kvae.measures.gaussian_limit import HeldOut
 from kvae.measures.posterior import PosteriorStatistics, posterior_statistics
 from kvae.model.vae import VAE
 from kvae.saving.card_fields import packed
 from kvae.saving.reader import save
 from kvae.saving.writer import SUFFIX
 from kvae.training.checkpoint import CheckpointWriter, Undelivered
-from kvae.training.evaluation import MOST_FOR_CURVE, MOST_PICTURES, Evaluated, Evaluation
+from kvae.training.evaluation import FEW_FOR_CURVE, MOST_FOR_CURVE, MOST_PICTURES, Evaluated, Evaluation
 from kvae.training.folder import RunFolder
 from kvae.training.prepared import Prepared
 from kvae.training.resume import delivered, noted_delivery
@@ -212,21 +213,24 @@ def _draw_range(model: VAE, path: Path, history: dict[str, list], prepared: Prep
     assert span is not None
     name = f"{prepared.collection.name}, one model for the KL weights {span.low:g} to {span.high:g}"
     reach = np.geomspace(span.low / LIMIT_REACH, span.high * LIMIT_REACH, LIMIT_POINTS)
-    curve = prepared.held.curve(model.latent_dim, reach)
+    held, few = prepared.held_on(MOST_FOR_CURVE), prepared.held_on(FEW_FOR_CURVE)
+    curve = held.curve(model.latent_dim, reach)
     draw_range(
         path,
-        at_weights(model, prepared, evaluated) + [limit_at(prepared, weight) for weight in evaluated.curve],
+        at_weights(model, prepared, evaluated) + [limit_at(prepared, weight, held) for weight in evaluated.curve],
         title=name,
         history=numbers(history),
+        history_limits={weight: few.at(weight, model.latent_dim).loss for weight in evaluated.curve},
         originals=prepared.shown,
         limit_rates=np.array([point.rate for point in curve]),
         limit_distortions=np.array([point.distortion for point in curve]),
     )
 
 
-def limit_at(prepared: Prepared, weight: float) -> SweepRun:
-    """The best linear model at `weight` on the held-out pictures, by its closed form."""
-    point, latent_dim = prepared.held.at(weight, prepared.settings["latent_dim"]), prepared.settings["latent_dim"]
+def limit_at(prepared: Prepared, weight: float, held: HeldOut) -> SweepRun:
+    """The best linear model at `weight` on the pictures of `held`, by its closed form."""
+    latent_dim = prepared.settings["latent_dim"]
+    point = held.at(weight, latent_dim)
     return SweepRun(
         f"Gaussian limit, β={weight:g}",
         weight,

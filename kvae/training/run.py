@@ -26,6 +26,7 @@ from kvae.training.balance import PROBE_PICTURES, BalanceProbe
 from kvae.training.build import Custom, build, run_length
 from kvae.training.checkpoint import CheckpointWriter, Interrupted, Left, Unbegun, Undelivered
 from kvae.training.effect import refuse_without_effect
+from kvae.training.evaluation import FEW_FOR_CURVE
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 from kvae.training.loop import Diverged, RunCallback, RunCallbacks
@@ -380,8 +381,9 @@ def _probe(model: VAE, prepared: Prepared, every: int | None) -> BalanceProbe:
 
 def _limit_sentence(prepared: Prepared, model: VAE) -> str:
     if model.weight_range is not None:
-        losses = [f"{prepared.limit(weight).loss:.1f} at {weight:g}" for weight in model.weight_range.reported]
-        return f"the best linear model at these weights: L {', '.join(losses)}"
+        held = prepared.held_on(FEW_FOR_CURVE)
+        losses = [f"{held.at(w, model.latent_dim).loss:.1f} at {w:g}" for w in model.weight_range.reported]
+        return f"the best linear model on the pictures that an epoch is measured on: L {', '.join(losses)}"
     limit = prepared.limit(model.beta)
     if model.beta == 0:
         return f"the best linear autoencoder: D {limit.distortion:.1f}"

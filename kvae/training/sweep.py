@@ -173,4 +173,4 @@ def _limit_row(prepared: Prepared, weight: float) -> SweepRun:
         model.fit_linear(prepared.pca)
     blocks = prepared.collection.blocks(prepared.validation[:MOST_PICTURES])
     decibels = float(np.mean(np.concatenate([psnr(block / 255.0, model.reconstruct(block)) for block in blocks])))
-    return replace(limit_at(prepared, weight), psnr=decibels, **gallery(model, prepared.shown))
+    return replace(limit_at(prepared, weight, prepared.held), psnr=decibels, **gallery(model, prepared.shown))

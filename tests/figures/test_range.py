@@ -39,6 +39,7 @@ def drawn(path, **changes):
     arguments = {
         "title": "a range", "history": HISTORY, "originals": np.full((6, SIDE, SIDE, 3), 9, np.uint8),
         "limit_rates": np.linspace(1, 900, 40), "limit_distortions": np.linspace(300, 20, 40), "scale": 1,
+        "history_limits": {run.kl_weight: run.loss for run in LIMITS},
     }  # fmt: skip
     draw_range(path, [*LIMITS, *RUNS], **{**arguments, **changes})
     return np.asarray(Image.open(path).convert("RGB"))
@@ -60,11 +61,11 @@ def test_each_weight_has_its_row_of_every_kind_of_picture_the_largest_first(tmp_
 def test_the_losses_drawn_are_those_of_the_history_over_the_gaussian_limit(tmp_path):
     sheet = Sheet(700, 500, scale=1)
     axes = sheet.axes(80, 20, 500, 400)
-    limits = {run.kl_weight: run for run in LIMITS}
-    draw_losses(sheet, axes, HISTORY, RUNS, limits)
+    limits = {run.kl_weight: run.loss for run in LIMITS}
+    draw_losses(sheet, axes, HISTORY, limits)
     curves = [line for line in axes.lines if len(line.get_xdata()) == 3]
     for run, line in zip(RUNS, curves, strict=True):
-        told = np.array(HISTORY[f"val_loss_at_{run.kl_weight:g}"]) / limits[run.kl_weight].loss
+        told = np.array(HISTORY[f"val_loss_at_{run.kl_weight:g}"]) / limits[run.kl_weight]
         np.testing.assert_allclose(line.get_ydata(), told)
         np.testing.assert_array_equal(line.get_xdata(), HISTORY["step"])
 

@@ -1,5 +1,7 @@
 """What the figures are told of a model: its pictures at each weight, and the numbers beside them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -75,3 +77,15 @@ def test_the_ends_of_the_in_betweens_are_the_reconstructions_of_two_originals(au
         return
     ends = shown["reconstructions"][[FROM, min(TO, count - 1)]].astype(int)
     assert np.abs(ends - shown["between"][[0, -1]]).max() <= 1
+
+
+def test_the_gaussian_limit_beside_a_range_is_that_of_the_pictures_it_was_measured_on(run):
+    prepared = replace(run.prepared, settings={**run.prepared.settings, "batch_size": 2})
+    assert prepared.held_on(len(prepared.validation)) is prepared.held
+    spectrum = prepared.statistics.spectrum
+    for count in (1, 2):  # whole batches
+        seen = prepared.collection.read(prepared.validation[:2])
+        moments, total = spectrum.moments([seen])
+        found = prepared.held_on(count)
+        np.testing.assert_allclose(found.second_moments, moments)
+        assert found.total == pytest.approx(total)
