@@ -6,6 +6,7 @@ has no need of a window.
 
 import argparse
 import gc
+import importlib.util
 import logging
 import sys
 import threading
@@ -72,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=formatter,
     )
-    made.add_argument("model", nargs="?", metavar="MODEL", help="a .keras file to open; without it a welcome page")
+    made.add_argument(
+        "model", nargs="?", metavar="MODEL", help="a .keras file to open; without it the model in the box"
+    )
     made.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
     made.add_argument(
         "--log", metavar="FILE", type=Path, help="write the log there; Help > Show the log says where it is otherwise"
@@ -146,8 +149,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     signals = _close_on_signals(window.leave)
     window.show()
     bridge.start()
-    if flags.model:
-        window.open(flags.model, window.last_page)
+    if model := flags.model or _starter():
+        window.open(model, window.last_page)
     try:
         return app.exec()
     finally:
@@ -156,6 +159,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         bridge.shutdown()
         logger.info("the program ends")
         log.end()
+
+
+def _starter() -> str:
+    """The model that comes with kvae; "" where it was left out. Nothing of kvae is imported here."""
+    spec = importlib.util.find_spec("kvae")
+    path = Path(spec.origin).with_name("starter.keras").resolve() if spec is not None and spec.origin else None
+    return str(path) if path is not None and path.is_file() else ""
 
 
 def _begin_log(path: Path) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 from explorer import log
 from explorer.engine.jobs import LOADS, LONG, PICTURES, QUICK, Job, Mailbox, NotWanted, Turns
 from explorer.engine.models import Loaded, Models
+from explorer.engine.training import FROM_STARTER
 from explorer.engine.wording import sentence_of
 from explorer.messages import (
     Cancel,
@@ -232,9 +233,10 @@ def _decoder(loaded: Loaded, job: Job) -> Callable[[np.ndarray, float | None], n
 def _settings() -> tuple[str, tuple[SettingInfo, ...]]:
     """kvae's version and its settings as plain data; neither needs Keras."""
     import kvae
+    from kvae.saving.card import STARTER
     from kvae.settings import SETTINGS
 
-    return kvae.__version__, tuple(
+    settings = tuple(
         SettingInfo(
             name,
             one.default,
@@ -249,6 +251,7 @@ def _settings() -> tuple[str, tuple[SettingInfo, ...]]:
         )
         for name, one in SETTINGS.items()
     )
+    return kvae.__version__, (*settings, FROM_STARTER) if STARTER.is_file() else settings
 
 
 def _leave() -> NoReturn:

@@ -19,9 +19,23 @@ from typing import Any
 from explorer import log
 from explorer.engine.orders import DELIVERY_SECONDS, Orders, Stopped
 from explorer.engine.wording import RUN, sentence_of
-from explorer.messages import Delivered, Resumed, RunFailed, Start, place_of
+from explorer.messages import Delivered, Resumed, RunFailed, SettingInfo, Start, place_of
 
 NICENESS = 10  # below the engine's, so that the sliders stay smooth while both want the processor
+
+FROM_STARTER = SettingInfo(
+    "from_starter",
+    True,
+    "start from the networks of the model in the box, which have seen pictures: a minute and few pictures are enough "
+    "then. For the network spectral on colour pictures",
+    "bool",
+    "training",
+    None,
+    None,
+    "",
+    (),
+    False,
+)  # a choice of the form beside kvae's settings: on the command line it is --from
 
 logger = logging.getLogger(__name__)
 
@@ -92,14 +106,14 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
     from explorer.engine.snapshots import Snapshots
     from kvae.training.device import choose_device
     from kvae.training.resume import open_run, resumed
-    from kvae.training.run import train
+    from kvae.training.run import STARTER_WORD, train
 
     snapshots = Snapshots(start.folder, start.output)
     orders.cleanup = snapshots.remove
     snapshots.make_scratch()
     settings = dict(start.settings)
     reporter = RunReporter(start.run, send, orders, snapshots)
-    earlier = None
+    earlier, in_box = None, False
     if start.resume:
         choose_device(settings.get("device", "auto"))  # before anything is computed
         earlier = open_run(start.resume, reporter.on_message)
@@ -111,9 +125,11 @@ def _trained(start: Start, orders: Orders, send: Callable[[Any], None]) -> Deliv
         plain = {key: list(value) if isinstance(value, list) else value for key, value in settings.items()}
         send(Resumed(start.run, plain))
     else:
+        in_box = settings.pop(FROM_STARTER.name, False) and settings.get("network", "spectral") == "spectral"
         settings = given(settings, reporter.on_message)
     data = settings.pop("data", "paintings")
-    run = train(data, output=start.output, listener=reporter, resume=earlier, **settings)
+    source = STARTER_WORD if in_box else None
+    run = train(data, output=start.output, listener=reporter, resume=earlier, start=source, **settings)
     reporter.flush()
     return Delivered(start.run, str(run.path), str(run.figure), run.stopped, run.evaluated.record())
 

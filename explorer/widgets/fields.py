@@ -6,16 +6,18 @@ from typing import Any
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QWheelEvent
-from PyQt6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QLineEdit, QWidget
+from PyQt6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from explorer.messages import SettingInfo
 from explorer.widgets import terms, theme
 from explorer.widgets.weight_knob import WeightKnob
 
 AUTOMATIC = "automatic"
+EVERY_WEIGHT = (0.01, 1.0)  # what a model for every weight is trained for
 _SUGGESTED = {"size": (32, 64, 96, 128, 256), "latent_dim": (8, 16, 32, 64, 128, 256)}
 _NETWORKS = {  # what an artist would call them; others are shown by their own name
-    "hybrid": "Hybrid (default)",
+    "spectral": "Spectral (default)",
+    "hybrid": "Hybrid",
     "conv": "Convolutional",
     "residual": "Residual, slower",
     "linear": "Linear, exact",
@@ -164,23 +166,48 @@ class EntryField(Field):
 
 
 class WeightField(Field):
-    """The KL weight, on the knob."""
+    """The KL weight, on the knob, or a range of weights for one model."""
 
     def __init__(self, info: SettingInfo, parent: QWidget | None = None) -> None:
         super().__init__(info, parent)
         self.knob = WeightKnob(self, title="Weight", value=float(info.default or 0.0))
-        self.hold(self.knob)
+        self._range = EVERY_WEIGHT
+        self.every = QCheckBox(self)
+        self.every.setToolTip(terms.explain("weight_range"))
+        together = QWidget(self)
+        column = QVBoxLayout(together)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.UNIT // 2)
+        column.addWidget(self.knob)
+        column.addWidget(self.every)
+        self.hold(together)
         self.setFocusProxy(None)
+        self._name_range()
+        self.every.toggled.connect(lambda on: self.knob.setEnabled(not on))
+        self.every.toggled.connect(lambda _: self.edited.emit())
         self.knob.changed.connect(lambda _: self.edited.emit())
 
-    def value(self) -> float:
+    def _name_range(self) -> None:
+        low, high = self._range
+        self.every.setText(f"One model for every &weight from {low:g} to {high:g}")
+
+    def value(self) -> float | tuple[float, float]:
+        if self.every.isChecked():
+            return self._range
         value = float(self.knob.value())
         if not _within(self.info, value):
             raise Unfit(_rule(self.info, f"{value:g}"))
         return value
 
     def set_value(self, value: Any) -> None:
-        wanted = float(self.info.default if value is None else value)
+        value = self.info.default if value is None else value
+        if isinstance(value, (tuple, list)):
+            self._range = float(value[0]), float(value[1])
+            self._name_range()
+            self.every.setChecked(True)
+            return
+        self.every.setChecked(False)
+        wanted = float(value)
         if not _within(self.info, wanted):
             raise Unfit(_rule(self.info, f"{wanted:g}"))
         self.knob.set_value(wanted)

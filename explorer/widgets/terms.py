@@ -61,8 +61,10 @@ TERMS: dict[str, str] = {
     "held_out": "Held-out pictures: a few that training never sees, to measure honestly.",
     "autoencoder": "Plain autoencoder: the same network without smoothing, as a comparison. It copies well but has no "
     "even space to walk in.",
-    "network": "Kinds of network: hybrid is right from the first step, then refined; conv and residual learn from "
-    "nothing; linear is the exact formula alone.",
+    "network": "Kinds of network: spectral and hybrid are right from the first step, then refined, and spectral "
+    "stays sharp at low weights; conv and residual learn from nothing; linear is the exact formula alone.",
+    "weight_range": "One model for every weight: it is trained for all of them at once, and afterwards the weight is "
+    "turned in Explore, without training again.",
     "resume": "Go on with a model that was trained before.",
 }
 
@@ -71,6 +73,7 @@ LABELS: dict[str, str] = {
     "data": "Pictures to learn from",
     "size": "Picture size",
     "crop": "How to make pictures square",
+    "from_starter": "Start from the model in the box",
     "augment": "Also show flipped and recoloured variants",
     "follow_links": "Follow links out of the folder",
     "validation": "Share of pictures kept for measuring",

@@ -136,7 +136,7 @@ def belongs_elsewhere(name: str, names: Mapping[str, str]) -> tuple[str, str] | 
     axis = next(axis for axis, methods in owners.items() if methods)
     return (
         f"it belongs to {axis} {' or '.join(owners[axis])}, and the {axis} here is {names[axis]}",
-        f"choose that {axis}",
+        "choose it",
     )
 
 

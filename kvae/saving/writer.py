@@ -75,7 +75,7 @@ def _copy_halved(old: h5py.Group, new: h5py.Group) -> None:
                 _copy_halved(part, new.create_group(name))
             continue
         values = part[()]
-        if values.dtype == np.float32:
+        if values.dtype == np.float32 and values.ndim:  # a weight that somebody set stays what it is
             largest = float(np.finfo(np.float16).max)
             values = np.clip(values, -largest, largest).astype(np.float16)
         new.create_dataset(name, data=values)

@@ -27,6 +27,8 @@ class Custom:
     decoder: keras.Model | None = None
     methods: Mapping[str, Any] = field(default_factory=dict)
     callbacks: Sequence[keras.callbacks.Callback] = ()
+    start: VAE | None = None  # whose networks a spectral model takes over
+    may_not_fit: bool = False  # then the run starts from nothing, and says so
 
     @property
     def networks(self) -> bool:
@@ -44,10 +46,9 @@ def build(
     prepared: Prepared,
     listener: Listener,
     custom: Custom | None = None,
-    start: VAE | None = None,
 ) -> VAE:
     """The untrained model of `settings`, set out from the closed-form linear solution where it has a linear part, and
-    with the networks of the model `start` where there is one."""
+    with the networks of another model where one is brought to start from."""
     custom = custom or Custom()
     encoder, decoder = (
         _copy(part) if isinstance(part, keras.Model) else part for part in (custom.encoder, custom.decoder)
@@ -66,9 +67,8 @@ def build(
         seed=settings["seed"],
         dtype=None if custom.networks else prepared.settings["precision"],  # custom networks have theirs
     )
-    if start is not None:
-        take_networks(model, start)
-        listener.on_message(f"its networks start from those of a model of {_pictures_of(start)}")
+    if custom.start is not None:
+        _start_from(custom.start, model, listener, may_not_fit=custom.may_not_fit)
     if prepared.statistics is not None:
         some = prepared.collection.read(prepared.training[:EXPECTED_FROM])
         model.fit_spectrum(prepared.statistics.spectrum, prepared.statistics.texture, some)
@@ -83,9 +83,17 @@ def build(
     return model
 
 
-def _pictures_of(model: VAE) -> str:
-    pictures = (model.card or {}).get("collection", {}).get("name")
-    return pictures if isinstance(pictures, str) else "pictures that it does not name"
+def _start_from(start: VAE, model: VAE, listener: Listener, *, may_not_fit: bool) -> None:
+    try:
+        take_networks(model, start)
+    except ValueError:
+        if not may_not_fit:
+            raise
+        listener.on_message("the model in the box has other channels or widths, so this one starts from nothing")
+        return
+    pictures = (start.card or {}).get("collection", {}).get("name")
+    named = pictures if isinstance(pictures, str) else "pictures that it does not name"
+    listener.on_message(f"its networks start from those of a model of {named}")
 
 
 def take_networks(model: VAE, start: VAE) -> None:

@@ -108,17 +108,18 @@ def train(
         kept = earlier.methods.custom if earlier is not None else {}
         for axis in objects.keys() | kept.keys():  # no name would be true of these
             chosen.pop(axis, None)
-        source = start if resume is None else getattr(resume, "start", "")
-        if source and resume is None and earlier is None:
+        source = os.fspath(start or "") if resume is None else getattr(resume, "start", "")
+        if source:
             _refuse_start(chosen, custom)
-        started_from = None if not source else load(STARTER if source == STARTER_WORD else source)
+            in_box = source == STARTER_WORD
+            custom = replace(custom, start=load(STARTER if in_box else source), may_not_fit=in_box)
+            source = source if in_box else os.path.abspath(source)
         target = writable_path(output)
         if folder is None:
             target, folder = free_run(target, listener.on_message)
-        named_start = "" if not source else str(source) if source == STARTER_WORD else os.path.abspath(source)
         has_custom = custom.beside_settings or bool(kept) or (earlier is not None and earlier.custom)
-        _begin(folder, chosen, custom=has_custom, start=named_start)
-        return _trained(data, target, folder, listener, custom, resume, prepared, chosen, started_from)
+        _begin(folder, chosen, custom=has_custom, start=source)
+        return _trained(data, target, folder, listener, custom, resume, prepared, chosen)
     finally:
         if folder is not None:
             folder.release()
@@ -149,7 +150,6 @@ def _trained(
     resume: VAE | Interrupted | Unbegun | None,
     prepared: Prepared | None,
     chosen: dict[str, Any],
-    start: VAE | None,
 ) -> Run:
     interrupted, earlier = resume if isinstance(resume, Interrupted) else None, _model_of(resume)
     if prepared is None:
@@ -163,7 +163,7 @@ def _trained(
         model = earlier
         carry_on(model, chosen["learning_rate"])
     else:
-        model = build(chosen, prepared, listener, custom, start)
+        model = build(chosen, prepared, listener, custom)
     _check_shape(model, prepared)
     listener.on_message(
         f"device: {prepared.device}, {model.precision}; network {_network_name(model)}, {model.count_params():,} "

@@ -110,7 +110,7 @@ def test_what_the_card_tells_is_what_the_loaded_model_tells(opened, real_models)
     glimpsed, seen = (one.model for one in opened.ask(m.Open(str(real_models.trained))))
     for name in m.ModelInfo.__dataclass_fields__:
         np.testing.assert_equal(getattr(glimpsed, name), getattr(seen, name))
-    assert (seen.name, seen.image_shape, seen.latent_dim, seen.network) == ("trained", (16, 16, 3), 6, "hybrid")
+    assert (seen.name, seen.image_shape, seen.latent_dim, seen.network) == ("trained", (16, 16, 3), 6, "spectral")
     assert seen.carries_weight and seen.kl_weight == 0.05 and not seen.autoencoder
     assert seen.rates.shape == seen.means.shape == seen.spreads.shape == (6,) and seen.rates.dtype == np.float32
     assert seen.directions.shape == (6, 6) and seen.direction_spreads.shape == (6,)
