@@ -68,7 +68,7 @@ class Drawing:
             if row is not None and row.failure:
                 sizes[number] = (0, 0)  # a sentence needs no more than the label does
         if comparison.kind == "samples":
-            sizes[0] = (0, 0)
+            sizes[0] = (0, like[1])  # words stand there
         columns = len(originals) if originals is not None else len(comparison.pictures) or comparison.count
         units = {"label": _LABEL, "gap": theme.UNIT, "caption": CAPTION, "least": _LEAST, "comfortable": 128}
         whole = {name: round(length * ratio) for name, length in units.items()}

@@ -324,3 +324,13 @@ def test_a_column_of_samples_is_enlarged_without_an_original(page, fake_bridge, 
     page.resize(700, 900)
     qtbot.keyClick(page.table, Qt.Key.Key_Right)
     assert [name for name, _ in page.strip.items] == ["1", "0.01", "b"]
+
+
+@pytest.mark.parametrize("kind", ["images", "samples", "between"])
+def test_a_question_that_fails_is_told_whatever_is_shown(page, fake_bridge, asked, kind):
+    page.kind.setCurrentIndex(page.kind.findData(kind))
+    page.add_models([A, B])
+    ticket = asked()
+    fake_bridge.answer(ticket, Originals(ORIGINALS))
+    fake_bridge.fail(ticket, "The engine ended. It starts again by itself.")
+    assert page.table.texts().count("The engine ended. It starts again by itself.") == 2
