@@ -255,7 +255,7 @@ def test_the_card_holds_the_settings_the_history_and_the_collection(card, run):
     about = card["collection"]
     assert about["manifest_hash"] == run.prepared.collection.manifest_hash and len(about["manifest_hash"]) == 64
     assert (about["pictures"], about["training"], about["validation"]) == (60, 55, 5)
-    assert card["evaluated"] == vars(run.evaluated) and card["gaussian_limit"] == vars(run.limit)
+    assert card["evaluated"] == run.evaluated.record() and card["gaussian_limit"] == vars(run.limit)
     assert card["kvae"] == kvae.__version__
     assert kvae.load(run.path).card == card
 
