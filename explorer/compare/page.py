@@ -22,12 +22,14 @@ from PyQt6.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from explorer.bridge import Bridge
-from explorer.compare.table import ColumnStrip, CompareTable
+from explorer.compare.strip import ColumnStrip
+from explorer.compare.table import CompareTable
 from explorer.messages import Compared, Originals, Unread
 from explorer.safe_text import caption, line, plain
 from explorer.state import comparison as state
 from explorer.state.comparison import Comparison
 from explorer.widgets import terms, theme
+from explorer.widgets.fields import Quiet
 from explorer.widgets.keyboard import Ring
 from explorer.widgets.notice import Notice
 from explorer.widgets.picture import FILTER, dropped_files
@@ -108,6 +110,7 @@ class ComparePage(QWidget):
         layout.addWidget(self.question)
         layout.addWidget(self.area, 1)
         self.table.moved.connect(lambda path, by: self._change(self.comparison.moved(path, by)))
+        self.table.turned.connect(lambda path: self._change(self.comparison.turned(path)))
         self.table.removed.connect(lambda path: self._change(self.comparison.without_model(path)))
         self.table.column_pointed.connect(self._enlarge)
 
@@ -123,6 +126,14 @@ class ComparePage(QWidget):
         self.count.setSuffix(" held-out pictures")
         self.count.setToolTip(f"Of the first model's pictures. {terms.TERMS['held_out']}")
         self.count.valueChanged.connect(lambda count: self._change(replace(self.comparison, count=count)))
+        self.kind = Quiet()
+        for kind, words in state.KINDS.items():
+            self.kind.addItem(words, kind)
+        self.kind.setAccessibleName("Pictures that are shown")
+        self.kind.setToolTip("What each model shows: what comes back, what it draws by itself, what lies between two")
+        self.kind.currentIndexChanged.connect(
+            lambda _: self._change(replace(self.comparison, kind=self.kind.currentData()))
+        )
         self.own_words = QLabel()
         self.held_out = QPushButton("Use &held-out pictures")
         self.held_out.clicked.connect(lambda: self._change(replace(self.comparison, pictures=())))
@@ -145,7 +156,7 @@ class ComparePage(QWidget):
         self.save_numbers.clicked.connect(self._choose_csv)
         bar = QHBoxLayout()
         bar.setSpacing(theme.UNIT)
-        for widget in (self.add, self.count, self.own_words, self.held_out, self.own, self.again):
+        for widget in (self.add, self.kind, self.count, self.own_words, self.held_out, self.own, self.again):
             bar.addWidget(widget)
         bar.addWidget(self.status, 1)
         for widget in (self.save_picture, self.save_numbers):
@@ -279,9 +290,8 @@ class ComparePage(QWidget):
         self.save_numbers.setEnabled(answered)
 
     def _enlarge(self, column: int) -> None:
-        images = self.table.drawing.images[0]
         viewport = self.area.viewport()
-        if not 0 <= column < len(images) or viewport is None:
+        if not 0 <= column < len(self.table.drawing.images[0]) or viewport is None:
             self.strip.hide()
             return
         cursor = viewport.mapFromGlobal(self.cursor().pos())

@@ -29,7 +29,7 @@ from explorer.widgets import terms, theme
 from explorer.widgets.picture import to_qimage
 
 _LABEL = 17 * theme.UNIT
-_CAPTION = 22
+CAPTION = 22
 _LEAST = 84  # a row's label: three lines and its buttons
 _LINE = 17
 _BUTTON = 22
@@ -56,17 +56,21 @@ class Drawing:
     def __init__(self, comparison: Comparison, room: tuple[int, int], ratio: float, font: QFont):
         self.comparison, self.ratio, self.font = comparison, ratio, font
         self.names = {path: line(name, 120) for path, name in comparison.names().items()}
-        self.rows = [comparison.rows.get(path) for path in comparison.models]
+        lines = comparison.lines()
+        self.paths, self.rows = [path for path, _ in lines], [row for _, row in lines]
         originals = comparison.originals
-        arrays = [originals, *(row.images if row is not None and not row.failure else None for row in self.rows)]
-        self.images = [[] if array is None else [to_qimage(image) for image in array] for array in arrays]
+        arrays = [None if row is None or row.failure else state.pictures_of(row, comparison.kind) for row in self.rows]
+        shown = [comparison.first_row(), *([] if array is None else list(array) for array in arrays)]
+        self.images = [[None if image is None else to_qimage(image) for image in images] for images in shown]
         like = (64, 64) if originals is None else originals.shape[1:3]
-        sizes = [like if array is None else array.shape[1:3] for array in arrays]
+        sizes = [like, *(like if array is None else array.shape[1:3] for array in arrays)]
         for number, row in enumerate(self.rows, start=1):
             if row is not None and row.failure:
                 sizes[number] = (0, 0)  # a sentence needs no more than the label does
+        if comparison.kind == "samples":
+            sizes[0] = (0, like[1])  # words stand there
         columns = len(originals) if originals is not None else len(comparison.pictures) or comparison.count
-        units = {"label": _LABEL, "gap": theme.UNIT, "caption": _CAPTION, "least": _LEAST, "comfortable": 128}
+        units = {"label": _LABEL, "gap": theme.UNIT, "caption": CAPTION, "least": _LEAST, "comfortable": 128}
         whole = {name: round(length * ratio) for name, length in units.items()}
         self.layout: Layout = state.lay_out(sizes, columns, (int(room[0] * ratio), int(room[1] * ratio)), **whole)
 
@@ -82,6 +86,8 @@ class Drawing:
     def picture_rect(self, row: int, column: int) -> QRectF:
         """Where a picture is drawn, centred in its column."""
         image, zoom = self.images[row][column], self.layout.zooms[row]
+        if image is None:
+            return QRectF()
         width, height = image.width() * zoom, image.height() * zoom
         left = self.layout.left(column) + (self.layout.cell - width) // 2
         edges = (left, self.layout.tops[row], width, height)
@@ -90,8 +96,10 @@ class Drawing:
     def texts(self) -> list[_Text]:
         """All words: labels at the left, numbers under the rows, sentences where there are no pictures."""
         metrics = QFontMetricsF(self.font)
-        texts = [_Text(QRectF(theme.UNIT, self.top(0), _LABEL - 2 * theme.UNIT, _LINE), "Originals", bold=True)]
-        for number, (path, row) in enumerate(zip(self.comparison.models, self.rows, strict=True), start=1):
+        title = state.ORIGINALS[self.comparison.kind]
+        texts = [_Text(QRectF(theme.UNIT, self.top(0), _LABEL - 2 * theme.UNIT, _LINE), title, bold=True)]
+        texts += self._note()
+        for number, (path, row) in enumerate(zip(self.paths, self.rows, strict=True), start=1):
             texts += self._label(number, path, metrics)
             left, top = self.layout.label / self.ratio, self.top(number)
             height = self.layout.heights[number] / self.ratio
@@ -103,6 +111,20 @@ class Drawing:
             else:
                 texts += self._numbers(number, left, top + height, metrics)
         return texts
+
+    def _note(self) -> list[_Text]:
+        """What samples and in-betweens are, where the first row leaves room for it."""
+        note = state.NOTES.get(self.comparison.kind, "")
+        if not note or self.comparison.originals is None:
+            return []
+        columns = self.layout.columns
+        between = self.comparison.kind == "between"
+        if between and columns < 4:
+            return []  # both ends stand there, and next to nothing is between them
+        left = self.layout.left(int(between)) / self.ratio
+        right = self.layout.left(columns - int(between)) / self.ratio
+        height = self.layout.heights[0] / self.ratio
+        return [_Text(QRectF(left, self.top(0), right - left - theme.UNIT, height), note, "quiet", wrap=True)]
 
     def _label(self, number: int, path: str, metrics: QFontMetricsF) -> list[_Text]:
         row, width = self.rows[number - 1], _LABEL - 2 * theme.UNIT
@@ -133,8 +155,9 @@ class Drawing:
         """Draw it all."""
         colours = theme.palette()
         for row, images in enumerate(self.images):
-            for column in range(min(len(images), self.layout.columns)):
-                painter.drawImage(self.picture_rect(row, column), images[column])
+            for column, image in enumerate(images[: self.layout.columns]):
+                if image is not None:
+                    painter.drawImage(self.picture_rect(row, column), image)
         for text in self.texts():
             font = QFont(self.font)
             font.setBold(text.bold)
@@ -156,10 +179,11 @@ class Drawing:
 
 
 class CompareTable(QWidget):
-    """Shows a comparison. Emits what a row's buttons ask for, and `column_pointed`: a column to enlarge,
+    """Shows a comparison. Emits what a model's buttons ask for, and `column_pointed`: a column to enlarge,
     -1 for none."""
 
     moved = pyqtSignal(str, int)
+    turned = pyqtSignal(str)  # fold a model of a range, or unfold it
     removed = pyqtSignal(str)
     column_pointed = pyqtSignal(int)
 
@@ -183,9 +207,10 @@ class CompareTable(QWidget):
 
     def show_comparison(self, comparison: Comparison) -> None:
         """Draw this one."""
-        again = comparison.models != self._comparison.models
-        self._comparison = comparison
-        if again:
+        before, self._comparison = self._comparison, comparison
+        if (before.models, before.folded, _ranges(before)) != (
+            comparison.models, comparison.folded, _ranges(comparison),
+        ):  # fmt: skip
             self._make_buttons()
         self._refresh()
 
@@ -210,10 +235,11 @@ class CompareTable(QWidget):
         self.drawing = Drawing(self._comparison, self._room, self.devicePixelRatioF(), self.font())
         size = self.drawing.size if self._comparison.models else QSize(0, 0)
         self.setMinimumSize(size)
-        for number, buttons in enumerate(self._buttons, start=1):
+        for path, buttons in zip(self._comparison.models, self._buttons, strict=False):
+            first = 1 + self.drawing.paths.index(path)  # of the model's lines
             for place, button in enumerate(buttons):
                 left = theme.UNIT // 2 + place * (_BUTTON + 4)
-                button.move(left, int(self.drawing.top(number)) + _LEAST - _BUTTON - 4)
+                button.move(left, int(self.drawing.top(first)) + _LEAST - _BUTTON - 4)
         self.update()
 
     # ------------------------------------------------------------------ a row's buttons
@@ -232,6 +258,9 @@ class CompareTable(QWidget):
             ("Move down", lambda: self.moved.emit(path, 1), path != models[-1]),
             ("Take out", lambda: self.removed.emit(path), True),
         )
+        if path in _ranges(self._comparison):
+            words = "Show every weight" if path in self._comparison.folded else "Show one weight"
+            actions += ((words, lambda: self.turned.emit(path), True),)
         made = []
         for words, act, enabled in actions:
             button = QToolButton(self)
@@ -245,8 +274,9 @@ class CompareTable(QWidget):
         return tuple(made)
 
     def _restyle(self) -> None:
-        for buttons in self._buttons:
-            for button, name in zip(buttons, ("ph.arrow-up", "ph.arrow-down", "ph.x"), strict=True):
+        for path, buttons in zip(self._comparison.models, self._buttons, strict=False):
+            turn = "ph.arrows-out-line-vertical" if path in self._comparison.folded else "ph.arrows-in-line-vertical"
+            for button, name in zip(buttons, ("ph.arrow-up", "ph.arrow-down", "ph.x", turn), strict=False):
                 button.setIcon(theme.icon(name, theme.palette().quiet))
                 button.setIconSize(QSize(14, 14))
         self.update()
@@ -277,7 +307,7 @@ class CompareTable(QWidget):
         return next((text.tip for text in texts if text.tip and text.where.contains(place)), "")
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        if event is not None and self.drawing.images[0]:
+        if event is not None and self._comparison.originals is not None:
             place = event.position() * self.drawing.ratio
             column = self.drawing.layout.column_at(place.x(), place.y())
             self._point_at(-1 if column is None else column)
@@ -309,52 +339,6 @@ class CompareTable(QWidget):
             self.column_pointed.emit(-1)
 
 
-class ColumnStrip(QWidget):
-    """One picture under each model, side by side and larger, over the table. The mouse goes through it."""
-
-    def __init__(self, parent: QWidget | None) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.items: list[tuple[str, QImage]] = []
-        self._zoom = 1
-        self.hide()
-
-    def show_column(self, drawing: Drawing, column: int, room: QRectF, low: bool) -> None:
-        """Enlarge a column within `room`, at its lower or upper edge; hidden where that would enlarge nothing."""
-        names = ["Original", *(drawing.names[path] for path in drawing.comparison.models)]
-        self.items = [
-            (name, images[column]) for name, images in zip(names, drawing.images, strict=True) if column < len(images)
-        ]
-        widest = max(image.width() for _, image in self.items)
-        tallest = max(image.height() for _, image in self.items)
-        gap, ratio = theme.UNIT, drawing.ratio
-        across = ((room.width() - gap) / len(self.items) - gap) * ratio / widest
-        down = (0.5 * room.height() - 2 * gap - _CAPTION) * ratio / tallest
-        self._zoom = int(min(across, down))
-        if self._zoom <= drawing.layout.zooms[0]:
-            self.hide()
-            return
-        self._cell = widest * self._zoom / ratio
-        width = int(len(self.items) * (self._cell + gap) + gap)
-        height = int(tallest * self._zoom / ratio + 2 * gap + _CAPTION)
-        top = room.bottom() - height if low else room.top()
-        self.setGeometry(int(room.left() + (room.width() - width) / 2), int(top), width, height)
-        self.show()
-        self.raise_()
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        painter, colours, ratio = QPainter(self), theme.palette(), self.devicePixelRatioF()
-        painter.setPen(QColor(colours.rule))
-        painter.setBrush(QColor(colours.surface))
-        painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
-        painter.setPen(QColor(colours.ink))
-        metrics = QFontMetricsF(self.font())
-        for number, (name, image) in enumerate(self.items):
-            left = theme.UNIT + number * (self._cell + theme.UNIT)
-            zoom = max(int(self._cell * ratio + 0.5) // image.width(), 1) / ratio
-            painter.drawImage(QRectF(left, theme.UNIT, image.width() * zoom, image.height() * zoom), image)
-            words = metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, self._cell)
-            below = QRectF(left, self.height() - _CAPTION - theme.UNIT / 2, self._cell, _CAPTION)
-            painter.drawText(below, int(Qt.AlignmentFlag.AlignCenter), words)
-        painter.end()
+def _ranges(comparison: Comparison) -> frozenset[str]:
+    """The models that have several lines to show."""
+    return frozenset(path for path, row in comparison.rows.items() if row.weights)

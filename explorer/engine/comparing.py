@@ -1,5 +1,6 @@
 """Compare: the same pictures reconstructed by several models, each at its own size."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from explorer.engine.models import CHUNK, Loaded, Models
 from explorer.engine.pictures import NotAgreed, crop_of, open_pictures, picture_for, with_channels
 from explorer.engine.wording import sentence_of
 from explorer.messages import Compare, Compared, ModelInfo, Originals, Progress, Unread
+
+SEED = 1  # of the points that samples are decoded from
 
 
 def compare(job: Job, models: Models) -> None:
@@ -94,24 +97,69 @@ def _row(job: Job, models: Models, path: str, pictures: _Pictures) -> Compared:
 
 def _compared(job: Job, loaded: Loaded, path: str, originals: np.ndarray) -> Compared:
     """D from one sample of each posterior and R, as in training; PSNR and the pictures from the posterior means."""
-    info = loaded.info
+    info, span = loaded.info, loaded.model.weight_range
     parts = []
     for start in range(0, len(originals), CHUNK):
         with job.piece():
             parts.append(_measured(loaded.model, originals[start : start + CHUNK], start))
-    distortions, rates, decibels, images = (np.concatenate(column) for column in zip(*parts, strict=True))
+    *terms, images = (np.concatenate(column) for column in zip(*parts, strict=True))
+    row = _row_of(job, loaded, path, originals, info.kl_weight, terms, images)
+    row = replace(row, active=active_dimensions(info))
+    if span is None:
+        return row
+    at = [_at_weight(job, loaded, path, originals, span.clamped(weight)) for weight in reversed(span.reported)]
+    return replace(row, weights=tuple(at))
+
+
+def _at_weight(job: Job, loaded: Loaded, path: str, originals: np.ndarray, weight: float) -> Compared:
+    """A model of a range at one of its weights, wherever it stands: another picture may be on screen meanwhile."""
+    from kvae.objectives.likelihoods import psnr
+
+    parts = []
+    for start in range(0, len(originals), CHUNK):
+        pictures = originals[start : start + CHUNK]
+        floats = pictures.astype(np.float32) / 255.0
+        with job.piece():
+            distortion, rate, _ = loaded.model.terms_at(floats, weight, first=start)
+            images = loaded.decode(loaded.encode(pictures, weight), weight)
+            decibels = psnr(floats, images.astype(np.float32) / 255.0)
+            parts.append((np.asarray(distortion), np.asarray(rate), np.asarray(decibels), images))
+    *terms, images = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _row_of(job, loaded, path, originals, weight, terms, images)
+
+
+def _row_of(
+    job: Job,
+    loaded: Loaded,
+    path: str,
+    originals: np.ndarray,
+    weight: float,
+    terms: list[np.ndarray],
+    images: np.ndarray,
+) -> Compared:
+    info, count = loaded.info, len(originals)
+    distortion, rate, decibels = (float(np.mean(term)) for term in terms)
+    ends = loaded.encode(originals[[0, -1]], weight, job.piece)
+    share = np.linspace(0.0, 1.0, count, dtype=np.float32)[:, None]
     return Compared(
         path,
         info.name,
         images,
-        kl_weight=info.kl_weight,
+        kl_weight=weight,
         autoencoder=info.autoencoder,
-        distortion=float(np.mean(distortions)),
-        rate=None if info.autoencoder else float(np.mean(rates)),
-        psnr=float(np.mean(decibels)),
-        active=active_dimensions(info),
+        distortion=distortion,
+        rate=None if info.autoencoder else rate,
+        psnr=decibels,
         latent_dim=info.latent_dim,
+        samples=loaded.decode(prior_points(count, info.latent_dim), weight, job.piece),
+        between=loaded.decode(ends[:1] + (ends[1:] - ends[:1]) * share, weight, job.piece),
     )
+
+
+def prior_points(count: int, latent_dim: int) -> np.ndarray:
+    """Points of N(0, 1), float32 (count, latent): the same for every model, and with more latents the same and more."""
+    points = [np.random.default_rng([SEED, place]).standard_normal(latent_dim) for place in range(count)]
+    return np.array(points, np.float32).reshape(count, latent_dim)
 
 
 def active_dimensions(info: ModelInfo) -> int:

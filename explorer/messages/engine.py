@@ -277,6 +277,11 @@ class Originals:
 class Compared:
     """One model's row. `distortion`, `rate` (None for an autoencoder) and `psnr` are means over these pictures.
 
+    `images` are the reconstructions, `samples` as many pictures decoded from the same points of N(0, 1) for every
+    model, `between` as many on the straight line between the codes of the first and the last picture, both included;
+    each uint8 (count, height, width, channels). `weights` has a model of a range at several of its weights, the largest
+    first: rows of their own that have none in turn.
+
     `failure` is a sentence where this model could not be used; then `images` is empty. The last model's row is the last
     reply.
     """
@@ -289,9 +294,12 @@ class Compared:
     distortion: float = 0.0
     rate: float | None = None
     psnr: float = 0.0
-    active: int = 0
+    active: int | None = None  # dimensions, at the weight where the model stands
     latent_dim: int = 0
     failure: str = ""
+    samples: np.ndarray | None = None
+    between: np.ndarray | None = None
+    weights: tuple["Compared", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,21 @@ import numpy as np
 from explorer.messages import Compare, Compared, Originals, Unread
 from explorer.safe_text import cell
 
+KINDS = {"images": "Reconstructions", "samples": "Samples", "between": "In-betweens"}  # of pictures, as they are told
+ORIGINALS = {"images": "Originals", "samples": "Samples", "between": "In-betweens"}  # what stands beside the first row
+NOTES = {
+    "samples": "Decoded from points drawn from the prior, N(0, 1): the same points for every model. A plain "
+    "autoencoder has no prior; nothing ties its codes to these points.",
+    "between": "From the first picture to the last, on the straight line between their codes.",
+}
+
 
 @dataclass(frozen=True)
 class Comparison:
     """`models` and `pictures` are paths; no pictures means `count` held-out ones of the first model's collection.
+
+    `kind` is one of KINDS. Models of a range of weights have a line for each of several weights, or where they are in
+    `folded` one for the weight at which they stand.
 
     `originals` uint8 (count, height, width, channels) and `rows` by model path are the engine's answers so far;
     `unread` is one that waits for a person to agree.
@@ -27,6 +38,29 @@ class Comparison:
     originals: np.ndarray | None = None
     rows: dict[str, Compared] = field(default_factory=dict)
     unread: Unread | None = None
+    kind: str = "images"
+    folded: frozenset[str] = frozenset()
+
+    def lines(self) -> list[tuple[str, Compared | None]]:
+        """What is shown below the originals, from the top: a model's path, and a row of it or None before it came."""
+        found: list[tuple[str, Compared | None]] = []
+        for path in self.models:
+            row = self.rows.get(path)
+            several = row is not None and bool(row.weights) and path not in self.folded
+            found += [(path, one) for one in (row.weights if row is not None and several else (row,))]
+        return found
+
+    def first_row(self) -> list[np.ndarray | None]:
+        """What stands above the pictures of the models, one for each column: the originals that they are made of."""
+        originals = [] if self.originals is None else list(self.originals)
+        if self.kind == "samples":
+            return [None for _ in originals]
+        ends = (0, len(originals) - 1)
+        return [one if self.kind == "images" or place in ends else None for place, one in enumerate(originals)]
+
+    def turned(self, path: str) -> "Comparison":
+        """`path` folded, or unfolded again."""
+        return replace(self, folded=self.folded ^ {path})
 
     def with_models(self, paths: Iterable[str]) -> "Comparison":
         """`paths` added at the end; one that is there already stays where it is."""
@@ -67,6 +101,12 @@ class Comparison:
         """Every model but those `answered` fails with `sentence`."""
         missing = {path: failure(path, sentence) for path in self.models if path not in set(answered)}
         return replace(self, rows={**self.rows, **missing})
+
+
+def pictures_of(row: Compared, kind: str) -> np.ndarray:
+    """A row's pictures of this kind, uint8 (count, height, width, channels)."""
+    images = getattr(row, kind)
+    return row.images[:0] if images is None else images
 
 
 def failure(path: str, sentence: str) -> Compared:
@@ -121,11 +161,12 @@ def measures(row: Compared, originals: np.ndarray | None = None) -> tuple[tuple[
     same = originals is None or originals.shape[1:3] == (height, width)
     size = () if same else ((f"at {width}×{height} pixels, so D is another sum", "distortion"),)
     rate = () if row.rate is None else ((f"R {digits(row.rate, 3)} nats", "rate"),)
+    active = () if row.active is None else ((f"{row.active} of {row.latent_dim} active", "active"),)
     return (
         (f"D {digits(row.distortion, 4)}", "distortion"),
         *rate,
         (f"PSNR {digits(row.psnr, 3)} dB", "psnr"),
-        (f"{row.active} of {row.latent_dim} active", "active"),
+        *active,
         *size,
     )
 
@@ -139,15 +180,14 @@ def numbers(row: Compared) -> str:
 
 
 def table(comparison: Comparison) -> str:
-    """The numbers as CSV text: one line per model, in the order shown, numbers in full."""
+    """The numbers as CSV text: one line per row, in the order shown, numbers in full."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ("model", "path", "autoencoder", "kl_weight", "sigma", "distortion", "rate_nats")
         + ("psnr_db", "active", "latent_dim", "pictures", "failure")
     )
-    for path in comparison.models:
-        row = comparison.rows.get(path)
+    for path, row in comparison.lines():
         if row is None or row.failure:
             why = cell(row.failure) if row else "no answer yet"
             writer.writerow((cell(PurePath(path).stem), cell(path), *[""] * 9, why))

@@ -28,6 +28,7 @@ QUANTITIES = ("loss", "distortion", "weighted_rate", "rate", "kl_weight")  # in 
 ALONG = ("steps", "epochs", "time")  # what x can be
 
 _TERMS = ("step", "distortion", "rate", "kl_weight", "loss", "seconds")
+_LOSS_AT = "loss_at_"  # and a weight: what is measured of a model of a range
 _ROUGHLY = 1e-4  # weights closer than this (relatively) are one: float32 0.1, or a mean of it, is no turn from 0.1
 
 
@@ -200,6 +201,15 @@ class RunCurves:
         return bool(self.settings.get("autoencoder"))
 
     @property
+    def weight_range(self) -> tuple[float, float] | None:
+        """The weights of a model that is trained for a range of them."""
+        weight = self.settings.get("kl_weight")
+        ends = weight.split("..") if isinstance(weight, str) else weight
+        if self.autoencoder or not isinstance(ends, (tuple, list)) or len(ends) != 2:
+            return None
+        return float(ends[0]), float(ends[1])
+
+    @property
     def kl_weight(self) -> float:
         """The weight now: of the last batch, or the one it sets out with. 0 for an autoencoder."""
         if self.autoencoder:
@@ -208,8 +218,8 @@ class RunCurves:
             return float(f"{self.terms['kl_weight'][-1]:.6g}")
         if self.began_with is not None:
             return self.began_with
-        weight = self.settings.get("kl_weight") or 0.0
-        return math.sqrt(weight[0] * weight[1]) if isinstance(weight, (tuple, list)) else float(weight)
+        span = self.weight_range
+        return float(self.settings.get("kl_weight") or 0.0) if span is None else math.sqrt(span[0] * span[1])
 
     @property
     def step(self) -> int:
@@ -254,10 +264,32 @@ class RunCurves:
         table = np.array(points, np.float64)
         return table[:, 0], table[:, 1]
 
+    def curve(self) -> tuple[np.ndarray, np.ndarray]:
+        """R and D of a model of a range at its weights, held out, as measured last: each (weights,), R rising."""
+        told = {key.removeprefix("val_"): one for key, one in (self.epochs[-1] if self.epochs else {}).items()}
+        told.update(self.evaluated)
+        weights = [key.removeprefix(_LOSS_AT) for key in told if key.startswith(_LOSS_AT)]
+        points = sorted((told[f"rate_at_{weight}"], told[f"distortion_at_{weight}"]) for weight in weights)
+        table = np.array(points, np.float64).reshape(len(points), 2)
+        return table[:, 0], table[:, 1]
+
+    def held_out_losses(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """The steps and held-out losses of the epochs, each (epochs,), of a model of a range, by the weight."""
+        start, last = f"val_{_LOSS_AT}", self.epochs[-1] if self.epochs else {}
+        weights = sorted((key.removeprefix(start) for key in last if key.startswith(start)), key=float)
+        steps = np.array([epoch["step"] for epoch in self.epochs], np.float64)
+        told = {weight: [epoch.get(start + weight) for epoch in self.epochs] for weight in weights}
+        return {weight: (steps, np.array(losses, np.float64)) for weight, losses in told.items()}  # None becomes NaN
+
     # ------------------------------------------------------------------ its curves
 
     def values(self, quantity: str) -> np.ndarray:
-        """One of QUANTITIES for each batch, shape (batches,); the weighted rate is β·R in squared error."""
+        """One of QUANTITIES for each batch, shape (batches,); the weighted rate is β·R in squared error.
+
+        The pictures of a batch have many weights where the model has a range: their means are D, R and L of none.
+        """
+        if self.weight_range is not None:
+            return np.full(len(self.terms), math.nan)
         if quantity == "weighted_rate":
             return self.terms["kl_weight"] * self.terms["rate"]
         return self.terms[quantity]
@@ -267,6 +299,8 @@ class RunCurves:
 
         The weight is set, not measured: it is not averaged, and βR and L = D + βR follow at once where it is turned.
         """
+        if self.weight_range is not None:
+            return self.values(quantity)
         weight, rate = self.terms["kl_weight"], self.terms["rate"]
         if quantity == "kl_weight":
             return weight

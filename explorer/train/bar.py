@@ -81,7 +81,7 @@ class RunBar(QWidget):
         self.pause.setEnabled(training and not self._asked)
         self.stop.setVisible(run.is_alive)
         self.stop.setEnabled(run.phase != "stopping")
-        self.knob.setVisible(run.is_alive and not run.autoencoder)
+        self.knob.setVisible(run.is_alive and not run.autoencoder and run.weight_range is None)
         self.knob.setEnabled(run.phase in ("preparing", "training", "paused"))
         self.knob.set_calibrated(calibrated)
         self.follow.setVisible(run.is_alive)

@@ -93,6 +93,7 @@ class RunLines:
         self.front = {name: pg.PlotCurveItem(connect="finite") for name in LEFT}
         self.weight = pg.PlotCurveItem(connect="finite")
         self.numbers = {name: pg.TextItem(anchor=(0, 0.5)) for name in LEFT}
+        self.held_out = HeldOutLines(left)
         self.marks: list[pg.InfiniteLine] = []
         self._set_to: dict[str, tuple] = {}  # what each line was last set from
         self._styled: tuple = ()
@@ -109,6 +110,7 @@ class RunLines:
         for item in (*self.raw.values(), *self.front.values(), *self.numbers.values(), *self.marks):
             self._left.removeItem(item)
         self._right.removeItem(self.weight)
+        self.held_out.remove()
         self.marks = []
 
     def restyle(self, age: int) -> None:
@@ -141,6 +143,7 @@ class RunLines:
                 self._number(run, name, view, shown)
             if shown and name != "kl_weight":  # whose axis depends on all runs
                 self._set(name, view)
+        self.held_out.draw(run, view, visible and "loss" not in view.hidden)
         self._mark(run, view, visible and "kl_weight" not in view.hidden)
 
     def draw_weight(self, view: View, log: bool) -> None:
@@ -215,6 +218,56 @@ class RunLines:
             mark.label.setPosition(0.97 - 0.08 * view.age)  # runs turned at the same time speak below each other
             mark.label.setVisible(follows >= near)  # the words of one would lie on those of the next
             mark.label.setFormat(f"β {number(turn.kl_weight)}" + ("" if view.alone else f" ({run.number})"))
+
+
+class HeldOutLines:
+    """The held-out loss of a model of a range after each epoch: a line for each of its weights, named at its end."""
+
+    def __init__(self, box: pg.ViewBox) -> None:
+        self._box = box
+        self._items: dict[str, tuple[pg.PlotDataItem, pg.TextItem]] = {}
+        self._losses: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.shown: list[BatchSample] = []
+
+    def remove(self) -> None:
+        """Take everything off the plot."""
+        for item in (part for pair in self._items.values() for part in pair):
+            self._box.removeItem(item)
+        self._items = {}
+
+    def draw(self, run: RunCurves, view: View, shown: bool) -> None:
+        """Bring every line up to date."""
+        self._losses = run.held_out_losses() if shown and run.weight_range is not None else {}
+        self.shown = []
+        for weight in self._losses.keys() - self._items.keys():
+            self._items[weight] = pg.PlotDataItem(connect="finite"), pg.TextItem(anchor=(1, 1))
+            for item in self._items[weight]:
+                self._box.addItem(item, ignoreBounds=True)
+        for weight, (line, name) in self._items.items():
+            for item in (line, name):
+                item.setVisible(weight in self._losses)
+            if weight not in self._losses:
+                continue
+            steps, losses = self._losses[weight]
+            x = np.array([run.x_of(step, view.along) for step in steps])
+            few = len(x) < 3
+            line.setData(x, view.on_axis(losses), symbol="o" if few else None)
+            line.setPen(pen_of("loss", view.age))
+            line.setSymbolSize(6)
+            line.setSymbolBrush(QColor(colour_of("loss")))
+            line.setSymbolPen(None)
+            name.setText(f"β {weight}" + ("" if view.alone else f" ({run.number})"))
+            name.setColor(QColor(colour_of("loss")))
+            name.setPos(float(x[-1]), float(view.on_axis(losses[-1:])[0]))
+            self.shown.append(BatchSample(x, losses, losses, losses))
+
+    def told(self, step: float) -> list[str]:
+        """The losses of the last epoch that had ended by `step`, in words."""
+        words = []
+        for weight, (steps, losses) in self._losses.items():
+            known = losses[steps <= step]
+            words += [f"L {number(known[-1])} at {weight}"] if known.size and np.isfinite(known[-1]) else []
+        return words
 
 
 def _room_of(run: RunCurves, view: View) -> float:

@@ -120,7 +120,8 @@ class CurvesPlot(pg.PlotWidget):
     def _draw_limit(self, in_view: list[int]) -> None:
         """What the best linear model would reach at the weight of the newest run in view."""
         newest = next((run for run in reversed(self.runs) if run.number in in_view), None)
-        point = newest.limit.at(newest.kl_weight) if newest is not None and newest.limit is not None else None
+        curve = newest.limit if newest is not None and newest.weight_range is None else None  # a range has many
+        point = curve.at(newest.kl_weight) if newest is not None and curve is not None else None
         self.limit_words = "" if point is None else f"L {number(point[1])}  ·  D {number(point[0])}"
         for name, line in self.limits.items():
             shown = point is not None and "limit" not in self.view.hidden and name not in self.view.hidden
@@ -136,6 +137,7 @@ class CurvesPlot(pg.PlotWidget):
             for name in LEFT
             if run in in_view and lines.front[name].isVisible() and lines.shown[name].x.size
         ]
+        drawn += [part for run, lines in self.lines.items() if run in in_view for part in lines.held_out.shown]
         if not drawn:
             return
         end = max(float(part.x[-1]) for part in drawn)
@@ -180,6 +182,7 @@ class CurvesPlot(pg.PlotWidget):
                 if name not in self.view.hidden and place < len(front) and np.isfinite(front[place]):
                     digits = number(front[place], 4) if name == "kl_weight" else measured(front[place])
                     words.append(f"{SYMBOLS[name]} {digits}")
+            words += self.lines[run.number].held_out.told(run.terms["step"][place])
             said.append("  ·  ".join(words))
         if said and self.limit_words and "limit" not in self.view.hidden:
             said.append(f"Gaussian limit  ·  {self.limit_words}")

@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QLabel, QWidget
 
 from explorer.state.runs import LimitCurve, RunCurves
 from explorer.train.axes import NumberAxis
-from explorer.train.words import number
+from explorer.train.words import number, weight_of
 from explorer.widgets import terms, theme
 
 pg.setConfigOptions(imageAxisOrder="row-major")
@@ -118,14 +118,15 @@ class RateDistortionChart(pg.PlotWidget):
             items.level.setPen(pg.mkPen(colours.distortion, width=theme.stroke(1), style=Qt.PenStyle.DashLine))
             items.name.setText(f"autoencoder ({run.number}), D only")
             return
-        rates, distortions = run.trajectory()
+        rates, distortions = way_of(run)
         items.way.setData(rates, distortions)
-        items.way.setPen(pg.mkPen(way, width=theme.stroke(1)))
+        items.way.setPen(pg.mkPen(way if run.weight_range is None else ink, width=theme.stroke(1)))
         # filled where the run has ended, a ring while it is on its way
         fill = ink if run.phase == "done" else QColor(colours.surface)
-        items.point.setData([place.rate], [place.distortion], brush=fill, pen=pg.mkPen(ink, width=2))
-        items.name.setText(f"β {number(run.kl_weight)}")
-        items.name.setPos(place.rate or 0.0, place.distortion)
+        points = ([place.rate], [place.distortion]) if run.weight_range is None else (rates, distortions)
+        items.point.setData(*points, brush=fill, pen=pg.mkPen(ink, width=2))
+        items.name.setText(f"β {weight_of(run)}")
+        items.name.setPos(*((points[0][-1], points[1][-1]) if len(points[0]) else (place.rate, place.distortion)))
         items.point.setZValue(11 if newest else 10)
 
     def _draw_limits(self, runs: Sequence[RunCurves]) -> None:
@@ -149,7 +150,12 @@ class RateDistortionChart(pg.PlotWidget):
     def _range(self) -> None:
         """All points and the ways to them; of the limit the part near them,
         or all of it where there is no point yet."""
-        ways = [place.run.trajectory() for place in self.places]
+        ways = [way_of(place.run) for place in self.places]
+        # of a model of a range the whole curve counts, of others where they stand
+        ends = [
+            place.distortion if place.run.weight_range is None else float(max(way[1], default=place.distortion))
+            for place, way in zip(self.places, ways, strict=True)
+        ]
         rates = np.concatenate([way[0] for way in ways] + [np.empty(0)])
         distortions = np.concatenate([way[1] for way in ways] + [np.array([p.distortion for p in self.places])])
         if rates.size == 0:
@@ -161,7 +167,7 @@ class RateDistortionChart(pg.PlotWidget):
         limits = [p.run.limit.at(p.run.kl_weight) for p in self.places if p.run.limit is not None]
         above = [limit[0] for limit in limits if limit is not None]
         if self.places:  # a first epoch far above all present points is not worth half the chart
-            top = max(min(top, 1.5 * max(place.distortion for place in self.places)), *above, 0.0)
+            top = max(min(top, 1.5 * max(ends)), *above, 0.0)
         low = float(distortions.min())
         room = max(top - low, 0.1 * top, 1e-9)
         self.plot.setXRange(0.0, right * 1.3 or 1.0, padding=0)
@@ -176,6 +182,8 @@ class RateDistortionChart(pg.PlotWidget):
         """The numbers of a point."""
         run = place.run
         lines = [f"Run {run.number}, " + ("autoencoder" if run.autoencoder else f"weight {number(run.kl_weight)}")]
+        if run.weight_range is not None:
+            lines[0] += f" of {weight_of(run)}"
         lines.append(
             f"D {number(place.distortion, 4)}" + (f"  R {number(place.rate, 4)}" if place.rate is not None else "")
         )
@@ -244,6 +252,11 @@ def place_of(run: RunCurves) -> Place | None:
     if run.autoencoder:
         return Place(run, None, distortion)
     return None if rate is None or not math.isfinite(rate) else Place(run, rate, distortion)
+
+
+def way_of(run: RunCurves) -> tuple[np.ndarray, np.ndarray]:
+    """R and D, each (points,): the whole curve of a model of a range, and of others the way of their training."""
+    return run.trajectory() if run.weight_range is None else run.curve()
 
 
 def _same(one: LimitCurve, other: LimitCurve) -> bool:

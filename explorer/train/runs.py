@@ -31,9 +31,10 @@ _TERMS = ("", "kl_weight", "distortion", "rate", "loss", "psnr", "", "")
 
 def row_of(run: RunCurves) -> tuple[str, ...]:
     """One run as the texts of its row; measures are of held-out pictures."""
+    at = f", at {number(run.kl_weight)}" if run.weight_range else ""  # where the measures are taken
     return (
         str(run.number),
-        "none" if run.autoencoder else weight_of(run),
+        "none" if run.autoencoder else weight_of(run) + at,
         measured(run.measured("distortion"), 4),
         measured(run.measured("rate"), 4),
         measured(run.measured("loss"), 4),

@@ -53,13 +53,15 @@ def duration(seconds: float) -> str:
 
 
 def weight_of(run: RunCurves) -> str:
-    """The run's weight in a word: a number, or that it is the control without one."""
+    """The run's weight in a word: a number, a range, or that it is the control without one."""
+    if run.weight_range is not None:
+        return "–".join(map(number, run.weight_range))
     return "autoencoder" if run.autoencoder else number(run.kl_weight)
 
 
 def status(run: RunCurves) -> str:
     """One line on how a run stands: "Run 2 · weight 0.1 · epoch 12 of 40 · 3 min left"."""
-    parts = [f"Run {run.number}", "autoencoder" if run.autoencoder else f"weight {number(run.kl_weight)}"]
+    parts = [f"Run {run.number}", "autoencoder" if run.autoencoder else f"weight {weight_of(run)}"]
     if run.phase == "preparing":
         done, total, what = run.working or (0, 0, "")
         parts.append(f"preparing: {what} {done:,} of {total:,}" if what else run.sentence or "preparing the pictures")

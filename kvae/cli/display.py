@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kvae.files.refusal import line
@@ -13,11 +13,16 @@ from kvae.training.listener import Listener, Step
 from kvae.weighting.conversions import decoder_noise
 
 if TYPE_CHECKING:
+    from kvae.model.vae import VAE
     from kvae.training.balance import Balance
+    from kvae.training.run_state import RunState
 
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a polite end (SLURM, docker), and a closed terminal
 ECHO = 1.0  # seconds within which the last two, which come in twos by themselves, are one
+
+
+AT = "_at_"  # in the names of what is measured at several weights, before the weight
 
 
 class Silent(Listener):
@@ -58,8 +63,8 @@ class Json(Silent):
 
     def on_epoch_end(self, record: dict[str, Any]) -> None:
         told = {key: record[key] for key in self.KEYS}
-        balance = {key: value for key, value in record.items() if key.startswith("gradient_")}
-        print(json.dumps({**self._constants, **told, **balance}), flush=True)
+        more = {key: value for key, value in record.items() if key.startswith("gradient_") or AT in key}
+        print(json.dumps({**self._constants, **told, **more}), flush=True)
 
 
 class Plain(Silent):
@@ -99,6 +104,10 @@ class Live(Silent):
         self._progress.start()
         self._tasks: dict[str, Any] = {}
         self._arrows = ""
+        self._of_range = False
+
+    def on_begin(self, model: "VAE", state: "RunState") -> None:
+        self._of_range = model.weight_range is not None
 
     def on_balance(self, balance: "Balance") -> None:
         self._arrows = "  " + arrows(balance.share, balance.cosine)
@@ -116,7 +125,7 @@ class Live(Silent):
         for what in set(self._tasks) - {"training"}:
             self._progress.remove_task(self._tasks.pop(what))
         left = step.seconds * (1.0 - step.progress) / max(step.progress, 1e-9)
-        self._progress.below = terms(step) + self._arrows
+        self._progress.below = terms(step, of_range=self._of_range) + self._arrows
         self._show("training", step.progress, 1.0, f"{int(left) // 60}:{int(left) % 60:02d} left")
 
     def _show(self, what: str, done: float, total: float, left: str) -> None:
@@ -131,8 +140,11 @@ class Live(Silent):
         self._progress.stop()
 
 
-def terms(step: Step) -> str:
-    """D, R, βR, L, β, σ and speed of one batch, in a line."""
+def terms(step: Step, *, of_range: bool = False) -> str:
+    """D, R, βR, L, β, σ and speed of one batch, in a line; in a range each picture has a weight of its own."""
+    if of_range:
+        loss = f"L {step.loss:.2f} times what is expected at each weight"
+        return "  ".join([f"step {step.step}", loss, f"{step.images_per_second:.0f} images/s"])
     parts = [f"step {step.step}", f"D {step.distortion:.1f}"]
     if step.rate is not None:
         parts += [f"R {step.rate:.1f}", f"βR {step.kl_weight * step.rate:.1f}", f"L {step.loss:.1f}"]
@@ -148,19 +160,35 @@ def arrows(share: float, cosine: float) -> str:
 
 
 def epoch_line(record: dict[str, Any]) -> str:
-    """An epoch in a line: the terms on the training pictures, and on those held out."""
-    parts = [f"epoch {record['epoch']:>3}", f"D {record['distortion']:.1f}"]
-    if record["rate"] is not None:
+    """An epoch in a line: the terms on the training pictures, and on those held out; of a range, L at its weights."""
+    curve = held_out_losses(record)
+    parts = [f"epoch {record['epoch']:>3}"] + ([] if curve else [f"D {record['distortion']:.1f}"])
+    if curve:
+        parts.append(f"held out: L {losses_at(curve)}")
+    elif record["rate"] is not None:
         weight = record["kl_weight"]
         parts += [f"R {record['rate']:.1f}", f"βR {weight * record['rate']:.1f}", f"L {record['loss']:.1f}"]
         parts += [f"β {weight:.3g}", f"σ {decoder_noise(weight):.3g}", f"held out: D {record['val_distortion']:.1f}"]
         parts += [f"R {record['val_rate']:.1f}", f"L {record['val_loss']:.1f}"]
     else:
         parts += [f"held out: D {record['val_distortion']:.1f}"]
-    parts += [f"PSNR {record['val_psnr']:.2f} dB", f"{record['images_per_second']:.0f} images/s"]
+    where = f" at {record['kl_weight']:g}" if curve else ""
+    parts += [f"PSNR {record['val_psnr']:.2f} dB{where}", f"{record['images_per_second']:.0f} images/s"]
     if record.get("gradient_share") is not None:
         parts.append(arrows(record["gradient_share"], record["gradient_cosine"]))
     return "  ".join([*parts, f"{record['seconds']:.0f} s"])
+
+
+def held_out_losses(record: dict[str, Any]) -> dict[str, float]:
+    """The held-out loss of a range of weights by the weight, as it is written, the smallest first."""
+    start = f"val_loss{AT}"
+    found = {key.removeprefix(start): value for key, value in record.items() if key.startswith(start)}
+    return dict(sorted(found.items(), key=lambda pair: float(pair[0])))
+
+
+def losses_at(losses: Mapping[Any, float]) -> str:
+    """Losses with the weight that each is at: "13.4 at 0.01, 79.0 at 1"."""
+    return ", ".join(f"{loss:.1f} at {weight}" for weight, loss in losses.items())
 
 
 def display(*, as_json: bool, quiet: bool, **constants: Any) -> Silent:

@@ -107,11 +107,11 @@ def _reader(name: str) -> Any:
     return read
 
 
-def checked_flag(name: str, value: Any) -> Any:
+def checked_flag(name: str, value: Any, *, one: bool = False) -> Any:
     """`value` of the setting `name`, in its bounds; `Parser.error` puts the flag before what is said of it
     otherwise."""
     try:
-        return check(name, value, "")
+        return check(name, value, "", one=one)
     except ValueError as error:
         sentence = str(error).removeprefix(f": `{name}` ").replace(f"Received: {name}=", "Received: ")
         raise argparse.ArgumentTypeError(sentence) from None

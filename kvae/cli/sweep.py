@@ -30,7 +30,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     what = made.add_argument_group("weights")
     what.add_argument(
         "--kl-weight",
-        type=lambda text: checked_flag("kl_weight", text),
+        type=lambda text: checked_flag("kl_weight", text, one=True),
         nargs="+",
         default=[1.0, 0.1, 0.01],
         metavar="X",
@@ -78,9 +78,10 @@ def _report(result: Any, *, as_json: bool, quiet: bool) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "D", "R", "L", "PSNR", "active", "σ", "β*"):
-        table.add_column(laid_out(column), justify="left" if not column else "right")
+        table.add_column(laid_out(column), justify="left" if not column else "right", no_wrap=True)
     for row in result.rows:
-        rate, sigma = ("-" if value is None else f"{value:.3g}" for value in (row.rate, row.sigma))
+        rate = "-" if row.rate is None else f"{row.rate:.1f}"
+        sigma = "-" if row.sigma is None else f"{row.sigma:.3g}"
         table.add_row(
             laid_out(row.name), f"{row.distortion:.1f}", rate, f"{row.loss:.1f}", f"{row.psnr:.2f}",
             f"{row.active} of {row.latent_dim}", sigma, f"{row.calibrated:.3g}",

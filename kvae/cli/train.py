@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kvae.cli.flags import add_output, parser
-from kvae.cli.output import lasting_output, without_warnings
+from kvae.cli.output import laid_out, lasting_output, without_warnings
 from kvae.files.refusal import line
 
 DESCRIPTION = """Train a variational autoencoder on pictures, with the KL term scaled by a weight of your choice.
@@ -21,9 +21,9 @@ DESCRIPTION = """Train a variational autoencoder on pictures, with the KL term s
 OUTPUT = "models/art.keras"
 EPILOG = """The loss is L = D + beta R. D is the squared error of a picture, summed over its height, width and channels;
 R is the KL term in nats. Leaves a model, models/art.keras, and beside it art.png: the curves, originals over their
-reconstructions, and samples. Ctrl-C, a polite kill (SIGTERM) and a closed terminal stop softly: the model is saved all
-the same, and --resume goes on from it. So it does with a run that was killed, from the last checkpoint in a folder
-beside the model."""
+reconstructions, samples and in-betweens; of a range of weights, these at five of them. Ctrl-C, a polite kill (SIGTERM)
+and a closed terminal stop softly: the model is saved all the same, and --resume goes on from it. So it does with a run
+that was killed, from the last checkpoint in a folder beside the model."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,12 +112,39 @@ def _report(run: Any, *, as_json: bool, quiet: bool) -> None:
         )
     if as_json or quiet:
         return
-    held = run.evaluated
-    rate = "" if held.rate is None else f", R {held.rate:.1f}, L {held.loss:.1f}"
-    print(f"held out: D {held.distortion:.1f}{rate}, PSNR {held.psnr:.2f} dB; Gaussian limit L {run.limit.loss:.1f}")
+    if run.evaluated.curve:
+        _report_range(run)
+    else:
+        _report_terms(run)
     if run.stopped:
         print(line(f"stopped early; to go on: kvae-train --resume {run.path}"))
     print(line(f"model {run.path}"), line(f"figure {run.figure}"), sep="\n")
+
+
+def _report_range(run: Any) -> None:
+    """What the model of a range reached on the held-out pictures, a row for each weight."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from kvae.training.evaluation import MOST_FOR_CURVE
+    from kvae.weighting.conversions import decoder_noise
+
+    held = run.prepared.held_on(MOST_FOR_CURVE)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("held out, weight", "σ", "D", "R", "L", "Gaussian limit L"):
+        table.add_column(laid_out(column), justify="right", no_wrap=True)
+    for weight, (distortion, rate, loss) in sorted(run.evaluated.curve.items(), reverse=True):
+        limit = held.at(weight, run.model.latent_dim).loss
+        cells = (distortion, rate, loss, limit)
+        table.add_row(f"{weight:g}", f"{decoder_noise(weight):.3g}", *(f"{cell:.1f}" for cell in cells))
+    Console(highlight=False).print(table)
+    print(f"PSNR {run.evaluated.psnr:.2f} dB at weight {run.model.beta:g}, where the model stands")
+
+
+def _report_terms(run: Any) -> None:
+    held = run.evaluated
+    rate = "" if held.rate is None else f", R {held.rate:.1f}, L {held.loss:.1f}"
+    print(f"held out: D {held.distortion:.1f}{rate}, PSNR {held.psnr:.2f} dB; Gaussian limit L {run.limit.loss:.1f}")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
+from kvae.figures.groups import chosen, groups_of, notes_of, pictured
 from kvae.figures.panels import draw_multiples, draw_plane, multiples_height, under, with_history
 from kvae.figures.records import SweepRun
 from kvae.figures.sheet import DARK, LIGHT, Sheet, Theme
@@ -35,8 +35,8 @@ LIMIT = (
     "Gaussian limit",
     "The best that a model without any curved layers can reach on the same pictures, computed and not trained.",
 )
-# CSS pixels: a picture's width at most, and the room for a row of them; then the width of the charts in units.
-_SIDE, _ROW, _WIDTH = 128, 1040, 1216
+_SIDE, _WIDTH = 96, 1376  # a picture's width at most in CSS pixels; the width of the charts in units
+_SHOWN = {1: 10, 2: 6, 3: 4}  # pictures of each kind in a row, by the number of kinds
 
 
 def write_page(
@@ -61,23 +61,27 @@ def write_page(
     if with_history(runs):
         height = multiples_height(len(with_history(runs)))
         charts["curves"] = _themed(lambda theme: _curves(Sheet(_WIDTH, height, scale=scale, theme=theme), runs))
-    pictured = [run for run in runs if run.reconstructions is not None and len(run.reconstructions)]
-    shown = _shown(originals)
-    strips = [_strip("Originals", "", originals, shown)]
-    strips += [_strip(run.name, _note(run), run.reconstructions, shown, run.gaussian_limit) for run in pictured]
+    groups, notes = groups_of(runs), {"reconstructions": "What comes back from each model.", **notes_of(runs)}
+    shown = min(len(originals), _SHOWN[len(groups)])
+    kinds = [{"title": title, "note": notes[name]} for name, title in groups]
+    first = [_pictures(originals, shown), *[[] for _ in groups[1:]]]
+    strips = [{"name": "Originals", "note": "", "apart": False, "groups": first}]
+    strips += [
+        {
+            "name": run.name, "note": _note(run), "apart": run.gaussian_limit,
+            "groups": [_pictures(chosen(run, group, shown), shown) for group in groups],
+        }
+        for run in pictured(runs)
+    ]  # fmt: skip
     columns = list(row(runs[0])) if runs else []
     text = template.render(
         title=title, heading=heading(runs), findings=findings(runs), summary=collection_summary, strips=strips,
-        shown=shown, side=_css_side(originals), columns=columns[1:], glossary=GLOSSARY,
+        kinds=kinds, shown=shown, side=_css_side(originals), columns=columns[1:], glossary=GLOSSARY,
         rows=[{"cells": row(run), "apart": run.gaussian_limit, "model": str(run.model or "")} for run in runs],
         limit=LIMIT, charts=charts, light=LIGHT, dark=DARK, has_limit=any(run.gaussian_limit for run in runs),
         has_curve=limit_rates is not None and limit_distortions is not None,
     )  # fmt: skip
     atomic_write(path, text)
-
-
-def _strip(name: str, note: str, images: np.ndarray | None, shown: int, apart: bool = False) -> dict[str, Any]:
-    return {"name": name, "note": note, "apart": apart, "images": _pictures(images, shown)}
 
 
 def _note(run: SweepRun) -> str:
@@ -104,14 +108,10 @@ def _curves(sheet: Sheet, runs: Sequence[SweepRun]) -> bytes:
 
 
 def _css_side(images: np.ndarray) -> int:
-    """Width of a picture in CSS pixels: its own times a whole factor, or the largest that the page has room for."""
+    """Width of a picture in CSS pixels: on a dense screen, with two pixels to each, it is a whole multiple of its own;
+    or it is the largest that the page has room for."""
     width = images.shape[2]
-    return width * (_SIDE // width) if width <= _SIDE else _SIDE
-
-
-def _shown(images: np.ndarray) -> int:
-    """How many pictures stand in a row."""
-    return min(len(images), 12, _ROW // (_css_side(images) + 2))
+    return width * (2 * _SIDE // width) // 2 if width <= _SIDE else _SIDE
 
 
 def _pictures(images: np.ndarray | None, shown: int) -> list[str]:
@@ -122,7 +122,7 @@ def _pictures(images: np.ndarray | None, shown: int) -> list[str]:
     width = pictures.shape[2]
     # Twice the CSS size, so that a dense screen needs no smoothing; a large picture is averaged down to about that.
     small = width <= _SIDE
-    pictures = magnify(pictures, 2 * (_SIDE // width)) if small else shrink(pictures, width // (2 * _SIDE))
+    pictures = magnify(pictures, 2 * _SIDE // width) if small else shrink(pictures, width // (2 * _SIDE))
     return [_inline(_png(picture)) for picture in pictures]
 
 

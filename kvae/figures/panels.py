@@ -102,12 +102,15 @@ def draw_plane(
     limit_rates: np.ndarray | None,
     limit_distortions: np.ndarray | None,
     theme: Theme,
+    *,
+    joined: bool = False,
+    marks: Sequence[tuple[float, float, str]] = (),
 ) -> None:
-    """Each run as a point (R, D), and the Gaussian limit as a curve.
+    """Each run as a point (R, D), and the Gaussian limit as a curve. `joined` points are of one model.
 
     The green stroke through a point has slope −β: all points on it share the run's loss at the run's weight. Where a
     run is the best of its kind, the stroke touches its kind's own curve and no point of that curve lies below it.
-    A plain autoencoder has no rate, so it is a level and not a point.
+    A plain autoencoder has no rate, so it is a level and not a point. `marks` are other places (R, D) with a name.
     """
     trained = [run for run in runs if run.is_finite and not run.gaussian_limit]
     placed = [run for run in trained if not run.is_autoencoder and run.rate is not None]
@@ -120,18 +123,29 @@ def draw_plane(
         curve = np.stack([np.asarray(limit_rates)[order], np.asarray(limit_distortions)[order]], axis=1)
         axes.plot(*curve.T, color=theme.quiet, linewidth=points(1.2), zorder=2)
         obstacles.append(curve)
+    if joined:
+        way = np.array(sorted((run.rate or 0.0, run.distortion) for run in placed))
+        axes.plot(*way.T, color=theme.ink, linewidth=points(1.8), zorder=3.5)
+        obstacles.append(way)
     obstacles += [_stroke(axes, run, theme) for run in placed]
     obstacles += [_twin(axes, run, placed, theme) for run in limits]
     for run in placed:
         axes.plot([run.rate or 0.0], [run.distortion], "o", color=theme.ink, markersize=points(10), zorder=5)
         obstacles.append(np.array([[run.rate or 0.0, run.distortion]]))
+    for rate, distortion, _ in marks:
+        axes.plot(
+            [rate], [distortion], "D", markerfacecolor=theme.background, markeredgecolor=theme.weight,
+            markersize=points(9), markeredgewidth=points(2), zorder=5.5,
+        )  # fmt: skip
+        obstacles.append(np.array([[rate, distortion]]))
     above = 5.0
     taken = []
     for run in plain:
         text = f"{run.name}: D only, no rate"
         taken.append(draw_label(axes, 0.0, run.distortion, text, theme, offset=(8, above)))
         above = -18.0 if above > 0 else 5.0  # a second level close to the first is named below its line
-    place_labels(axes, [(run.rate or 0.0, run.distortion, run.name) for run in placed], obstacles, theme, taken)
+    named = [*((run.rate or 0.0, run.distortion, run.name) for run in placed), *marks]
+    place_labels(axes, named, obstacles, theme, taken)
 
 
 def _level(axes: Axes, run: SweepRun, theme: Theme) -> np.ndarray:

@@ -29,7 +29,9 @@ class SweepRun:
     """One row of a sweep: a trained run, a plain autoencoder, or the Gaussian limit at one weight.
 
     `kl_weight` is None (or 0) for a plain autoencoder, whose `rate`, `active` and `sigma` then do not count.
-    `reconstructions` is uint8 (n, h, w, c), picture for picture those of the sweep's originals, or None.
+    Pictures are uint8 (n, h, w, c), or None. `reconstructions` are picture for picture those of the sweep's originals,
+    `samples` are decoded from the same points of the prior in every run, and `between` leads from the reconstruction of
+    one original to that of another, both included.
     `history` is empty for a Gaussian limit: nothing was trained. `seconds` is the time that training took.
     """
 
@@ -46,6 +48,8 @@ class SweepRun:
     seconds: float | None = None
     history: History = field(default_factory=dict)
     reconstructions: np.ndarray | None = None
+    samples: np.ndarray | None = None
+    between: np.ndarray | None = None
     model: Path | str | None = None
     gaussian_limit: bool = False
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from kvae.figures.curves import draw_components, draw_weight, has_weight, series
+from kvae.figures.groups import strip
 from kvae.figures.records import History, Limit
 from kvae.figures.sheet import LIGHT, Sheet, Theme, points
-from kvae.figures.tiles import as_rgb, fit, magnify, shrink, tile
-from kvae.figures.wording import AUTOENCODER_SAMPLES, duration, fixed, number, size
+from kvae.figures.tiles import evenly, fit, prepared
+from kvae.figures.wording import BETWEEN, duration, fixed, number, size
 from kvae.weighting.conversions import calibrated_weight, decoder_noise
 
 LEFT, WIDEST, NARROWEST, RIGHT = 96, 1440, 1200, 110  # units; all parts start at LEFT and end where the pictures end
 _CURVES = 400
-_LARGEST = 512  # pixels; larger pictures are averaged by a whole factor first
 
 
 def draw_run(
@@ -28,6 +28,7 @@ def draw_run(
     originals: np.ndarray,
     reconstructions: np.ndarray,
     samples: np.ndarray | None,
+    between: np.ndarray | None = None,
     latent_dim: int,
     subtitle: str = "",
     active: int | None = None,
@@ -42,7 +43,8 @@ def draw_run(
         steps: One entry per recorded batch, raw; may be empty.
         limit: The Gaussian limit at the run's weight, or None.
         originals, reconstructions: uint8 (n, h, w, c), c 1 or 3, in the same order.
-        samples: uint8 (n, h, w, c) drawn from the prior, or None.
+        samples: uint8 (n, h, w, c) decoded from points of N(0, 1), or None.
+        between: uint8 (n, h, w, c), the way from one original to another, both included, or None.
         latent_dim: Number of latent dimensions.
         active: How many of them are active, if it was measured.
         scale: Device pixels to the unit; at 2 the sheet is about 3,200 pixels wide.
@@ -54,31 +56,31 @@ def draw_run(
             "draw_run: `originals` and `reconstructions` must hold the same pictures, at least one. "
             f"Received: shapes {originals.shape} and {reconstructions.shape}."
         )
-    samples = None if samples is None or len(samples) == 0 else prepared(samples)
+    samples, between = (
+        None if images is None or len(images) == 0 else prepared(images) for images in (samples, between)
+    )
     scale = max(scale, -(-8 * originals.shape[2] // (WIDEST - 64)))  # room for eight columns at their own size
-    layout = _Layout(originals[:count], samples, scale)
+    layout = _Layout(originals[:count], samples, scale, between=between)
     sheet = Sheet(LEFT + layout.content + RIGHT, layout.height, scale=scale, theme=theme)
     sheet.text(LEFT, 64, title, 30, weight="bold")
-    sheet.text(LEFT, 94, subtitle or _subtitle(history, originals, latent_dim), 15, color=theme.quiet)
+    sheet.text(LEFT, 94, subtitle or length(history, originals, latent_dim), 15, color=theme.quiet)
     _curves(sheet, layout, history, steps, limit)
     _pictures(sheet, layout, originals[:count], reconstructions[:count])
     _samples(sheet, layout, samples, autoencoder=not has_weight(history))
+    if between is not None:
+        sheet.heading(LEFT, layout.between - 16, "In-betweens", BETWEEN[0].lower() + BETWEEN[1:])
+        row = evenly(between, layout.fit.columns)
+        sheet.picture(LEFT, layout.between, strip(row, len(row), layout.fit.factor, layout.fit.gap, sheet.theme))
     _caption(sheet, layout, history, int(np.prod(originals.shape[1:])), active, latent_dim)
     sheet.save(path)
-
-
-def prepared(images: np.ndarray) -> np.ndarray:
-    """Pictures as they are drawn, (n, h, w, c): of a size that eight columns can hold."""
-    images = np.asarray(images)
-    if images.ndim == 3:
-        images = images[..., None]
-    return shrink(images, -(-max(images.shape[1:3]) // _LARGEST))
 
 
 class _Layout:
     """Where the parts go, in units from the top, once the pictures' size is known."""
 
-    def __init__(self, originals: np.ndarray, samples: np.ndarray | None, scale: int) -> None:
+    def __init__(
+        self, originals: np.ndarray, samples: np.ndarray | None, scale: int, *, between: np.ndarray | None = None
+    ) -> None:
         count, height, width, _ = originals.shape
         self.fit = fit(count, width, WIDEST * scale, 3 * scale)
         self.content = max(NARROWEST, self.fit.width // scale)
@@ -89,11 +91,13 @@ class _Layout:
         self.samples = round(self.pictures + 2 * self.row + self.gap + 74)
         self.sample_rows = 0 if samples is None else max(1, min(2, len(samples) // self.fit.columns))
         below = self.sample_rows * (self.row + self.gap) if self.sample_rows else 10
-        self.caption = round(self.samples + below + 48)
+        self.between = round(self.samples + below + (0 if between is None else 62))
+        self.caption = round(self.between + (0 if between is None else self.row) + 48)
         self.height = self.caption + 84
 
 
-def _subtitle(history: History, originals: np.ndarray, latent_dim: int) -> str:
+def length(history: History, originals: np.ndarray, latent_dim: int) -> str:
+    """The pictures' size, and how much was trained."""
     epochs = max((len(values) for values in history.values()), default=0)
     seconds = series(history, "seconds")
     parts = [
@@ -148,18 +152,13 @@ def _pictures(sheet: Sheet, layout: _Layout, originals: np.ndarray, reconstructi
         sheet.picture(LEFT, y, strip(images, layout.fit.columns, layout.fit.factor, layout.fit.gap, sheet.theme))
 
 
-def strip(images: np.ndarray, columns: int, factor: int, gap: int, theme: Theme, rows: int = 1) -> np.ndarray:
-    """Rows of pictures in device pixels, (H, W, 3), each pixel a block of `factor`."""
-    ground = [int(theme.background[place : place + 2], 16) for place in (1, 3, 5)]
-    return tile(magnify(as_rgb(images[: rows * columns]), factor), columns, gap, ground)
-
-
 def _samples(sheet: Sheet, layout: _Layout, samples: np.ndarray | None, *, autoencoder: bool) -> None:
     if samples is None:
-        note = AUTOENCODER_SAMPLES if autoencoder else "None were drawn for this run."
-        sheet.heading(LEFT, layout.samples - 16, "Samples", note)
+        sheet.heading(LEFT, layout.samples - 16, "Samples", "None were drawn for this run.")
         return
-    sheet.heading(LEFT, layout.samples - 16, "Samples", "decoded from points drawn from the prior, N(0, 1)")
+    origin = "of N(0, 1), to which nothing ties the codes of a plain autoencoder"
+    origin = origin if autoencoder else "drawn from the prior, N(0, 1)"
+    sheet.heading(LEFT, layout.samples - 16, "Samples", f"decoded from points {origin}")
     choice = layout.fit
     rows = strip(samples, choice.columns, choice.factor, choice.gap, sheet.theme, rows=layout.sample_rows)
     sheet.picture(LEFT, layout.samples, rows)

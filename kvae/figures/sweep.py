@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
+from kvae.figures.groups import NAMES, arrange, check_pictures, draw_rows, groups_of, height_of
 from kvae.figures.page import write_page
-from kvae.figures.panels import draw_multiples, draw_plane, multiples_height, under, with_history
+from kvae.figures.panels import draw_multiples, draw_plane, multiples_height, with_history
 from kvae.figures.records import SweepRun
-from kvae.figures.run import NARROWEST, prepared, strip
+from kvae.figures.run import NARROWEST
 from kvae.figures.sheet import Sheet
-from kvae.figures.tiles import Fit, fit
-from kvae.figures.wording import clipped, fixed, heading, row
+from kvae.figures.tiles import prepared
+from kvae.figures.wording import clipped, heading, row
 
-_LEFT, _RIGHT, _LABELS = 96, 64, 236  # units; _LABELS is the column of names beside the pictures
-_STRIPS = 1240
+_LEFT, _RIGHT = 96, 64  # units
 _PLANE, _TABLE_COLUMNS = 460, ("D", "R", "L", "PSNR", "active", "σ", "β*")
 
 
@@ -34,30 +34,24 @@ def draw_sweep(
 
     Arguments:
         runs: In the order in which they are shown; Gaussian limits are set apart whatever their place.
-        originals: uint8 (n, h, w, c); every run's reconstructions are of these, in the same order.
+        originals: uint8 (n, h, w, c); every run's reconstructions are of these, in the same order, and its samples and
+            in-betweens of their size.
         collection_summary: What the pictures are, in a sentence.
         limit_rates, limit_distortions: The Gaussian limit as a curve, nats against summed squared error; or None.
     """
     originals = prepared(originals)
-    for run in runs:
-        if run.reconstructions is not None and prepared(run.reconstructions).shape[1:] != originals.shape[1:]:
-            raise ValueError(
-                f"draw_sweep: the reconstructions of {run.name!r} must be of the size of `originals`. "
-                f"Received: shapes {run.reconstructions.shape} and {originals.shape}."
-            )
+    check_pictures(originals, runs, "draw_sweep")
     ordered = [run for run in runs if not run.gaussian_limit] + [run for run in runs if run.gaussian_limit]
-    scale = max(scale, -(-8 * originals.shape[2] // (_STRIPS - 64)))
-    choice = fit(len(originals), originals.shape[2], _STRIPS * scale, 3 * scale)
-    content = max(NARROWEST, _LABELS + choice.width // scale)
-    pitch = max(choice.factor * originals.shape[1] / scale + 3, 72.0)
-    pictures = 178
-    curves = round(pictures + pitch * (1 + len(_pictured(ordered))) + _apart(ordered) + 68)
+    rows = arrange(originals, groups_of(ordered), scale)
+    scale, content = rows.scale, max(NARROWEST, round(NAMES + rows.width))
+    pictures = 184
+    curves = round(pictures + height_of(rows, ordered) + 68)
     plane = curves + multiples_height(len(with_history(ordered))) + 78
     sheet = Sheet(_LEFT + content + _RIGHT, plane + _PLANE + 110, scale=scale)
     sheet.text(_LEFT, 64, title, 30, weight="bold")
     sheet.text(_LEFT, 96, heading(ordered) + ".", 17)
     sheet.text(_LEFT, 122, collection_summary, 15, color=sheet.theme.quiet)
-    _draw_pictures(sheet, pictures, pitch, originals, ordered, choice)
+    draw_rows(sheet, _LEFT, pictures, rows, prepared(originals, rows.largest), ordered)
     if with_history(ordered):
         sheet.heading(
             _LEFT, curves - 14, "How training went", "per image; the axes are shared; time in optimizer steps"
@@ -69,41 +63,6 @@ def draw_sweep(
         path_html, ordered, originals=originals, collection_summary=collection_summary, title=title,
         limit_rates=limit_rates, limit_distortions=limit_distortions, scale=min(scale, 2),
     )  # fmt: skip
-
-
-def _pictured(runs: Sequence[SweepRun]) -> list[SweepRun]:
-    return [run for run in runs if run.reconstructions is not None and len(run.reconstructions)]
-
-
-def _apart(runs: Sequence[SweepRun]) -> int:
-    """Extra room before the first Gaussian limit, in units."""
-    return 18 if any(run.gaussian_limit for run in _pictured(runs)) else 0
-
-
-def _draw_pictures(
-    sheet: Sheet, top: float, pitch: float, originals: np.ndarray, runs: Sequence[SweepRun], choice: Fit
-) -> None:
-    """Originals, then one row for each run, its name and numbers on the left."""
-    sheet.heading(_LEFT, top - 16, "The same pictures under each weight")
-    theme = sheet.theme
-    rows: list[tuple[SweepRun | None, np.ndarray]] = [(None, originals)]
-    rows += [(run, prepared(np.asarray(run.reconstructions))) for run in _pictured(runs)]
-    y, apart = float(top), _apart(runs)
-    for run, images in rows:
-        if run is not None and run.gaussian_limit and apart:
-            sheet.line(_LEFT, y + apart / 2 - 2, _LEFT + _LABELS + choice.width / sheet.scale, y + apart / 2 - 2)
-            y, apart = y + apart, 0
-        middle = y + pitch / 2
-        if run is None:
-            sheet.text(_LEFT, middle + 4, "Originals", 15, weight="bold")
-        else:
-            rate = "" if run.is_autoencoder else f"   R {fixed(run.rate, 1)}"
-            color = theme.quiet if run.gaussian_limit else theme.ink
-            sheet.text(_LEFT, middle - 17, clipped(run.name, 22), 15, weight="bold", color=color)
-            sheet.text(_LEFT, middle + 5, f"D {fixed(run.distortion, 1)}{rate}", 14, color=color)
-            sheet.text(_LEFT, middle + 26, under(run), 13, color=theme.quiet)
-        sheet.picture(_LEFT + _LABELS, y, strip(images, choice.columns, choice.factor, choice.gap, theme))
-        y += pitch
 
 
 def _draw_end(

@@ -36,6 +36,21 @@ def shrink(images: np.ndarray, factor: int) -> np.ndarray:
     return np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
 
 
+def prepared(images: np.ndarray, longest: int = 512) -> np.ndarray:
+    """Pictures as they are drawn, (n, h, w, c): averaged by a whole factor where a side is over `longest` pixels."""
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[..., None]
+    return shrink(images, -(-max(images.shape[1:3]) // longest))
+
+
+def evenly(images: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of a sequence, as evenly as its steps allow; the first and the last are among them."""
+    if len(images) <= count:
+        return images
+    return images[np.rint(np.linspace(0, len(images) - 1, count)).astype(int)]
+
+
 def tile(
     images: np.ndarray, columns: int, gap: int = 2, background: int | Sequence[int] = 255, *, rows: int | None = None
 ) -> np.ndarray:

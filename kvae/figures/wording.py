@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+
+import numpy as np
 
 from kvae.figures.records import SweepRun
 from kvae.weighting.conversions import decoder_noise
 
 NONE = "–"
-AUTOENCODER_SAMPLES = (
-    "A plain autoencoder (β = 0) has none: nothing ties its codes to a distribution that one could draw from."
-)
+PRIOR = "Decoded from points drawn from the prior, N(0, 1): the same points for every weight"
+PRIOR_OF_AUTOENCODER = "A plain autoencoder has no prior; nothing ties its codes to these points"
+BETWEEN = "On the straight line between the codes of two of the originals; its ends are their reconstructions"
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -78,6 +81,58 @@ def trained(runs: Sequence[SweepRun]) -> list[SweepRun]:
     """The runs that were trained with a KL weight and ended in numbers, from the largest weight to the smallest."""
     kept = [run for run in runs if not run.gaussian_limit and not run.is_autoencoder and run.is_finite]
     return sorted(kept, key=lambda run: -(run.kl_weight or 0.0))
+
+
+def share(loss: float, limit: float) -> str:
+    """By how much a loss is below or above that of the best linear model: −12%."""
+    if not math.isfinite(loss) or not limit > 0:
+        return NONE
+    change = round(100 * (loss / limit - 1))
+    return "level" if change == 0 else f"{'−' if change < 0 else '+'}{abs(change)}%"
+
+
+@dataclass(frozen=True)
+class TurningPoint:
+    """Where the weight of a model is the one that its own errors call for."""
+
+    kl_weight: float
+    rate: float
+    distortion: float
+
+
+def turning_point(runs: Sequence[SweepRun]) -> TurningPoint | None:
+    """Where β = β* on the way through the runs of one model, straight from one to the next in D, R and log β.
+
+    None where that lies outside their weights.
+    """
+    for low, high in pairwise(reversed(trained(runs))):  # from the smallest weight
+        if low.kl_weight is None or high.kl_weight is None or not low.kl_weight <= low.calibrated:
+            return None
+        if high.kl_weight < high.calibrated:
+            continue
+        places = np.linspace(0.0, 1.0, 4001)
+        weights = low.kl_weight * (high.kl_weight / low.kl_weight) ** places
+        calibrated = low.calibrated + places * (high.calibrated - low.calibrated)
+        place = float(places[np.argmin(np.abs(np.log(weights / calibrated)))])
+        rate, distortion = (
+            a + place * (b - a) for a, b in ((low.rate or 0.0, high.rate or 0.0), (low.distortion, high.distortion))
+        )
+        return TurningPoint(low.calibrated + place * (high.calibrated - low.calibrated), rate, distortion)
+    return None
+
+
+def calibration(runs: Sequence[SweepRun]) -> str:
+    """Where on the way through the runs of one model the weight is the one that its errors call for."""
+    kept = trained(runs)
+    if not kept:
+        return ""
+    found = turning_point(kept)
+    if found is not None:
+        return f"◇ β* {number(found.kl_weight)}: there σ is the error that is made"
+    low, high = kept[-1].kl_weight or 0.0, kept[0].kl_weight or 0.0
+    if low > kept[-1].calibrated:
+        return f"β* lies below {number(low)}: at each of these weights the error is less than σ"
+    return f"β* lies above {number(high)}: at each of these weights the error is more than σ"
 
 
 def heading(runs: Sequence[SweepRun]) -> str:
@@ -170,7 +225,7 @@ def _autoencoder(runs: Sequence[SweepRun], kept: Sequence[SweepRun]) -> str:
         side = "below" if difference < 0 else "above"
         if number(run.distortion) != number(best.distortion):
             text += f", {number(abs(difference))} {side} that of KL weight {number(best.kl_weight)}"
-    return text + ". It pays no rate, and in return it has no prior: it cannot be sampled."
+    return text + ". It pays no rate, and in return nothing ties its codes to a prior that one could draw from."
 
 
 def _limit(runs: Sequence[SweepRun], kept: Sequence[SweepRun]) -> str:

@@ -9,29 +9,35 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from PIL import Image
 
 import kvae
-from kvae.figures import Limit, draw_run, tile
+from kvae.figures import Limit, SweepRun, draw_range, draw_run, tile
 from kvae.files.atomic import free_path
 from kvae.files.failure import unwritable
 from kvae.files.strict_json import finite
+from kvae.measures.gaussian_limit import HeldOut
 from kvae.measures.posterior import PosteriorStatistics, posterior_statistics
 from kvae.model.vae import VAE
 from kvae.saving.card_fields import packed
 from kvae.saving.reader import save
 from kvae.saving.writer import SUFFIX
 from kvae.training.checkpoint import CheckpointWriter, Undelivered
-from kvae.training.evaluation import MOST_FOR_CURVE, MOST_PICTURES, Evaluated, Evaluation
+from kvae.training.evaluation import FEW_FOR_CURVE, MOST_FOR_CURVE, MOST_PICTURES, Evaluated, Evaluation
 from kvae.training.folder import RunFolder
 from kvae.training.prepared import Prepared
 from kvae.training.resume import delivered, noted_delivery
 from kvae.training.run_state import RunState
+from kvae.weighting.conversions import calibrated_weight, decoder_noise
 
 SAMPLES = 22  # pictures drawn from the prior for the figure
+BETWEEN = 21  # pictures on the way from one held-out picture to another, of which a figure shows a few
+FROM, TO = 0, 3  # which of the pictures that are shown these two are
+LIMIT_POINTS = 160  # of the Gaussian limit's curve
+LIMIT_REACH = 30.0  # which goes this far below the smallest and above the largest weight
 CARD_LATENTS = 64  # pictures whose latents and thumbnails a model keeps
 THUMBNAIL = 64  # pixels, at most
 
@@ -110,7 +116,7 @@ def _with_figure(
     """The run with its figure, which is drawn where it is missing."""
     limit, figure = prepared.limit(model.beta), path.with_suffix(".png")
     if not os.path.lexists(figure):
-        draw(model, figure, history, steps, limit, prepared, posterior)
+        draw(model, figure, history, steps, limit, prepared, posterior, evaluated)
     return Run(model, path, figure, history, steps, limit, evaluated, posterior, prepared, stopped, seconds)
 
 
@@ -146,6 +152,29 @@ def undrawn(model: Path, folder: RunFolder, error: OSError) -> str:
     )
 
 
+class Gallery(TypedDict):
+    """What the figures show of a model, each uint8 (n, height, width, channels).
+
+    `samples` are from the same points of N(0, 1) whatever the model and its weight, given as many latents; `between` is
+    the way from one original to another, or None where there is one original only.
+    """
+
+    reconstructions: np.ndarray
+    samples: np.ndarray
+    between: np.ndarray | None
+
+
+def gallery(model: VAE, originals: np.ndarray) -> Gallery:
+    """The pictures of a model at its present weight."""
+    end = min(TO, len(originals) - 1)
+    way = None if end == FROM else as_bytes(model.interpolate(originals[FROM], originals[end], BETWEEN))
+    return {
+        "reconstructions": as_bytes(model.reconstruct(originals)),
+        "samples": as_bytes(model.sample(SAMPLES, seed=1)),
+        "between": way,
+    }
+
+
 def draw(
     model: VAE,
     path: Path,
@@ -154,8 +183,13 @@ def draw(
     limit: Limit,
     prepared: Prepared,
     posterior: PosteriorStatistics,
+    evaluated: Evaluated,
 ) -> None:
-    """Draw the run's sheet: loss components over time, originals over reconstructions, samples from the prior."""
+    """Draw the run's sheet: loss components over time, originals over reconstructions, samples from the prior and
+    in-betweens; for a model of a range of weights, these and the held-out losses at several of them."""
+    if model.weight_range is not None:
+        _draw_range(model, path, history, prepared, evaluated)
+        return
     weighting = model.methods.names["weighting"]
     name = "plain autoencoder" if model.autoencoder else f"KL weight {model.beta:g}"
     if weighting != "constant":
@@ -168,11 +202,76 @@ def draw(
         steps=numbers(steps),
         limit=limit,
         originals=originals,
-        reconstructions=as_bytes(model.reconstruct(originals)),
-        samples=None if model.autoencoder else as_bytes(model.sample(SAMPLES, seed=1)),
+        **gallery(model, originals),
         latent_dim=model.latent_dim,
         active=posterior.active,
     )
+
+
+def _draw_range(model: VAE, path: Path, history: dict[str, list], prepared: Prepared, evaluated: Evaluated) -> None:
+    span = model.weight_range
+    assert span is not None
+    name = f"{prepared.collection.name}, one model for the KL weights {span.low:g} to {span.high:g}"
+    reach = np.geomspace(span.low / LIMIT_REACH, span.high * LIMIT_REACH, LIMIT_POINTS)
+    held, few = prepared.held_on(MOST_FOR_CURVE), prepared.held_on(FEW_FOR_CURVE)
+    curve = held.curve(model.latent_dim, reach)
+    draw_range(
+        path,
+        at_weights(model, prepared, evaluated) + [limit_at(prepared, weight, held) for weight in evaluated.curve],
+        title=name,
+        history=numbers(history),
+        history_limits={weight: few.at(weight, model.latent_dim).loss for weight in evaluated.curve},
+        originals=prepared.shown,
+        limit_rates=np.array([point.rate for point in curve]),
+        limit_distortions=np.array([point.distortion for point in curve]),
+    )
+
+
+def limit_at(prepared: Prepared, weight: float, held: HeldOut) -> SweepRun:
+    """The best linear model at `weight` on the pictures of `held`, by its closed form."""
+    latent_dim = prepared.settings["latent_dim"]
+    point = held.at(weight, latent_dim)
+    return SweepRun(
+        f"Gaussian limit, β={weight:g}",
+        weight,
+        point.distortion,
+        point.rate if weight > 0 else None,  # without noise it is infinite
+        point.loss,
+        np.nan,
+        point.active,
+        latent_dim,
+        decoder_noise(weight),
+        calibrated_weight(point.distortion, int(np.prod(prepared.collection.shape))),
+        gaussian_limit=True,
+    )
+
+
+def at_weights(model: VAE, prepared: Prepared, evaluated: Evaluated) -> list[SweepRun]:
+    """A model of a range at each weight it was measured at, the largest first; it stands afterwards where it did."""
+    span, stood = model.weight_range, model.beta
+    assert span is not None
+    rows = []
+    try:
+        for weight, (distortion, rate, loss) in sorted(evaluated.curve.items(), reverse=True):
+            model.kl_weight = span.clamped(weight)
+            rows.append(
+                SweepRun(
+                    f"KL weight {weight:g}",
+                    weight,
+                    distortion,
+                    rate,
+                    loss,
+                    evaluated.psnr if weight == stood else np.nan,
+                    None,
+                    model.latent_dim,
+                    decoder_noise(weight),
+                    calibrated_weight(distortion, int(np.prod(model.image_shape))),
+                    **gallery(model, prepared.shown),
+                )
+            )
+    finally:
+        model.kl_weight = stood
+    return rows
 
 
 def numbers(table: Mapping[str, list]) -> dict[str, list[float]]:

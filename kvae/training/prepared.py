@@ -45,6 +45,16 @@ class Prepared:
             self.collection, self.validation[:MOST_PICTURES], batch_size=self.settings["batch_size"]
         )
 
+    def held_on(self, count: int) -> HeldOut:
+        """How the linear VAE does on the pictures that a range of weights is measured on: of the first `count`
+        held-out ones whole batches."""
+        batch = self.settings["batch_size"]
+        seen = self.validation[:MOST_PICTURES][: -(-count // batch) * batch]
+        if self.statistics is None or len(seen) == len(self.validation[:MOST_PICTURES]):
+            return self.held
+        spectrum = self.statistics.spectrum
+        return HeldOut(spectrum.eigenvalues, *spectrum.moments(self.collection.blocks(seen)))
+
     def limit(self, kl_weight: float) -> Limit:
         """The best linear model at `kl_weight` on the held-out pictures; at 0 the linear autoencoder."""
         point = self.held.at(kl_weight, self.settings["latent_dim"])

@@ -10,7 +10,6 @@ from typing import Any, Unpack
 import keras
 import numpy as np
 
-from kvae.figures import Limit
 from kvae.files.failure import unwritable
 from kvae.images.collection import PAINTINGS
 from kvae.images.pipeline import training_batches
@@ -27,6 +26,7 @@ from kvae.training.balance import PROBE_PICTURES, BalanceProbe
 from kvae.training.build import Custom, build, run_length
 from kvae.training.checkpoint import CheckpointWriter, Interrupted, Left, Unbegun, Undelivered
 from kvae.training.effect import refuse_without_effect
+from kvae.training.evaluation import FEW_FOR_CURVE
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 from kvae.training.loop import Diverged, RunCallback, RunCallbacks
@@ -169,7 +169,7 @@ def _trained(
         f"device: {prepared.device}, {model.precision}; network {_network_name(model)}, {model.count_params():,} "
         "parameters"
     )
-    listener.on_message(_limit_sentence(prepared.limit(model.beta), model.beta))
+    listener.on_message(_limit_sentence(prepared, model))
     if interrupted is not None:
         same = _same_pictures(model, prepared) and _batch_size(model) == chosen["batch_size"]
         interrupted = replace(interrupted, within=same)
@@ -379,8 +379,13 @@ def _probe(model: VAE, prepared: Prepared, every: int | None) -> BalanceProbe:
     return BalanceProbe(model, pictures.astype("float32") / 255.0, every)
 
 
-def _limit_sentence(limit: Limit, kl_weight: float) -> str:
-    if kl_weight == 0:
+def _limit_sentence(prepared: Prepared, model: VAE) -> str:
+    if model.weight_range is not None:
+        held = prepared.held_on(FEW_FOR_CURVE)
+        losses = [f"{held.at(w, model.latent_dim).loss:.1f} at {w:g}" for w in model.weight_range.reported]
+        return f"the best linear model on the pictures that an epoch is measured on: L {', '.join(losses)}"
+    limit = prepared.limit(model.beta)
+    if model.beta == 0:
         return f"the best linear autoencoder: D {limit.distortion:.1f}"
     return (
         f"the best linear model at this weight: D {limit.distortion:.1f}, R {limit.rate:.1f}, L {limit.loss:.1f}, "

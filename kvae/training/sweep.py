@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -18,7 +18,7 @@ from kvae.objectives.base import Rate
 from kvae.objectives.likelihoods import Likelihood, psnr
 from kvae.saving.writer import SUFFIX
 from kvae.settings import SweepSettings, check, checked
-from kvae.training.artifacts import Run, as_bytes, numbers, writable_path
+from kvae.training.artifacts import LIMIT_POINTS, LIMIT_REACH, Run, gallery, limit_at, numbers, writable_path
 from kvae.training.effect import refuse_without_effect, without_effect
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
@@ -26,9 +26,6 @@ from kvae.training.preparation import Prepared, prepare
 from kvae.training.run import train
 from kvae.weighting.base import Weighting
 from kvae.weighting.conversions import calibrated_weight, decoder_noise
-
-CURVE_POINTS = 160
-CURVE_REACH = 30.0  # the limit's curve goes this far below the smallest and above the largest weight
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def sweep(
         (['sweep-1.keras', 'sweep-0.1.keras'], 'sweep.html')
     """
     listener = listener or Listener()
-    weights = [check("kl_weight", weight, "sweep") for weight in dict.fromkeys(kl_weights)]
+    weights = [check("kl_weight", weight, "sweep", one=True) for weight in dict.fromkeys(kl_weights)]
     if not weights:
         raise ValueError("sweep: `kl_weights` needs at least one weight. Received: none.")
     page = _page_path(output)
@@ -107,7 +104,7 @@ def sweep(
         )
     rows = [_row(run) for run in runs] + [_limit_row(prepared, weight) for weight in weights]
     figure = page.with_suffix(".png")
-    reach = np.geomspace(min(positive) / CURVE_REACH, max(positive) * CURVE_REACH, CURVE_POINTS)
+    reach = np.geomspace(min(positive) / LIMIT_REACH, max(positive) * LIMIT_REACH, LIMIT_POINTS)
     curve = prepared.held.curve(prepared.settings["latent_dim"], reach)
     try:
         draw_sweep(
@@ -159,7 +156,7 @@ def _row(run: Run) -> SweepRun:
         calibrated_weight(held.distortion, int(np.prod(run.model.image_shape))),
         seconds=run.seconds,
         history=numbers(run.history),
-        reconstructions=as_bytes(run.model.reconstruct(run.prepared.shown)),
+        **gallery(run.model, run.prepared.shown),
         model=run.path,
     )
 
@@ -174,20 +171,6 @@ def _limit_row(prepared: Prepared, weight: float) -> SweepRun:
         model.fit_spectrum(statistics.spectrum)
     elif prepared.pca is not None:
         model.fit_linear(prepared.pca)
-    point = prepared.held.at(weight, latent_dim)
     blocks = prepared.collection.blocks(prepared.validation[:MOST_PICTURES])
     decibels = float(np.mean(np.concatenate([psnr(block / 255.0, model.reconstruct(block)) for block in blocks])))
-    return SweepRun(
-        f"Gaussian limit, β={weight:g}",
-        weight,
-        point.distortion,
-        point.rate if weight > 0 else None,  # without noise it is infinite
-        point.loss,
-        decibels,
-        point.active,
-        latent_dim,
-        decoder_noise(weight),
-        calibrated_weight(point.distortion, int(np.prod(prepared.collection.shape))),
-        reconstructions=as_bytes(model.reconstruct(prepared.shown)),
-        gaussian_limit=True,
-    )
+    return replace(limit_at(prepared, weight, prepared.held), psnr=decibels, **gallery(model, prepared.shown))

@@ -51,6 +51,31 @@ def test_an_epoch_in_a_line_has_every_term_and_its_noise():
     assert epoch_line(PLAIN_RECORD) == "epoch   3  D 40.0  held out: D 44.0  PSNR 17.25 dB  900 images/s  3 s"
 
 
+SPAN_RECORD = {
+    **RECORD, "loss": 1.02, "val_loss_at_1": 79.04, "val_distortion_at_1": 60.3, "val_loss_at_0.01": 13.42,
+    "val_loss_at_0.1": 36.0, "gradient_share": 0.5, "gradient_cosine": -0.9,
+}  # fmt: skip
+
+
+def test_an_epoch_of_a_range_tells_held_out_losses_and_no_mean_over_weights():
+    assert epoch_line(SPAN_RECORD) == (
+        "epoch   3  held out: L 13.4 at 0.01, 36.0 at 0.1, 79.0 at 1  PSNR 17.25 dB at 0.1  900 images/s  "
+        "∇βR 50%  cos -0.90  3 s"
+    )
+
+
+def test_a_batch_of_a_range_tells_its_loss_in_units_of_what_is_expected():
+    assert terms(STEP, of_range=True) == "step 12  L 40.80 times what is expected at each weight  900 images/s"
+
+
+def test_json_has_what_was_measured_at_each_weight_of_a_range(capsys):
+    Json().on_epoch_end(SPAN_RECORD)
+    told = json.loads(capsys.readouterr().out)
+    assert {key: told[key] for key in told if "_at_" in key} == {
+        key: value for key, value in SPAN_RECORD.items() if "_at_" in key
+    }
+
+
 def test_a_batch_in_a_line_has_every_term_and_its_noise():
     assert terms(STEP) == "step 12  D 40.0  R 8.0  βR 0.8  L 40.8  β 0.1  σ 0.224  900 images/s"
     plain = Step(12, 40.0, None, 0.0, 40.0, 0.25, 900.0, 3.0)

@@ -77,6 +77,17 @@ def test_pictures_end_where_the_axes_end(tmp_path):
     assert columns.min() == 96 and np.abs(green - columns.max()).min() <= 2
 
 
+def test_the_row_of_in_betweens_has_both_its_ends_and_each_picture_once(tmp_path):
+    between = np.stack([np.full((16, 16, 3), (10 * place, 250, 9), np.uint8) for place in range(1, 22)])
+    sheet = drawn(tmp_path / "art.png", between=between)
+    tops = np.nonzero((sheet == (10, 250, 9)).all(axis=-1))[0]
+    row = sheet[tops.min() + 8]
+    shown = [place for place in range(1, 22) if (row == (10 * place, 250, 9)).all(axis=-1).any()]
+    assert shown[0] == 1 and shown[-1] == 21 and 8 <= len(shown) <= 12
+    steps = np.diff(shown)
+    assert steps.max() - steps.min() <= 1, "as evenly as the given steps allow"
+
+
 def test_an_autoencoder_draws_without_a_rate(tmp_path):
     sheet = drawn(tmp_path / "art.png", history=history(beta=0.0, rate=0.0), samples=None)
     assert amount(sheet[CURVES], BLUE) > 200

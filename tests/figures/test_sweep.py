@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from kvae.figures import SweepRun, draw_sweep
+from kvae.figures.groups import GROUPS, WIDTH, arrange
 from kvae.figures.panels import draw_plane
 from kvae.figures.sheet import LIGHT, Sheet
 
@@ -22,13 +24,13 @@ def history(distortion, rate, beta):
     return {key: [float(v) for v in values] for key, values in columns.items()}
 
 
-def made(name, beta, distortion, rate, mark=None, *, limit=False):
+def made(name, beta, distortion, rate, mark=None, *, limit=False, **more):
     images = None if mark is None else np.full((9, SIDE, SIDE, 3), mark, np.uint8)
     return SweepRun(
         name=name, kl_weight=beta, distortion=distortion, rate=rate, loss=distortion + (beta or 0) * (rate or 0),
         psnr=21.25, active=5, latent_dim=8, sigma=math.sqrt((beta or 0) / 2), calibrated=0.0314,
         seconds=None if limit else 125.0, history={} if limit else history(distortion, rate or 0.0, beta or 0.0),
-        reconstructions=images, model=f"models/{beta}.keras", gaussian_limit=limit,
+        reconstructions=images, model=f"models/{beta}.keras", gaussian_limit=limit, **more,
     )  # fmt: skip
 
 
@@ -156,3 +158,48 @@ def test_names_on_the_plane_do_not_cover_each_other():
     boxes = [text.get_window_extent(sheet.canvas.get_renderer()) for text in axes.texts]
     assert len(boxes) == 5
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def shades(count, level):
+    """Green pictures that are told apart by their red: uint8 (count, SIDE, SIDE, 3)."""
+    return np.stack([np.full((SIDE, SIDE, 3), (level + place, 250, 9), np.uint8) for place in range(count)])
+
+
+def test_samples_and_in_betweens_stand_beside_the_reconstructions_of_their_run(tmp_path):
+    runs = [
+        made("KL weight 1", 1.0, 223.1, 12.3, MARKS[0], samples=shades(22, 10), between=shades(21, 40)),
+        made("plain autoencoder", None, 99.5, None, MARKS[1], samples=shades(22, 70), between=shades(21, 100)),
+    ]
+    draw_sweep(
+        tmp_path / "a.png", tmp_path / "a.html", runs, originals=shades(9, 200), collection_summary="", scale=1
+    )  # fmt: skip
+    sheet = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
+    for mark, samples, between in ((MARKS[0], 10, 40), (MARKS[1], 70, 100)):
+        top = np.nonzero((sheet == mark).all(axis=-1))[0].min()
+        row = sheet[top + 5]
+        kinds = mark, (samples, 250, 9), (between, 250, 9)
+        lefts = [np.nonzero((row == color).all(axis=-1))[0].min() for color in kinds]
+        assert lefts == sorted(lefts)
+        assert (row == (between + 20, 250, 9)).all(axis=-1).any(), "the end of the way is there"
+        # the first samples, one after the other: the same points of the prior in each run
+        assert [(row == (samples + place, 250, 9)).all(axis=-1).any() for place in range(4)] == [True] * 4
+    text = Reader((tmp_path / "a.html").read_text("utf-8")).text
+    assert "the same points for every weight" in text and "A plain autoencoder has no prior" in text
+
+
+@pytest.mark.parametrize("kind", ["reconstructions", "samples", "between"])
+def test_pictures_of_every_kind_must_have_the_size_of_the_originals(tmp_path, kind):
+    run = made("KL weight 1", 1.0, 9.0, 1.0)
+    run = replace(run, **{kind: shades(9, 1)})
+    with pytest.raises(ValueError, match="must be of the size of `originals`"):
+        draw_sweep(
+            tmp_path / "a.png", tmp_path / "a.html", [run], originals=np.zeros((1, 8, 8, 3), np.uint8),
+            collection_summary="",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (28, 28), (128, 128), (96, 64), (600, 400), (16, 200)])
+@pytest.mark.parametrize("groups", [GROUPS[:1], GROUPS[:2], GROUPS])
+def test_rows_hold_whole_pixels_and_fill_the_width(shape, groups):
+    rows = arrange(np.zeros((11, *shape, 3), np.uint8), groups, 2)
+    assert rows.factor >= 1 and 4 <= rows.columns <= 12 and 0.7 * WIDTH < rows.width <= WIDTH

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from kvae.figures.records import SweepRun
-from kvae.figures.wording import duration, findings, heading, number, row
+from kvae.figures.wording import calibration, duration, findings, heading, number, row, share, turning_point
 
 
 def made(kl_weight, distortion, rate, *, calibrated=0.02, limit=False, name=None):
@@ -69,3 +69,47 @@ def test_findings_compare_with_the_gaussian_limit_of_the_same_weight_only():
 def test_an_autoencoder_has_no_rate_noise_or_active_dimensions():
     cells = row(made(None, 62.8, 0.0))
     assert cells["D"] == "62.8" and {cells[key] for key in ("R", "βR", "active", "σ")} == {"–"}
+
+
+VALUES = 1000  # of a picture
+
+
+def curve(distortion, weights=(0.01, 0.1, 1.0)):
+    """A model whose D at the weight β is `distortion(β)`, measured at `weights`."""
+    return [made(w, distortion(w), 10 / w, calibrated=2 * distortion(w) / VALUES) for w in weights]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_turning_point_is_where_the_weight_is_that_of_its_own_errors(order):
+    runs = curve(lambda weight: 50.0 + 0 * weight)[::order]  # β* is 0.1 everywhere
+    found = turning_point([*runs, made(0.03, 1, 1, limit=True)])
+    assert found.kl_weight == pytest.approx(0.1) and found.rate == pytest.approx(100) and found.distortion == 50
+    assert calibration(runs) == "◇ β* 0.1: there σ is the error that is made"
+
+
+def test_the_turning_point_lies_on_the_way_between_two_measured_weights():
+    runs = curve(lambda weight: 100 * weight**0.25)
+    found = turning_point(runs)
+    assert found.kl_weight == pytest.approx(2 * found.distortion / VALUES)
+    low, high = runs[1], runs[2]
+    place = (found.distortion - low.distortion) / (high.distortion - low.distortion)
+    assert 0 < place < 1 and found.rate == pytest.approx(low.rate + place * (high.rate - low.rate))
+    assert found.kl_weight == pytest.approx(0.1 * 10**place, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("distortion", "words"), [(1.0, "below 0.01: at each of these weights the error is less than σ"),
+                              (5000.0, "above 1: at each of these weights the error is more than σ")],
+)  # fmt: skip
+def test_a_calibrated_weight_outside_of_the_range_is_said_to_be_there(distortion, words):
+    runs = curve(lambda _: distortion)
+    assert turning_point(runs) is None and calibration(runs) == f"β* lies {words}"
+
+
+def test_the_share_of_a_loss_is_that_below_or_above_the_best_linear_model():
+    assert [share(*pair) for pair in ((90, 100), (110, 100), (100.2, 100), (math.nan, 1))] == [
+        "−10%",
+        "+10%",
+        "level",
+        "–",
+    ]

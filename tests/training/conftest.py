@@ -43,4 +43,5 @@ def small(pictures):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Runs whose figure does not matter draw none."""
-    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
+    for name in ("draw_run", "draw_range"):
+        monkeypatch.setattr(f"kvae.training.artifacts.{name}", lambda *arguments, **options: None)

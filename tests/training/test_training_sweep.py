@@ -158,6 +158,7 @@ def test_a_sweep_that_is_stopped_draws_what_it_has(tmp_path, monkeypatch):
     [
         ([], "s.html", "needs at least one weight"),
         ([0.1, -1], "s.html", "`kl_weight` must be a number from 0"),
+        ([(0.01, 1.0)], "s.html", "`kl_weight` must be a number from 0"),
         ([0.1], "s.png", "page ends in .html"),
         ([0.1], "file/s.html", "cannot be written to"),
         ([0.1], "folder", "is a folder"),

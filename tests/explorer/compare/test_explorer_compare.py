@@ -273,3 +273,64 @@ def test_models_and_count_are_remembered_and_lost_files_are_forgotten(qtbot, fak
     again = ComparePage(fake_bridge, preferences)
     qtbot.addWidget(again)
     assert again.comparison.models == (str(kept),) and again.count.value() == 5
+
+
+def several(page, fake_bridge, asked) -> None:
+    """A model of a range at two weights, and one that tells everything but at one weight."""
+    page.add_models([A, B])
+    ticket = asked()
+    at = tuple(
+        row(A, kl_weight=weight, images=PICTURES["c"], samples=PICTURES["b"], between=PICTURES["a"], active=None)
+        for weight in (1.0, 0.01)
+    )
+    for content in (Originals(ORIGINALS), row(A, weights=at), row(B, samples=PICTURES["c"], between=PICTURES["b"])):
+        fake_bridge.answer(ticket, content)
+
+
+def shown(page, number: int, column: int) -> np.ndarray:
+    rect = page.table.picture_rect(number, column)
+    zoom = int(rect.width()) // 16
+    return pixels_in(page.table.grab().toImage(), rect)[::zoom, ::zoom]
+
+
+@pytest.mark.parametrize("kind, first, last", [("images", "c", "b"), ("samples", "b", "c"), ("between", "a", "b")])
+def test_the_kind_of_pictures_is_chosen_without_asking_again(page, fake_bridge, asked, kind, first, last):
+    several(page, fake_bridge, asked)
+    page.kind.setCurrentIndex(page.kind.findData(kind))
+    for number, name in ((1, first), (2, first), (3, last)):
+        np.testing.assert_array_equal(shown(page, number, 1), PICTURES[name][1])
+    words = page.table.texts()
+    assert words[0] == {"images": "Originals", "samples": "Samples", "between": "In-betweens"}[kind]
+    assert ("the same points for every model" in " ".join(words)) == (kind == "samples")
+    assert len(fake_bridge.asked) == 1
+
+
+def test_a_model_of_a_range_folds_to_the_weight_where_it_stands(page, fake_bridge, asked):
+    several(page, fake_bridge, asked)
+    assert [words for words in page.table.texts() if words.startswith("KL")] == [
+        "KL weight 1", "KL weight 0.01", "KL weight 0.1",
+    ]  # fmt: skip
+    assert [len(buttons) for buttons in page.table._buttons] == [4, 3]
+    page.table._buttons[0][3].click()
+    assert [words for words in page.table.texts() if words.startswith("KL")] == ["KL weight 0.1", "KL weight 0.1"]
+    assert page.table._buttons[0][3].toolTip() == "Show every weight: a" and len(fake_bridge.asked) == 1
+    page.table._buttons[0][3].click()
+    assert page.table.texts().count("KL weight 0.01") == 1
+
+
+def test_a_column_of_samples_is_enlarged_without_an_original(page, fake_bridge, asked, qtbot):
+    several(page, fake_bridge, asked)
+    page.kind.setCurrentIndex(page.kind.findData("samples"))
+    page.resize(700, 900)
+    qtbot.keyClick(page.table, Qt.Key.Key_Right)
+    assert [name for name, _ in page.strip.items] == ["1", "0.01", "b"]
+
+
+@pytest.mark.parametrize("kind", ["images", "samples", "between"])
+def test_a_question_that_fails_is_told_whatever_is_shown(page, fake_bridge, asked, kind):
+    page.kind.setCurrentIndex(page.kind.findData(kind))
+    page.add_models([A, B])
+    ticket = asked()
+    fake_bridge.answer(ticket, Originals(ORIGINALS))
+    fake_bridge.fail(ticket, "The engine ended. It starts again by itself.")
+    assert page.table.texts().count("The engine ended. It starts again by itself.") == 2

@@ -125,3 +125,36 @@ def test_models_of_one_name_are_told_apart_by_the_nearest_folder_that_differs():
         ["/a/x/models/art.keras", "/a/y/models/art.keras", "/a/b.keras", "/q/b.keras", "/z/c.keras"]
     )
     assert list(names.values()) == ["x/…/art", "y/…/art", "a/b", "q/b", "c"]
+
+
+# ---------------------------------------------------------------------- several weights, several kinds of pictures
+
+
+def ranged(path: str) -> Compared:
+    return row(path, weights=tuple(row(path, kl_weight=weight, active=None) for weight in (1.0, 0.1, 0.01)))
+
+
+def test_a_model_of_a_range_has_a_line_for_each_weight_and_folds_to_one():
+    state = Comparison(("a.keras", "b.keras", "c.keras")).answered(ranged("a.keras")).answered(row("b.keras"))
+    told = [(path, None if line is None else line.kl_weight) for path, line in state.lines()]
+    ends = [("b.keras", 0.1), ("c.keras", None)]
+    assert told == [("a.keras", 1.0), ("a.keras", 0.1), ("a.keras", 0.01), *ends]
+    folded = state.turned("a.keras")
+    assert [(path, line and line.kl_weight) for path, line in folded.lines()] == [("a.keras", 0.1), *ends]
+    assert folded.turned("a.keras").lines() == state.lines()
+
+
+def test_a_line_of_a_range_tells_no_active_dimensions_and_has_a_line_in_the_file():
+    state = Comparison(("a.keras",)).answered(ranged("a.keras"))
+    assert "active" not in comparison.numbers(state.lines()[0][1])
+    lines = list(csv.DictReader(io.StringIO(comparison.table(state))))
+    assert [line["kl_weight"] for line in lines] == ["1.0", "0.1", "0.01"] and {line["active"] for line in lines} == {
+        ""
+    }
+
+
+@pytest.mark.parametrize("kind, shown", [("images", [0, 1, 2]), ("samples", []), ("between", [0, 2])])
+def test_above_the_pictures_stand_the_originals_that_they_are_made_of(kind, shown):
+    originals = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((3, 2, 2, 3), np.uint8)
+    found = Comparison(originals=originals, kind=kind).first_row()
+    assert [place for place, image in enumerate(found) if image is not None] == shown and len(found) == 3

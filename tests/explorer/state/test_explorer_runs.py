@@ -214,3 +214,48 @@ def test_the_csv_holds_exactly_what_was_appended():
 
 def test_the_calibrated_weight_is_that_of_kvae():
     assert calibrated_weight(9.5, (16, 8, 3)) == kvae.calibrated_weight(9.5, 16 * 8 * 3)
+
+
+# ---------------------------------------------------------------------- a model for a range of weights
+
+
+def epoch(number: int, scale: float) -> EpochEnded:
+    """An epoch of a model of a range; D, R and L at three weights."""
+    record = {"epoch": number, "step": 10 * number, "val_distortion": 20.0, "val_rate": 90.0, "val_loss": 29.0}
+    for weight, distortion, rate in (("1", 60.0, 10.0), ("0.1", 20.0, 90.0), ("0.01", 6.0, 600.0)):
+        told = {"distortion": distortion, "rate": rate, "loss": scale * (distortion + float(weight) * rate)}
+        record |= {f"val_{name}_at_{weight}": value for name, value in told.items()}
+    return EpochEnded(1, record)
+
+
+@pytest.mark.parametrize("setting", [(0.01, 1.0), [0.01, 1.0], "0.01..1"])
+def test_a_run_of_a_range_knows_its_weights_and_where_it_stands(setting):
+    run = RunCurves(1, {"kl_weight": setting})
+    assert run.weight_range == (0.01, 1.0) and run.kl_weight == pytest.approx(0.1)
+    run.take(began(weight=0.05))
+    assert run.kl_weight == 0.05
+    assert RunCurves(1, {"kl_weight": setting, "autoencoder": True}).weight_range is None
+
+
+def test_batches_of_a_range_have_no_terms_of_one_weight():
+    run = grown(began(), steps(1, [0.1] * 9), settings={"kl_weight": (0.01, 1.0)})
+    for quantity in QUANTITIES:
+        assert np.isnan(run.values(quantity)).all() and np.isnan(run.smoothed(quantity, 3)).all()
+    assert [row["loss"] for row in csv.DictReader(io.StringIO(csv_text([run])))] == [""] * 9
+
+
+def test_the_curve_of_a_range_is_what_was_measured_last():
+    run = grown(began(), epoch(1, 1.0), settings={"kl_weight": (0.01, 1.0)})
+    np.testing.assert_array_equal(run.curve(), [[10, 90, 600], [60, 20, 6]])
+    told = {"distortion_at_1": 55.0, "rate_at_1": 11.0, "loss_at_1": 66.0}
+    run.take(Delivered(1, "a.keras", "a.png", False, told))
+    np.testing.assert_array_equal(run.curve(), [[11, 90, 600], [55, 20, 6]])
+
+
+def test_held_out_losses_of_a_range_are_those_of_the_epochs_by_their_weight():
+    run = grown(began(), epoch(1, 1.5), epoch(2, 1.0), settings={"kl_weight": (0.01, 1.0)})
+    assert list(run.held_out_losses()) == ["0.01", "0.1", "1"]
+    for at, losses in run.held_out_losses().values():
+        np.testing.assert_array_equal(at, [10, 20])
+        assert losses[0] == 1.5 * losses[1]
+    assert grown(began()).held_out_losses() == {} and grown(began()).curve()[0].size == 0

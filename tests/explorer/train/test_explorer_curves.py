@@ -8,7 +8,7 @@ from PyQt6.QtCore import QEvent, QPointF, QSettings, Qt
 from PyQt6.QtGui import QImage, QMouseEvent
 from PyQt6.QtWidgets import QApplication
 
-from explorer.messages import Began, PicturesReady, Steps
+from explorer.messages import Began, EpochEnded, PicturesReady, Steps
 from explorer.state.runs import RunCurves, smoothed
 from explorer.train.axes import NumberAxis, clock, log_ticks
 from explorer.train.curves import CurvesPanel
@@ -271,3 +271,45 @@ def test_time_ticks_are_round_times(panel):
     axis = NumberAxis("bottom", "time")
     (spacing, places), *_ = axis.tickValues(0, 600, 700)
     assert spacing == 60 and axis.tickStrings(places, 1.0, spacing)[:3] == ["0:00", "1:00", "2:00"]
+
+
+# ---------------------------------------------------------------------- a model for a range of weights
+
+
+def a_range(number: int, epochs: int = 4) -> RunCurves:
+    """A run of a range of weights, whose batches have a relative loss of about 1."""
+    run = a_run(number, [0.1] * 40)
+    run.settings["kl_weight"] = (0.01, 1.0)
+    for place in range(1, epochs + 1):
+        told = {f"val_loss_at_{weight}": base * (1 + 1 / place) for weight, base in (("0.01", 13.0), ("1", 79.0))}
+        run.take(EpochEnded(number, {"epoch": place, "step": 10 * place, **told}))
+    return run
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_a_run_of_a_range_draws_its_held_out_losses_and_nothing_of_mixed_weights(panel, log):
+    run = a_range(1)
+    panel.log.setChecked(log)
+    show(panel, run)
+    lines = panel.plot.lines[1]
+    for curve in (*lines.front.values(), *lines.raw.values()):
+        assert not curve.isVisible() or not np.isfinite(curve.getData()[1]).any()
+    for (line, name), base, weight in zip(
+        (lines.held_out._items[weight] for weight in ("0.01", "1")), (13.0, 79.0), ("0.01", "1"), strict=True
+    ):
+        expected = base * (1 + 1 / np.arange(1, 5))
+        np.testing.assert_allclose(line.getData()[1], np.log10(expected) if log else expected)
+        assert name.toPlainText() == f"β {weight}"
+    low, high = panel.plot.left.viewRange()[1]
+    ends = np.log10([16.0, 158.0]) if log else np.array([16.0, 158.0])
+    assert low < ends[0] and ends[1] < high
+    assert panel.plot.limit_words == "" and "L 19.5 at 0.01" in panel.plot.readout(20.0)
+    panel.legend.quantities["loss"].click()
+    assert not any(item.isVisible() for pair in lines.held_out._items.values() for item in pair)
+
+
+def test_a_range_before_its_first_epoch_and_beside_other_runs_is_drawn(panel):
+    show(panel, a_range(1, epochs=0))
+    show(panel, a_range(1), a_run(2, [0.1] * 40), a_range(3, epochs=1))
+    assert panel.legend.runs[1].text() == "Run 1: β 0.01–1" and panel.legend.runs[2].text() == "Run 2: β 0.1"
+    show(panel, a_run(2, [0.1] * 40))

@@ -95,3 +95,22 @@ def test_hovering_a_point_shows_its_numbers(qtbot, chart):
     chart.run_clicked.connect(heard.append)
     qtbot.mouseClick(chart.viewport(), Qt.MouseButton.LeftButton, pos=at)
     assert heard == [1]
+
+
+def test_a_model_of_a_range_is_its_whole_curve_and_all_of_it_is_in_view(chart):
+    run = a_run(1, 0.1)
+    run.settings["kl_weight"] = (0.01, 1.0)
+    told = {"val_rate": 90.0, "val_distortion": 20.0, "val_loss": 29.0}
+    for weight, distortion, rate in (("1", 60.0, 10.0), ("0.1", 20.0, 90.0), ("0.01", 6.0, 600.0)):
+        told |= {
+            f"val_{key}_at_{weight}": one for key, one in (("distortion", distortion), ("rate", rate), ("loss", 9.0))
+        }
+    run.take(EpochEnded(1, told))
+    chart.draw([run])
+    curve = [[10.0, 90.0, 600.0], [60.0, 20.0, 6.0]]
+    np.testing.assert_array_equal(chart.items_of[1].way.getData(), curve)
+    np.testing.assert_array_equal(chart.items_of[1].point.getData(), curve)
+    assert chart.items_of[1].name.textItem.toPlainText() == "β 0.01–1"
+    assert chart.readout(chart.places[0]).startswith("Run 1, weight 0.1 of 0.01–1\nD 20  R 90")
+    (left, right), (low, high) = chart.plot.getViewBox().viewRange()
+    assert left <= 10 and right >= 600 and low <= 6 and high >= 60
