@@ -44,6 +44,8 @@ class CodingMixin(keras.Model):
     _evaluation_noise: Callable[[Tensor, Tensor], Tensor]
 
     def _add_heads(self) -> None:
+        if self.autoencoder and isinstance(self.linear_path, SpectralPath):
+            self.linear_path.log_var_offset.trainable = False  # of variances that it does not have
         features = self.image_shape if self._spectral else self.encoder.output_shape[1:]
         self._flatten = layers.Flatten(dtype="float32")
         units = int(np.prod(features))

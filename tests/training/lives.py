@@ -27,7 +27,8 @@ def main() -> None:
 
     # every step has its checkpoint, so that a kill falls into the writing of one, too
     kvae.training.checkpoint.SPACING, kvae.training.checkpoint.BUDGET = 0.0, 1e9
-    kvae.training.artifacts.draw_run = lambda *arguments, **options: None
+    for drawing in ("draw_run", "draw_range"):
+        setattr(kvae.training.artifacts, drawing, lambda *arguments, **options: None)
     print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()
