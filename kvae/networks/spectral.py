@@ -389,6 +389,9 @@ SPECTRAL = Network(
     blocks=True,
     levels=LEVELS,
     latents=default_latents,
-    fewest_beside=lambda image_shape, latent_dim: 3 * latent_dim + most_turned(math.prod(image_shape)) ** 2,
+    # the mean picture, where each of its coefficients stands, and the matrix that turns the leading ones
+    fewest_beside=lambda image_shape, latent_dim: (
+        3 * math.prod(image_shape) + 3 * latent_dim + most_turned(math.prod(image_shape)) ** 2
+    ),
     knows_weight=True,
 )

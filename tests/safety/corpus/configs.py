@@ -64,6 +64,10 @@ def _fourteen_gigabytes(config: dict[str, Any]) -> None:
     config["config"].update(image_shape=[512, 512, 3], network="residual", widths=[2048] * 7, depth=3)
 
 
+def _huge_spectrum(config: dict[str, Any]) -> None:
+    config["config"].update(image_shape=[4096, 4096, 3], network="spectral", latent_dim=300, depth=1)
+
+
 def _setting(name: str, text: str) -> Callable[[Good, Any], Any]:
     return lambda good, folder: good.setting(folder, name, text)
 
@@ -96,6 +100,10 @@ SETTINGS = {
     "other latents": ("latent_dim", "4"),
     "a negative weight": ("kl_weight", "-0.1"),
     "a weight of 1e300": ("kl_weight", "1e300"),
+    "a range that falls": ("kl_weight", "[1.0, 0.1]"),
+    "a range of three": ("kl_weight", "[0.1, 0.5, 1.0]"),
+    "a range of tables": ("kl_weight", "[{}, {}]"),
+    "a range for a network of one weight": ("kl_weight", "[0.01, 1.0]"),
     "a huge image shape": ("image_shape", "[1099511627776, 1099511627776, 3]"),
     "a large image shape": ("image_shape", "[4096, 4096, 3]"),
     "no image shape": ("image_shape", "null"),
@@ -138,6 +146,7 @@ CASES = {
     "another registered name": _changed(lambda config: {**config, "registered_name": "evil>VAE"}),
     "an unknown part": _changed(lambda config: {**config, "evil": 1}),
     "layers of 14 GB": _changed(_fourteen_gigabytes),
+    "the spectrum of a huge picture": _changed(_huge_spectrum),
     "a newer format": _changed(_newer),
     "another optimizer": _changed(_optimizer(class_name="SGD", config={"learning_rate": 0.1})),
     "an optimizer of os": _changed(_optimizer(module="os", class_name="system")),
