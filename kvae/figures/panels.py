@@ -158,12 +158,14 @@ def _limits(axes: Axes, limit: LimitCurve | None, theme: Theme) -> list[np.ndarr
 
 
 def _name_fewer(axes: Axes, curve: np.ndarray, name: str, theme: Theme) -> None:
-    """The name of a curve above its last point in sight, which tends to a level: with few latents D cannot fall on."""
+    """The name of a curve at its last point in sight, which tends to a level: with few latents D cannot fall on."""
     (_, right), (_, high) = axes.get_xlim(), axes.get_ylim()
     seen = curve[(curve[:, 0] <= 0.98 * right) & (curve[:, 1] <= high)]
     if len(seen):
+        after = seen[-1, 0] < 0.75 * right  # there is room behind its end
         axes.annotate(
-            name, seen[-1], xytext=(0, points(5)), textcoords="offset points", ha="right", va="bottom",
+            name, seen[-1], xytext=(points(6), 0) if after else (0, points(5)), textcoords="offset points",
+            ha="left" if after else "right", va="center" if after else "bottom",
             color=theme.quiet, fontsize=points(12), fontfamily=families(),
         )  # fmt: skip
 
