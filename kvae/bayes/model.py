@@ -66,8 +66,8 @@ class BayesianModel(keras.Model):
     ) -> None:
         super().__init__(name=name, dtype="float32")  # so that losses are; the network has a policy of its own
         self.network = network
-        self._mean_field = [layer for layer in network._flatten_layers() if isinstance(layer, _MeanField)]
-        if not self._mean_field:
+        self.mean_field_layers = [layer for layer in network._flatten_layers() if isinstance(layer, _MeanField)]
+        if not self.mean_field_layers:
             raise ValueError("BayesianModel: `network` has no mean-field layer. Use kvae.bayes.MeanFieldDense in it.")
         self._options = dict(options)
         chosen = choose({"weighting": weighting, "kl_weight": kl_weight, **options}, "BayesianModel")
@@ -82,7 +82,7 @@ class BayesianModel(keras.Model):
         weight, size = self._scalars("kl_weight", self._given), self._scalars("dataset_size", dataset_size or 0)
         self._share = Share(weight, size, bool(dataset_size))
         self.weighting_state = self._scalars("weighting_state", start) if start else None
-        for layer in self._mean_field:
+        for layer in self.mean_field_layers:
             layer.connect(self._share)
         self._terms = [keras.metrics.Mean("nll"), keras.metrics.Mean("kl"), keras.metrics.Mean("kl_weight")]
         self._seen = self._scalars("seen", 0.0)  # examples in this epoch
@@ -131,7 +131,7 @@ class BayesianModel(keras.Model):
 
     def kl(self) -> float:
         """KL(q(w) ‖ p(w)) of all weights, in nats."""
-        return float(ops.convert_to_numpy(sum(layer.kl() for layer in self._mean_field)))
+        return float(ops.convert_to_numpy(sum(layer.kl() for layer in self.mean_field_layers)))
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """The network, with weights drawn anew in training and their means else."""
@@ -147,11 +147,11 @@ class BayesianModel(keras.Model):
     ) -> Tensor:
         """The loss of a batch, a scalar, in nats per example; in training the weighting moves λ."""
         total = super().compute_loss(x, y, y_pred, sample_weight, training)
-        ours = [layer.added for layer in self._mean_field]
+        ours = [layer.added for layer in self.mean_field_layers]
         others = [one for one in self.losses if all(one is not added for added in ours)]
         nll = total - sum(self.losses)
         given = ops.copy(self.kl_weight)
-        rates = ops.stack([layer.kl() for layer in self._mean_field])
+        rates = ops.stack([layer.kl() for layer in self.mean_field_layers])
         penalty, weight = sum(ours), given
         if training:
             self._seen.assign_add(ops.cast(ops.shape(ops.convert_to_tensor(y_pred))[0], "float32"))
@@ -200,15 +200,15 @@ class BayesianModel(keras.Model):
 
     @contextlib.contextmanager
     def _drawn(self, seed: int) -> Iterator[None]:
-        kept = [ops.copy(layer._noise.state) for layer in self._mean_field]
+        kept = [ops.copy(layer._noise.state) for layer in self.mean_field_layers]
         keys = np.random.SeedSequence(seed).generate_state(len(kept), np.uint32)
         try:
-            for layer, key in zip(self._mean_field, keys, strict=True):
+            for layer, key in zip(self.mean_field_layers, keys, strict=True):
                 layer._drawing = True
                 layer._noise.state.assign(np.array([key, 0], np.uint32))
             yield
         finally:
-            for layer, state in zip(self._mean_field, kept, strict=True):
+            for layer, state in zip(self.mean_field_layers, kept, strict=True):
                 layer._drawing = False
                 layer._noise.state.assign(state)
 

@@ -87,7 +87,7 @@ def _note(run: SweepRun) -> str:
 
 def _themed(draw: Callable[[Theme], bytes]) -> dict[str, str]:
     """One chart in both appearances, as the addresses of two inlined PNGs."""
-    return {"light": _inline(draw(LIGHT)), "dark": _inline(draw(DARK))}
+    return {"light": inlined(draw(LIGHT)), "dark": inlined(draw(DARK))}
 
 
 def _plane(sheet: Sheet, runs: Sequence[SweepRun], limit_curve: LimitCurve | None) -> bytes:
@@ -117,7 +117,7 @@ def _pictures(images: np.ndarray | None, shown: int) -> list[str]:
     # Twice the CSS size, so that a dense screen needs no smoothing; a large picture is averaged down to about that.
     small = width <= _SIDE
     pictures = magnify(pictures, 2 * _SIDE // width) if small else shrink(pictures, width // (2 * _SIDE))
-    return [_inline(_png(picture)) for picture in pictures]
+    return [inlined(_png(picture)) for picture in pictures]
 
 
 def _png(pixels: np.ndarray) -> bytes:
@@ -126,5 +126,6 @@ def _png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _inline(png: bytes) -> str:
+def inlined(png: bytes) -> str:
+    """A PNG as an address that holds it."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -44,7 +44,7 @@ def examples(kind: str = "dense") -> tuple[np.ndarray, np.ndarray]:
 def test_the_kl_is_that_of_independent_gaussians(kind):
     model = bayes.BayesianModel(network(kind, prior_scale=0.7, initial_scale=0.2))
     total = 0.0
-    for layer in model._mean_field:
+    for layer in model.mean_field_layers:
         for name in ("kernel", "bias"):
             mean, log_scale = (
                 np.asarray(getattr(layer, f"{name}_{part}"), "float64") for part in ("mean", "log_scale")
@@ -204,7 +204,7 @@ def test_low_precision_keeps_the_kl_in_float32(kind, precision):
     x, y = examples(kind)
     model = made(kind)
     assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
-    assert {keras.backend.standardize_dtype(layer.kl().dtype) for layer in model._mean_field} == {"float32"}
+    assert {keras.backend.standardize_dtype(layer.kl().dtype) for layer in model.mean_field_layers} == {"float32"}
     assert {weight.dtype for weight in model.trainable_variables} == {"float32"}
 
 
