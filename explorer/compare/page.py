@@ -15,7 +15,6 @@ from PyQt6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +31,7 @@ from explorer.widgets import terms, theme
 from explorer.widgets.fields import Quiet
 from explorer.widgets.keyboard import Ring
 from explorer.widgets.notice import Notice
+from explorer.widgets.numbers import NumberField
 from explorer.widgets.picture import FILTER, dropped_files
 from explorer.widgets.preferences import Preferences
 from explorer.widgets.question import Question
@@ -95,7 +95,7 @@ class ComparePage(QWidget):
     # ------------------------------------------------------------------ building
 
     def _build(self) -> None:
-        self.notice = Notice()
+        self.notice = Notice(self)
         self.question = Question(self._preferences)
         self.question.agreed.connect(self._ask_again)
         self.table = CompareTable()
@@ -105,7 +105,6 @@ class ComparePage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * theme.UNIT, theme.UNIT, 2 * theme.UNIT, theme.UNIT)
         layout.setSpacing(theme.UNIT)
-        layout.addWidget(self.notice)
         layout.addLayout(self._make_bar())
         layout.addWidget(self.question)
         layout.addWidget(self.area, 1)
@@ -120,12 +119,10 @@ class ComparePage(QWidget):
         self._menu = QMenu(self)
         self._menu.aboutToShow.connect(self._fill_menu)
         self.add.setMenu(self._menu)
-        self.count = QSpinBox()
-        self.count.setRange(1, _MOST)
+        self.count = NumberField(1, _MOST, suffix=" held-out pictures", whole=True)
         self.count.setValue(self.comparison.count)
-        self.count.setSuffix(" held-out pictures")
         self.count.setToolTip(f"Of the first model's pictures. {terms.TERMS['held_out']}")
-        self.count.valueChanged.connect(lambda count: self._change(replace(self.comparison, count=count)))
+        self.count.valueChanged.connect(lambda count: self._change(replace(self.comparison, count=int(count))))
         self.kind = Quiet()
         for kind, words in state.KINDS.items():
             self.kind.addItem(words, kind)
@@ -183,7 +180,10 @@ class ComparePage(QWidget):
         """Compare on these files, in addition to those already chosen."""
         pictures = tuple(dict.fromkeys((*self.comparison.pictures, *map(str, paths))))
         if len(pictures) > _MOST:
-            self.notice.show_info(f"At most {_MOST} pictures are compared at once: the first {_MOST} are shown.")
+            self.notice.show_info(
+                f"At most {_MOST} pictures are compared at once: the first {_MOST} are shown.",
+                subject="pictures compared",
+            )
         self._change(replace(self.comparison, pictures=pictures[:_MOST]))
 
     def _fill_menu(self) -> None:
@@ -317,8 +317,10 @@ class ComparePage(QWidget):
         try:
             written = state.write_new(wanted, data)
         except OSError as error:
-            self.notice.show_error(f"{wanted} could not be written: {error.strerror or error}. Choose another folder.")
+            sentence = f"{wanted} could not be written: {error.strerror or error}. Choose another folder."
+            self.notice.show_error(sentence, "table saved")
             return
+        self.notice.end("table saved")
         self.status.setText(line(f"Saved as {written.name}"))
         self.status.setToolTip(plain(written))
 

@@ -83,7 +83,6 @@ class ExplorePage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self.notice)
         layout.addLayout(across, 1)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # so that D and Space are heard after a click on the picture
 
@@ -140,6 +139,7 @@ class ExplorePage(QWidget):
         """Find the picture in the file at `path` in the model, and go there."""
         if self._info is None:
             return
+        self.notice.end("picture")
         self.stage.say("Looking for your picture …")
         then, failed = partial(self._found, self._era_of_model(), self._moment(self._state())), self._not_found
         self._bridge.ask(Encode(path, self.kl_weight()), then, lane="encode", failed=failed)
@@ -331,7 +331,7 @@ class ExplorePage(QWidget):
 
     def _not_found(self, sentence: str) -> None:
         self.stage.say("")
-        self.notice.show_error(sentence)
+        self.notice.show_error(sentence, "picture")
 
     # ------------------------------------------------------------------ the model and the engine
 

@@ -88,8 +88,9 @@ class ExportBox(QWidget):
         try:
             question = self._question(self.form.path())
         except ValueError as error:
-            self._notice.show_error(str(error))
+            self._notice.show_error(str(error), "export")
             return
+        self._notice.end("export")
         self.progress.setRange(0, 0)  # busy, until the engine tells how far it is
         self._ticket = self._bridge.ask(question, self._take, lane=None, failed=self._fail)
         self._refresh()
@@ -100,7 +101,7 @@ class ExportBox(QWidget):
         if self._ticket is not None:
             self._bridge.cancel(self._ticket)
             self._end()
-            self._notice.show_info("The export was cancelled.")
+            self._notice.show_info("The export was cancelled.", subject="export")
 
     def _take(self, answer: Answer) -> None:
         if isinstance(answer, Progress):
@@ -109,11 +110,13 @@ class ExportBox(QWidget):
         elif isinstance(answer, Exported):
             self._end()
             folder = Path(answer.path).parent
-            self._notice.show_info(f"Saved to {answer.path}", "Show in folder", lambda: show_folder(folder))
+            self._notice.show_info(
+                f"Saved to {answer.path}", "Show in folder", lambda: show_folder(folder), subject="export"
+            )
 
     def _fail(self, sentence: str) -> None:
         self._end()
-        self._notice.show_error(sentence)
+        self._notice.show_error(sentence, "export")
 
     def _end(self) -> None:
         self._ticket = None

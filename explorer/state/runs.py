@@ -159,7 +159,7 @@ class RunCurves:
                 self.phase, self.path, self.stopped = "done", message.path, message.stopped
                 self.evaluated, self.progress = dict(message.evaluated), 1.0
             case RunFailed():
-                self.phase, self.sentence = "failed", message.sentence
+                self.phase, self.sentence, self.stopped = "failed", message.sentence, message.stopped
 
     def go_on(self) -> None:
         """It was told to continue."""

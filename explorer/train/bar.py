@@ -96,7 +96,7 @@ class RunBar(QWidget):
     def _say(self, run: RunCurves) -> None:
         self.text.setText(line(status(run)))
         self.text.setToolTip(terms.explain("epoch") if run.is_alive else plain(run.path))
-        role = "error" if run.phase == "failed" else ""
+        role = "error" if run.phase == "failed" and not run.stopped else ""
         if self.text.property("role") != role:
             self.text.setProperty("role", role)
             if (style := self.text.style()) is not None:  # a role takes effect when the style looks again

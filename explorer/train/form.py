@@ -66,6 +66,7 @@ class SettingsForm(QWidget):
         below.addWidget(self.button)
         layout.addLayout(below)
         self._busy = ""
+        self._refused = False  # what was typed last, and nothing was changed since
         self.build(())
         theme.notifier.changed.connect(self._draw_folds)
 
@@ -91,6 +92,7 @@ class SettingsForm(QWidget):
             self.length = LengthField(lengths, inside)
             self._label(rows, "Length", self.length, self.length.toolTip())
             self.length.edited.connect(self._hush)
+            self.length.refused.connect(self._refuse)
         self.folds = {}
         others = [info for info in settings if info.name not in (*OPEN, *LENGTH)]
         for title, methods in ((MORE, False), (METHODS, True)):
@@ -166,6 +168,7 @@ class SettingsForm(QWidget):
             field = make_field(info)
         self._fields[info.name] = field
         field.edited.connect(self._hush)
+        field.refused.connect(self._refuse)
         if isinstance(field, SwitchField):
             rows.addRow(field)
             if info.name == "autoencoder":
@@ -214,6 +217,9 @@ class SettingsForm(QWidget):
         """Start what is chosen, or say what stands against it and go there."""
         if self._busy or not self.fields:
             return
+        if self._refused:  # by this very press, as like as not: what would start is not what was typed
+            self._refused = False
+            return
         for field in (*self.fields.values(), self.length):
             try:
                 _ = field.value() if isinstance(field, Field) else field.values() if field is not None else None
@@ -258,7 +264,12 @@ class SettingsForm(QWidget):
         self.button.setEnabled(bool(self._fields) and not self._busy)
         self.button.setToolTip(self._busy or "Train with these settings (Ctrl+Return)")
 
+    def _refuse(self, sentence: str) -> None:
+        self.complain(f"{sentence} It stays as it was; start once more to train with that.")
+        self._refused = True
+
     def _hush(self) -> None:
+        self._refused = False
         self.complaint.clear()
         self.complaint.hide()
 

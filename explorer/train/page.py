@@ -76,6 +76,7 @@ class TrainPage(QWidget):
         self._previews: dict[int, Preview] = {}
         self._followed: set[int] = set()
         self._resumed: dict[int, str] = {}  # models that runs go on with
+        self._offered: set[str] = set()  # models of runs that were cut off: each is offered once a session
         self._current = 0  # the run in the bar
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -208,7 +209,7 @@ class TrainPage(QWidget):
         return self._resumed.get(run, "")
 
     def look_for_interrupted(self) -> None:
-        """Say by `interrupted` which run was cut off, the newest one, unless one goes on."""
+        """Say by `interrupted` which run was cut off, the newest one, unless one goes on or that was said already."""
         if self._alive() is None:
             self._bridge.ask(FindInterrupted(str(models_folder(self._preferences))), self._found, lane="interrupted")
 
@@ -219,8 +220,11 @@ class TrainPage(QWidget):
     # ------------------------------------------------------------------ starting and steering
 
     def _found(self, content: Answer) -> None:
-        if isinstance(content, InterruptedRuns) and content.paths and self._alive() is None:
-            self.interrupted.emit(content.paths[0], content.steps[0])
+        if not isinstance(content, InterruptedRuns) or not content.paths or self._alive() is not None:
+            return
+        if (newest := content.paths[0]) not in self._offered:
+            self._offered.add(newest)
+            self.interrupted.emit(newest, content.steps[0])
 
     def _on_hello(self, hello: Hello) -> None:
         self._make_form(hello.settings)
@@ -236,6 +240,7 @@ class TrainPage(QWidget):
         self._preferences.agree(settings.get("data", ""))  # chosen in this program
         run = self._bridge.start_run(settings, output, resume, self._preferences.agreed)
         self._resumed[run] = resume
+        self._offered.discard(resume)  # should it be cut off once more, that is news
         self.runs[run] = RunCurves(run, dict(settings))
         self._current = run
         # unasked it never takes the place of a model that somebody is looking at
@@ -305,7 +310,8 @@ class TrainPage(QWidget):
                 self.preview.show_preview(message)
         if isinstance(message, Delivered):
             self.run_delivered.emit(message.path)
-        elif isinstance(message, RunFailed) and not message.unread:  # the window asks about that one
+        elif isinstance(message, RunFailed) and not message.unread and not message.stopped:
+            # of one that is unread the window asks itself
             self.look_for_interrupted()
         if isinstance(message, Delivered | RunFailed):
             self._redraw()  # the end is not to wait for a timer

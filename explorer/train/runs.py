@@ -9,7 +9,6 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QLineEdit,
     QMenu,
     QPushButton,
     QTableWidget,
@@ -22,6 +21,7 @@ from explorer.safe_text import plain
 from explorer.state.runs import RunCurves
 from explorer.train.words import NONE, STATES, duration, fixed, measured, number, weight_of
 from explorer.widgets import terms, theme
+from explorer.widgets.numbers import NumberLine, number_of
 from explorer.widgets.weight_knob import HIGHEST
 
 _COLUMNS = ("Run", "Weight", "D", "R", "L", "PSNR", "Time", "State")
@@ -76,7 +76,7 @@ class RunsPanel(QWidget):
         self.table = self._make_table()
         self.retrain = QPushButton("&Retrain with weight", self)
         self.retrain.clicked.connect(self._retrain)
-        self.weight = QLineEdit(self)
+        self.weight = NumberLine(0.0, HIGHEST, what="The weight", parent=self)
         self.weight.setFixedWidth(8 * theme.UNIT)
         self.weight.setAccessibleName("Weight to retrain with")
         self.weight.setToolTip(terms.TERMS["kl_weight"])
@@ -207,18 +207,13 @@ class RunsPanel(QWidget):
         if run is not None and row >= 0:
             if self._suggested_for != run.number:
                 self._suggested_for = run.number
-                self.weight.setText(
-                    number(another_weight(each.kl_weight for each in self._runs if not each.autoencoder))
-                )
+                self.weight.set_value(another_weight(each.kl_weight for each in self._runs if not each.autoencoder))
             self.chosen.emit(run.number)
         self._allow()
 
     def _wanted(self) -> float | None:
-        try:
-            weight = float(self.weight.text().replace(",", "."))
-        except ValueError:
-            return None
-        return weight if 0.0 <= weight <= HIGHEST else None
+        weight = number_of(self.weight.text())  # as it is typed, before it is taken
+        return weight if self.weight.allowed(weight) else None
 
     def _allow(self) -> None:
         run = self.current

@@ -66,7 +66,7 @@ def status(run: RunCurves) -> str:
         done, total, what = run.working or (0, 0, "")
         parts.append(f"preparing: {what} {done:,} of {total:,}" if what else run.sentence or "preparing the pictures")
     elif run.phase == "failed":
-        return f"Run {run.number} failed. {run.sentence}"
+        return f"Run {run.number}{'.' if run.stopped else ' failed.'} {run.sentence}"
     elif run.phase == "done":
         parts += ["stopped early" if run.stopped else "done", duration(run.seconds)]
         if run.path:

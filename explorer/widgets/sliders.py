@@ -318,14 +318,14 @@ class SliderRow(QAbstractSlider):
             self._let_go()
             self._keyed = True
             self.pressed.emit()
-        here = min(max(self._value + sigmas * self.axis.unit, self._low()), self._high())
+        low, high = self.reach()
+        here = min(max(self._value + sigmas * self.axis.unit, low), high)
         self.wanted.emit(round(here, 6))
 
-    def _low(self) -> float:
-        return min(self.axis.centre - REACH * self.axis.unit, self._value)
-
-    def _high(self) -> float:
-        return max(self.axis.centre + REACH * self.axis.unit, self._value)
+    def reach(self) -> tuple[float, float]:
+        """From where to where it goes: to its ends, and to where it is now if that lies beyond them."""
+        low, high = (self.axis.centre + side * REACH * self.axis.unit for side in (-1, 1))
+        return min(low, self._value), max(high, self._value)
 
     def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
         if event is not None and not event.isAutoRepeat():

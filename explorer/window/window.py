@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PyQt6.QtCore import QByteArray, QTimer, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PyQt6.QtCore import QByteArray, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QPaintEvent
 from PyQt6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from explorer.bridge import Bridge
@@ -54,6 +54,7 @@ class MainWindow(QMainWindow):
         self._bookmarks: tuple[Bookmark, ...] = ()  # of the Explore page
         self._followed_run = FollowedRun()
         self._expected = Expected()
+        self._run = 0  # the newest that has spoken
         self._watch = FileWatch(self)
         self._build(pages)
         does = MenuActions(self.browse, self.browse_folder, self.open, self.train_on, self.show_page)
@@ -67,18 +68,16 @@ class MainWindow(QMainWindow):
     def _build(self, pages: Mapping[str, Page]) -> None:
         self.setWindowTitle(NAME)
         self.setAcceptDrops(True)
-        self.rail, self.notice, self.status = Rail(pages, self), Notice(self), StatusLine(self)
+        self.rail, self.status = Rail(pages, self), StatusLine(self)
         self.stack = QStackedWidget(self)
+        self.notice = Notice(self.stack)
+        self.stack.currentChanged.connect(lambda _: self.notice.raise_())  # the page that is shown comes on top
         self.welcome = WelcomePage(self.bridge, self.preferences, self)
         self.stack.addWidget(self.welcome)
-        right = QVBoxLayout()
-        right.setSpacing(0)
-        right.addWidget(self.notice)
-        right.addWidget(self.stack, 1)
         top = QHBoxLayout()
         top.setSpacing(0)
         top.addWidget(self.rail)
-        top.addLayout(right, 1)
+        top.addWidget(self.stack, 1)
         central = QWidget(self)
         layout = QVBoxLayout(central)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -121,6 +120,8 @@ class MainWindow(QMainWindow):
 
     def _place(self, name: str, page: QWidget) -> None:
         self.stack.addWidget(page)
+        if isinstance(own := getattr(page, "notice", None), Notice):
+            own.speak_through(self.notice)
         self._wires.get(name, lambda: None)()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -181,11 +182,16 @@ class MainWindow(QMainWindow):
 
     def _on_delivered(self, path: str) -> None:
         self.pages["compare"].add_model(path)
-        self.notice.show_info(f"The training is done: {Path(path).name}.", "Open", partial(self.open, path))
+        sentence, subject = f"The training is done: {Path(path).name}.", self._of_run(self._run)
+        if path == self._expected.delivered:  # it takes the place of what was followed
+            self.notice.show_info(sentence, subject=subject)
+        else:
+            self.notice.show_info(sentence, "Open", partial(self.open, path), subject=subject)
+            self._expected.delivered = path
 
     def _on_interrupted(self, path: str, step: int | None) -> None:
         sentence = cut_off_in_words(path, step)
-        self.notice.show_info(sentence, "Go on", partial(self._go_on, path))
+        self.notice.show_info(sentence, "Go on", partial(self._go_on, path), subject="interrupted")
 
     def _agree_and_go_on(self, place: str, path: str) -> None:
         self.preferences.agree(place)
@@ -228,11 +234,14 @@ class MainWindow(QMainWindow):
         """Open the model file at `path` and show the page `landing`; what is wrong appears in the notice line."""
         path = os.path.abspath(path)
         if not os.path.exists(path):
-            self.notice.show_error(f"There is no file {path}. Choose another model, or train one.")
+            self.notice.show_error(f"There is no file {path}. Choose another model, or train one.", "model")
             return
         if os.path.isdir(path):
             self.notice.show_info(
-                f"{path} is a folder, not a model. Train on the pictures in it?", "Train", partial(self.train_on, path)
+                f"{path} is a folder, not a model. Train on the pictures in it?",
+                "Train",
+                partial(self.train_on, path),
+                subject="model",
             )
             return
         self._followed_run.turned_away()
@@ -252,11 +261,15 @@ class MainWindow(QMainWindow):
     def _on_gone(self) -> None:
         """The file of the open model was moved or deleted; the engine still holds it."""
         if self.bridge.model is not None:
-            self.notice.show_error(GONE.format(Path(self.bridge.model.path).name))
+            self.notice.show_error(GONE.format(Path(self.bridge.model.path).name), "model")
 
     def _on_model(self, model: ModelInfo | None, same: bool) -> None:
         by_hand, self._expected.by_hand = self._expected.by_hand, None
         training = self._followed_run.shown is not None
+        if not same or by_hand is not None:
+            self.notice.end("model")  # what was said of the one before, or of one that could not be opened
+        if by_hand is not None and by_hand == self._expected.delivered:
+            self.notice.end(self._of_run(self._run))
         self.status.set_model(model, training)
         if model is None:
             self._watch.set_path("")
@@ -270,23 +283,25 @@ class MainWindow(QMainWindow):
         if self._expected.first_run is not None:
             self._expected.first_run = None
             self.welcome.clear_progress()
-            self.notice.show_info(BACKGROUND, "Watch it", partial(self.show_page, "train"))
+            self._tell_of_run(self._run, BACKGROUND)
         if self.stack.currentWidget() is self.welcome or by_hand is not None:
             self.show_page(self._expected.landing)
         if self._expected.reread == model.path:
-            self.notice.show_info(REREAD.format(Path(model.path).name))
+            self.notice.show_info(REREAD.format(Path(model.path).name), subject="model")
         self._expected.reread = None
 
     def _on_open_failed(self, sentence: str) -> None:
         self._expected.by_hand = self._expected.reread = None
         self.status.set_opening("")
-        self.notice.show_error(sentence)
+        self.notice.show_error(sentence, "model")
         self._show_again()
 
     def _on_engine(self, state: str, sentence: str) -> None:
         self.status.set_engine(state)
         if state == "lost" and sentence:
-            self.notice.show_error(sentence)
+            self.notice.show_error(sentence, "engine")
+        elif state == "ready":
+            self.notice.end("engine")
 
     # ------------------------------------------------------------------ training
 
@@ -315,7 +330,7 @@ class MainWindow(QMainWindow):
             self.show_page("explore")
         else:
             name = "the sample paintings" if data == "paintings" else Path(data).name
-            self.notice.show_info(f"Training on {name} has begun.", "Watch it", partial(self.show_page, "train"))
+            self._tell_of_run(max(begun), f"Training on {name} has begun.")
 
     def _on_hello(self, _: object) -> None:
         data, self._expected.data = self._expected.data, None
@@ -324,8 +339,9 @@ class MainWindow(QMainWindow):
 
     def _on_run(self, message: RunMessage) -> None:
         self.status.take(message)
-        if isinstance(message, Began):
-            self.notice.move_on()  # what was said of the run before
+        if message.run > self._run:  # another one: what was said of the run before is over
+            self.notice.end(self._of_run(self._run))
+            self._run = message.run
         match message:
             case Working() | PicturesReady() | Began() if message.run == self._expected.first_run:
                 self._show_preparation(message)
@@ -336,16 +352,30 @@ class MainWindow(QMainWindow):
                 else:
                     self._followed_run.snapshot(message, follows, self.bridge.open, self.bridge.refresh)
             case Delivered():
+                self._expected.delivered = None
                 if self._on_ended(message.run):
+                    self._expected.delivered = message.path
                     self.bridge.open(message.path, same=True)
             case RunFailed():
                 self._on_ended(message.run)
                 if message.unread:
                     path = self.pages["train"].resumed_from(message.run)
                     go_on = partial(self._agree_and_go_on, message.unread, path)
-                    self.notice.show_info(f"{message.sentence} Read them?", "Read them", go_on)
+                    subject = self._of_run(message.run)
+                    self.notice.show_info(f"{message.sentence} Read them?", "Read them", go_on, subject)
+                elif message.stopped:
+                    self.notice.show_info(message.sentence, subject=self._of_run(message.run))
                 else:
-                    self.notice.show_error(message.sentence)
+                    self.notice.show_error(message.sentence, self._of_run(message.run))
+
+    def _tell_of_run(self, run: int, sentence: str) -> None:
+        watch = partial(self.show_page, "train")
+        self.notice.show_info(sentence, "Watch it", watch, subject=self._of_run(run))
+
+    @staticmethod
+    def _of_run(run: int) -> str:
+        """The subject of what is said of this run."""
+        return f"run {run}"
 
     def _show_preparation(self, message: Working | PicturesReady | Began) -> None:
         if isinstance(message, Working):
@@ -380,12 +410,21 @@ class MainWindow(QMainWindow):
 
     def _open_picture(self, path: str) -> None:
         if self.bridge.model is None:
-            self.notice.show_info("A picture needs a model to be found in: open one, or train on the sample paintings.")
+            self.notice.show_info(
+                "A picture needs a model to be found in: open one, or train on the sample paintings.", subject="model"
+            )
             return
         self.pages["explore"].open_picture(path)
         self.show_page("explore")
 
     # ------------------------------------------------------------------ the end
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Esc that nothing under the hand wanted: what was said last is read."""
+        if event is not None and event.key() == Qt.Key.Key_Escape and self.notice.text:
+            self.notice.dismiss()
+        else:
+            super().keyPressEvent(event)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         if event is not None and not self._shutdown.may_close():

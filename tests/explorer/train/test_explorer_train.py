@@ -90,6 +90,35 @@ def test_a_run_that_was_cut_off_is_found_and_goes_on(qtbot, page, fake_bridge, t
     assert fake_bridge.asked[before][1] == FindInterrupted(folder)
 
 
+def test_going_on_is_offered_once_for_each_run_that_was_cut_off(page, fake_bridge):
+    told = []
+    page.interrupted.connect(lambda path, step: told.append(path))
+
+    def find(*paths):
+        page.look_for_interrupted()
+        fake_bridge.answer(fake_bridge.last(FindInterrupted)[0], InterruptedRuns(paths, (5,) * len(paths)))
+
+    find("/m/art.keras")
+    find("/m/art.keras")
+    assert told == ["/m/art.keras"], "somebody has read it"
+    find("/m/art-2.keras", "/m/art.keras")
+    assert told == ["/m/art.keras", "/m/art-2.keras"]
+    page.go_on("/m/art-2.keras")
+    fake_bridge.say(RunFailed(1, "The training process ended unexpectedly."))
+    find("/m/art-2.keras")
+    assert told[2:] == ["/m/art-2.keras"], "cut off once more"
+
+
+def test_a_preparation_that_was_stopped_is_not_told_as_a_failure(page, fake_bridge):
+    page.start({"kl_weight": 0.1})
+    before = len(fake_bridge.asked)
+    fake_bridge.say(RunFailed(1, "It was stopped before training began, so there is no model.", stopped=True))
+    page._redraw()
+    assert page.bar.text.text() == "Run 1. It was stopped before training began, so there is no model."
+    assert page.bar.text.property("role") == "" and len(fake_bridge.asked) == before
+    assert page.table.table.item(0, 7).text() == "stopped"
+
+
 def steps(run: int, first: int, weights, progress: float = 0.5) -> Steps:
     step = np.arange(first, first + len(weights), dtype=np.float64)
     weights = np.asarray(weights, np.float64)
