@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QBuffer, QIODevice, QRectF, Qt, QTimer
-from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
+from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent, QShortcut, QShowEvent
 from PyQt6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -27,7 +27,7 @@ from explorer.messages import Compared, Originals, Unread
 from explorer.safe_text import caption, line, plain
 from explorer.state import comparison as state
 from explorer.state.comparison import Comparison
-from explorer.widgets import terms, theme
+from explorer.widgets import keys, terms, theme
 from explorer.widgets.fields import Quiet
 from explorer.widgets.keyboard import Ring
 from explorer.widgets.notice import Notice
@@ -115,7 +115,7 @@ class ComparePage(QWidget):
 
     def _make_bar(self) -> QHBoxLayout:
         self.add = QPushButton("&Add a model ▾")
-        self.add.setToolTip("A model of a run, of the models folder, or a file (Ctrl+Shift+O)")
+        self.add.setToolTip(f"A model of a run, of the models folder, or a file ({keys.words('add_models')})")
         self._menu = QMenu(self)
         self._menu.aboutToShow.connect(self._fill_menu)
         self.add.setMenu(self._menu)
@@ -138,8 +138,8 @@ class ComparePage(QWidget):
         self.own.setToolTip("Compare on pictures from your disk; dropping them on the page does the same")
         self.own.clicked.connect(self._choose_pictures)
         self.again = QPushButton("Compare a&gain")
-        self.again.setToolTip("Ask once more: after a failure, or when a file has changed (F5)")
-        self.again.setShortcut("F5")
+        self.again.setToolTip(f"Ask once more: after a failure, or when a file has changed ({keys.words('again')})")
+        self.again.setShortcut(keys.sequences("again")[0])
         self.again.clicked.connect(self._ask_again)
         self.status = QLabel()
         self.status.setProperty("role", "quiet")
@@ -158,7 +158,8 @@ class ComparePage(QWidget):
         bar.addWidget(self.status, 1)
         for widget in (self.save_picture, self.save_numbers):
             bar.addWidget(widget)
-        find = QShortcut(QKeySequence("Ctrl+Shift+O"), self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        (files,) = keys.sequences("add_models")
+        find = QShortcut(files, self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
         find.activated.connect(self._choose_models)
         return bar
 

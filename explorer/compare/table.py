@@ -25,7 +25,7 @@ from PyQt6.QtWidgets import QToolButton, QToolTip, QWidget
 from explorer.safe_text import line, plain
 from explorer.state import comparison as state
 from explorer.state.comparison import Comparison, Layout
-from explorer.widgets import terms, theme
+from explorer.widgets import keys, terms, theme
 from explorer.widgets.picture import to_qimage
 
 _LABEL = 17 * theme.UNIT
@@ -318,12 +318,11 @@ class CompareTable(QWidget):
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Left and right enlarge one column after the other."""
         count = len(self.drawing.images[0])
-        keys = (Qt.Key.Key_Left, Qt.Key.Key_Right)
-        if event is not None and event.key() in keys and count:
-            step = 1 if event.key() == Qt.Key.Key_Right else -1
+        step = keys.pressed("column_right", event) - keys.pressed("column_left", event)
+        if step and count:
             self._column = (self._column + step) % count if self._column >= 0 else (0 if step > 0 else count - 1)
             self.column_pointed.emit(self._column)
-        elif event is not None and event.key() == Qt.Key.Key_Escape and self._column >= 0:
+        elif keys.pressed("column_none", event) and self._column >= 0:
             self._point_at(-1)
         else:
             super().keyPressEvent(event)

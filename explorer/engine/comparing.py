@@ -104,7 +104,7 @@ def _compared(job: Job, loaded: Loaded, path: str, originals: np.ndarray) -> Com
             parts.append(_measured(loaded.model, originals[start : start + CHUNK], start))
     *terms, images = (np.concatenate(column) for column in zip(*parts, strict=True))
     row = _row_of(job, loaded, path, originals, info.kl_weight, terms, images)
-    row = replace(row, active=active_dimensions(info))
+    row = replace(row, active=int(np.sum(info.active)))
     if span is None:
         return row
     at = [_at_weight(job, loaded, path, originals, span.clamped(weight)) for weight in reversed(span.reported)]
@@ -160,11 +160,6 @@ def prior_points(count: int, latent_dim: int) -> np.ndarray:
     """Points of N(0, 1), float32 (count, latent): the same for every model, and with more latents the same and more."""
     points = [np.random.default_rng([SEED, place]).standard_normal(latent_dim) for place in range(count)]
     return np.array(points, np.float32).reshape(count, latent_dim)
-
-
-def active_dimensions(info: ModelInfo) -> int:
-    """Dimensions whose posterior mean varies over the training pictures, by the card."""
-    return int(np.sum(np.square(info.spreads.astype(np.float64)) >= info.active_variance))
 
 
 def _measured(model: Any, pictures: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

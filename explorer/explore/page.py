@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QKeyEvent, QKeySequence, QShowEvent
+from PyQt6.QtGui import QKeyEvent, QShowEvent
 from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 from superqt.utils import QSignalThrottler
 
@@ -20,6 +20,7 @@ from explorer.messages import Decode, Decoded, Encode, Encoded, ModelInfo
 from explorer.state.bookmarks import Bookmark
 from explorer.state.latent import LatentPoint, LatentState, Moment, stand_in, starting_point, tells_the_same
 from explorer.state.sliders import SliderAxis, Sliders, axes_of, centre_of, unit_of
+from explorer.widgets import keys
 from explorer.widgets.keyboard import HeldKey
 from explorer.widgets.notice import Notice
 from explorer.widgets.picture import FILTER
@@ -59,7 +60,7 @@ class ExplorePage(QWidget):
         self._lay_out()
         self.beside = Beside(bridge, self.stage, self._question, self)
         self.strips = Filmstrips(bridge, self.panel.sliders, self)
-        self._space = HeldKey(Qt.Key.Key_Space, self)
+        self._space = HeldKey("swap", self)
         self._throttle = QSignalThrottler(parent=self)  # leading and trailing: the last value always arrives
         self._throttle.setTimeout(FRAME)
         self._throttle.triggered.connect(self._ask_picture)
@@ -153,7 +154,7 @@ class ExplorePage(QWidget):
     def roll(self) -> None:
         """Throw the dice: the next seed."""
         if self.history.state is not None:
-            self._roll((self._state().seed + 1) % 1_000_000)
+            self._roll(self._state().next_seed())
 
     def reset(self) -> None:
         """Everything that is not locked back to the middle."""
@@ -403,15 +404,14 @@ class ExplorePage(QWidget):
         """Keys that no widget on the page wanted. As shortcuts, D and Space would be taken from entries and buttons."""
         if event is None:
             return
-        plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
-        if plain and event.key() == Qt.Key.Key_D:
+        if keys.pressed("dice_plain", event):
             self.roll()
-        elif plain and event.key() == Qt.Key.Key_Space:
+        elif keys.pressed("swap", event):
             if not event.isAutoRepeat():
                 self._space.press()
-        elif event.matches(QKeySequence.StandardKey.Undo):
+        elif keys.pressed("undo", event):
             self.undo_stack.undo()
-        elif event.matches(QKeySequence.StandardKey.Redo):
+        elif keys.pressed("redo", event):
             self.undo_stack.redo()
         else:
             super().keyPressEvent(event)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QAction, QKeySequence, QUndoStack
+from PyQt6.QtGui import QAction, QUndoStack
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from explorer.explore.controls import DetailsRow, DiceRow, Rule, SegmentedButtons, ToolRow
@@ -15,7 +15,7 @@ from explorer.state.latent import LatentState
 from explorer.state.runs import calibrated_weight
 from explorer.state.sliders import REACH, Sliders, weights_of
 from explorer.state.weight_curve import WeightCurve
-from explorer.widgets import terms, theme
+from explorer.widgets import keys, terms, theme
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.weight_knob import WeightKnob
 
@@ -25,16 +25,17 @@ _FIXED = (
     "This network was trained at this weight, and its pictures do not follow another one. "
     "Train again with another weight to see the difference."
 )
-_ACTIONS = (  # name, text, keys, what it does
-    ("undo", "Undo", "", ""),
-    ("redo", "Redo", "", ""),
-    ("dice", "Throw the &dice", "Ctrl+D", "Throw the dice (D): another point at random."),
-    ("reset", "&Reset all sliders", "Ctrl+R", "Put everything that is not locked back to the middle"),
-    ("hold", "&Hold this point", "Ctrl+H", "Hold this point as the other one, to compare with"),
-    ("swap", "&Show the other point", "", terms.explain("compare_ab")),
-    ("picture", "My &picture…", "Ctrl+I", terms.explain("encode")),
-    ("bookmark", "&Bookmark this point", "Ctrl+B", "Keep this point among the bookmarks"),
+_ACTIONS = (  # name, which is that of its keys too, text, what it does
+    ("undo", "Undo", ""),
+    ("redo", "Redo", ""),
+    ("dice", "Throw the &dice", "Throw the dice (D): another point at random."),
+    ("reset", "&Reset all sliders", "Put everything that is not locked back to the middle"),
+    ("hold", "&Hold this point", "Hold this point as the other one, to compare with"),
+    ("swap", "&Show the other point", terms.explain("compare_ab")),
+    ("picture", "My &picture…", terms.explain("encode")),
+    ("bookmark", "&Bookmark this point", "Keep this point among the bookmarks"),
 )
+_WITHOUT = ("undo", "redo", "swap")  # whose keys the window has, or the page, as an action would take them from entries
 
 
 class ExplorePanel(QWidget):
@@ -113,23 +114,25 @@ class ExplorePanel(QWidget):
         self.details.show_state(state)
         directions = state.mode == "directions"
         self.mode.set_chosen(int(directions))
-        count = f"{len(state.locked)} locked · " if state.locked else ""
-        start = "starting in the middle of all pictures" if directions else "the most telling first"
-        self.unit.setText(f"{count}{start} · from −{REACH:g} to +{REACH:g}")
-        self.unit.setToolTip(f"Each slider reaches {REACH:g} {self._deviations} to either side.")
+        locked = [f"{len(state.locked)} locked"] if state.locked else []
+        active = f"{dimensions.active(kl_weight):,} of {len(dimensions.dies_at):,} active"
+        start = ["starting in the middle of all pictures"] if directions else [active, "the most telling first"]
+        self.unit.setText(" · ".join((*locked, *start, f"from −{REACH:g} to +{REACH:g}")))
+        reach = f"Each slider reaches {REACH:g} {self._deviations} to either side."
+        self.unit.setToolTip(reach if directions else f"{reach} {terms.explain('rate_per_dimension')}")
         self.dice.show_state(state)
         self.tools.show_state(state)
 
 
 def show_undo(actions: Mapping[str, QAction], stack: QUndoStack) -> None:
     """Say in both actions what they would do."""
-    for name, can, text, keys in (
-        ("undo", stack.canUndo(), stack.undoText(), "Ctrl+Z"),
-        ("redo", stack.canRedo(), stack.redoText(), "Ctrl+Shift+Z"),
+    for name, can, text in (
+        ("undo", stack.canUndo(), stack.undoText()),
+        ("redo", stack.canRedo(), stack.redoText()),
     ):
         actions[name].setEnabled(can)
         what = f": {plain(text.replace('&&', '&'))}" if text else ""
-        actions[name].setToolTip(f"{name.capitalize()}{what} ({keys})")
+        actions[name].setToolTip(f"{name.capitalize()}{what} ({keys.words(name)})")
 
 
 def make_actions(
@@ -140,19 +143,19 @@ def make_actions(
     All but undo and redo, which the window has, are in `owner.actions()` with their keys.
     """
     made = {}
-    for name, text, keys, tip in _ACTIONS:
+    for name, text, tip in _ACTIONS:
         action = QAction(text, owner)
         action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        if keys:
-            action.setShortcut(QKeySequence(keys))
-            tip = f"{tip.rstrip('.')} ({QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText)})"
+        if name not in _WITHOUT:
+            action.setShortcuts(keys.sequences(name))
+            tip = f"{tip.rstrip('.')} ({keys.words(name)})"
         action.setToolTip(tip)
         action.triggered.connect(lambda _, act=does[name]: act())
         made[name] = action
     smooth = QAction("Show &soft instead of pixels", owner)
     smooth.setCheckable(True)
-    smooth.setToolTip(f"{terms.explain('smooth').rstrip('.')} (Ctrl+P)")
-    smooth.setShortcut(QKeySequence("Ctrl+P"))
+    smooth.setToolTip(f"{terms.explain('smooth').rstrip('.')} ({keys.words('smooth')})")
+    smooth.setShortcuts(keys.sequences("smooth"))
     smooth.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
     smooth.toggled.connect(set_smooth)
     made["smooth"] = smooth

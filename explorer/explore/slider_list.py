@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QScrollArea, QToolButton, QToolTip, QVBoxLayout, QWi
 
 from explorer.state.latent import LatentState
 from explorer.state.sliders import SliderAxis, Sliders
-from explorer.widgets import terms, theme
+from explorer.widgets import keys, terms, theme
 from explorer.widgets.deferred import turns
 from explorer.widgets.numbers import NumberLine
 from explorer.widgets.sliders import SliderRow
@@ -245,7 +245,7 @@ class _Entry(NumberLine):
                 row.setFocus()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        if event is not None and event.key() == Qt.Key.Key_Escape:
+        if keys.pressed("give_up", event):
             self.give_up()
             self.leave()
         else:

@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWid
 from explorer.bridge import Bridge
 from explorer.make.form import FILMS, TABLES, ExportForm
 from explorer.messages import Answer, Exported, Progress, Question
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
 
@@ -43,8 +43,8 @@ class ExportBox(QWidget):
         self.summary.setProperty("role", "quiet")
         self.button = QPushButton("E&xport", self)
         self.button.setProperty("primary", True)
-        self.button.setToolTip("Write the file (Ctrl+E)")
-        self.button.setShortcut("Ctrl+E")
+        self.button.setToolTip(f"Write the file ({keys.words('export')})")
+        self.button.setShortcut(keys.sequences("export")[0])
         self.progress = QProgressBar(self)
         self.progress.setTextVisible(False)
         self.cancel_button = QPushButton("&Cancel the export", self)

@@ -28,7 +28,7 @@ from explorer.safe_text import caption
 from explorer.state.bookmarks import Bookmark
 from explorer.state.paths import frame_count
 from explorer.state.paths import path as way_through
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.deferred import turns
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.notice import Notice
@@ -259,7 +259,7 @@ class MakePage(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Space that no widget wanted plays and pauses."""
-        if event is not None and event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+        if keys.pressed("play", event) and event is not None and not event.isAutoRepeat():
             self.player.toggle()
             return
         super().keyPressEvent(event)

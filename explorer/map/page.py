@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QKeySequence, QShortcut, QShowEvent
+from PyQt6.QtGui import QShortcut, QShowEvent
 from PyQt6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -25,7 +25,8 @@ from explorer.map.scatter import ScatterView
 from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap, Unread, leading
 from explorer.safe_text import line, plain
 from explorer.state import mapping
-from explorer.widgets import terms, theme
+from explorer.state.latent import tells_the_same
+from explorer.widgets import keys, terms, theme
 from explorer.widgets.keyboard import Ring
 from explorer.widgets.preferences import Preferences
 from explorer.widgets.question import Question
@@ -146,9 +147,10 @@ class MapPage(QWidget):
         self.morph.toggled.connect(lambda on: setattr(self.scatter, "morphing", on))
         self.fit.clicked.connect(lambda: self.scatter.fit())
         self.again.clicked.connect(self._on_again)
-        find = QShortcut(QKeySequence.StandardKey.Find, self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        (search,), (morph,) = keys.sequences("search"), keys.sequences("morph")
+        find = QShortcut(search, self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
         find.activated.connect(self.search.setFocus)
-        between = QShortcut("M", self.scatter, context=Qt.ShortcutContext.WidgetShortcut)
+        between = QShortcut(morph, self.scatter, context=Qt.ShortcutContext.WidgetShortcut)
         between.activated.connect(self._morph_from_before)
         return bar
 
@@ -159,9 +161,9 @@ class MapPage(QWidget):
         self._read_if_new()
 
     def _on_model(self, model: ModelInfo | None, same: bool) -> None:
-        self._model = model
+        before, self._model = self._model, model
         if same and model is not None:
-            if self._done is not None:
+            if self._done is not None and not tells_the_same(before, model):  # not merely opened anew
                 self._say(CHANGED)
         else:
             self._clear()

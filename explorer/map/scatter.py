@@ -24,7 +24,7 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from explorer.state import mapping
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.picture import to_qimage
 
 MOST = 1500  # thumbnails in one frame
@@ -346,24 +346,17 @@ class ScatterView(QWidget):
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        if event is None:
-            return
-        key = event.key()
-        steps: dict[int, tuple[int, int]] = {
-            Qt.Key.Key_Left: (1, 0),
-            Qt.Key.Key_Right: (-1, 0),
-            Qt.Key.Key_Up: (0, 1),
-            Qt.Key.Key_Down: (0, -1),
-        }
-        if key in steps:
-            self._go(self.view.moved(*(_PAN * part for part in steps[key])))
-        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
+        ways = {"west": (1, 0), "east": (-1, 0), "north": (0, 1), "south": (0, -1)}
+        way = next((way for name, way in ways.items() if keys.pressed(name, event)), None)
+        if way is not None:
+            self._go(self.view.moved(*(_PAN * part for part in way)))
+        elif keys.pressed("closer", event):
             self.zoom(1.25)
-        elif key == Qt.Key.Key_Minus:
+        elif keys.pressed("farther", event):
             self.zoom(0.8)
-        elif key == Qt.Key.Key_F:
+        elif keys.pressed("show_all", event):
             self.fit()
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.selected is not None:
+        elif keys.pressed("enter", event) and self.selected is not None:
             self.activated.emit(self.selected)
         else:
             super().keyPressEvent(event)

@@ -94,7 +94,7 @@ class ModelInfo:
     channels), are a few of the training pictures. A dimension is active where its posterior mean varies over the
     pictures by at least `active_variance`. `carries_weight` says whether the picture itself follows the KL weight,
     `weight_range` the weights that one model was trained for, where there are several. `eigenvalues` (latent,), where
-    the engine knows them, tell when a dimension dies: at KL weights of twice its own and more; NaN: not told.
+    the engine knows them, tell at which other weights a dimension is active; NaN: not told.
     """
 
     path: str
@@ -121,6 +121,14 @@ class ModelInfo:
     history: dict[str, list] = field(default_factory=dict)
     steps: dict[str, list] = field(default_factory=dict)
     eigenvalues: np.ndarray | None = None
+
+    @property
+    def active(self) -> np.ndarray:
+        """Which dimensions the model uses at the KL weight where it stands, bool (latent,); all others have collapsed.
+
+        Measured on the training pictures, as kvae does everywhere: `kvae.measures.posterior.ACTIVE_VARIANCE`.
+        """
+        return np.square(self.spreads, dtype=np.float64) >= self.active_variance
 
 
 MOST_LEADING = 512

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QStandardPaths, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut, QShowEvent
+from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QShortcut, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
@@ -38,7 +38,7 @@ from explorer.train.form import SettingsForm
 from explorer.train.preview import PreviewGrid
 from explorer.train.rate_distortion import RateDistortionChart
 from explorer.train.runs import RunsPanel
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.deferred import turns
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.preferences import Preferences
@@ -181,8 +181,8 @@ class TrainPage(QWidget):
         self.table.removed.connect(self._remove)
         self.table.killed.connect(self._bridge.kill_run)
         theme.notifier.changed.connect(self._touch)
-        submit = QShortcut(QKeySequence("Ctrl+Return"), self)
-        submit.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        (start,) = keys.sequences("start")
+        submit = QShortcut(start, self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
         submit.activated.connect(self.form.submit)
 
     # ------------------------------------------------------------------ for the window

@@ -145,8 +145,8 @@ class EntryField(Field):
     def _make_entry(self, info: SettingInfo) -> QLineEdit:
         if info.many or info.kind == "str":
             return QLineEdit(self)
-        entry = NumberLine(*_ends(info), what=terms.label(info.name), optional=True, parent=self)
-        entry.whole = info.kind == "int"
+        whole, what = info.kind == "int", terms.label(info.name)
+        entry = NumberLine(*_ends(info), what=what, whole=whole, digits=10, optional=True, parent=self)
         entry.refused.connect(self.refused)
         return entry
 
@@ -192,6 +192,7 @@ class WeightField(Field):
         self.every.toggled.connect(lambda on: self.knob.setEnabled(not on))
         self.every.toggled.connect(lambda _: self.edited.emit())
         self.knob.changed.connect(lambda _: self.edited.emit())
+        self.knob.refused.connect(self.refused)
 
     def _name_range(self) -> None:
         low, high = self._range
@@ -228,7 +229,7 @@ class LengthField(QWidget):
     def __init__(self, infos: dict[str, SettingInfo], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.infos = infos
-        self.entry = NumberLine(what="Length", optional=True, parent=self)
+        self.entry = NumberLine(what="Length", digits=10, optional=True, parent=self)
         self.entry.refused.connect(self.refused)
         self.entry.setPlaceholderText("auto")
         self.entry.setAccessibleName("Length")

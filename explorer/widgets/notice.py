@@ -8,7 +8,7 @@ from PyQt6.QtCore import QEvent, QObject, QSize, Qt
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from explorer.safe_text import line
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 
 _MOST = 20  # unread lines kept
 _READ = 3.0  # seconds in which a line that is no error is read
@@ -48,7 +48,7 @@ class Notice(QWidget):
         self._action = QPushButton(self)
         self._action.clicked.connect(self._act)
         self._dismiss = QToolButton(self)
-        self._dismiss.setToolTip("Read it: hide this line (Esc)")
+        self._dismiss.setToolTip(f"Read it: hide this line ({keys.words('dismiss')})")
         self._dismiss.setAccessibleName("Dismiss")
         self._dismiss.clicked.connect(self.dismiss)
         layout = QHBoxLayout(self)

@@ -8,6 +8,7 @@ from PyQt6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PyQt6.QtWidgets import QAbstractSpinBox, QLineEdit, QToolTip, QWidget
 
 from explorer.safe_text import line, plain
+from explorer.widgets import keys
 
 _SHOWN = 6000  # ms that a refusal stays
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:([.,])\d{3})(?:\1\d{3})+")
@@ -173,7 +174,7 @@ class NumberLine(QLineEdit):
         self.select_number()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        if event is not None and event.key() == Qt.Key.Key_Escape and self.text() != self._shown:
+        if keys.pressed("give_up", event) and self.text() != self._shown:
             self.give_up()
         else:
             super().keyPressEvent(event)
@@ -199,12 +200,11 @@ class NumberField(QAbstractSpinBox):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.line = NumberLine(low, high, what=what, whole=whole, decimals=decimals, digits=digits)
-        self.setLineEdit(self.line)
-        self.line.set_words(prefix, suffix)
         self._low, self._high, self._step = low, high, step
-        self._prefix, self._suffix = prefix, suffix
+        self.line = NumberLine(low, high, what=what, whole=whole, decimals=decimals, digits=digits)
+        self.line.set_words(prefix, suffix)
         self.line.set_value(low)
+        self.setLineEdit(self.line)
         self.editingFinished.connect(self.line.finish)
         self.line.taken.connect(self._tell)
 

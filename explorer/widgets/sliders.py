@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import QAbstractSlider, QSizePolicy, QWidget
 from superqt.utils import signals_blocked
 
 from explorer.state.sliders import REACH, WIDEST, SliderAxis
-from explorer.widgets import terms, theme
+from explorer.widgets import keys, terms, theme
 
 FRAMES = 7  # pictures of a filmstrip, at -3, -2 ... +3 standard deviations: above the places of the slider they show
 HEIGHT = 60
@@ -295,17 +295,17 @@ class SliderRow(QAbstractSlider):
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         if event is None:
             return
-        key, plain = event.key(), event.modifiers() in (Qt.KeyboardModifier.NoModifier, _KEYPAD)
-        if key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
-            sigmas = _STEP.get(event.modifiers() & ~_KEYPAD, 0.1) * (1 if key == Qt.Key.Key_Right else -1)
+        plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, _KEYPAD)
+        if (more := keys.pressed("more", event)) or keys.pressed("less", event):
+            sigmas = _STEP.get(event.modifiers() & ~_KEYPAD, 0.1) * (1 if more else -1)
             self._step(sigmas, event.isAutoRepeat())
-        elif key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
-            self.step_wanted.emit(1 if key == Qt.Key.Key_Down else -1)
-        elif key == Qt.Key.Key_Home and plain:
+        elif keys.pressed("above", event) or keys.pressed("below", event):
+            self.step_wanted.emit(1 if keys.pressed("below", event) else -1)
+        elif keys.pressed("middle", event):
             self.reset_wanted.emit()
-        elif key == Qt.Key.Key_L and plain:
+        elif keys.pressed("lock", event):
             self.lock_wanted.emit()
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        elif keys.pressed("type_number", event):
             self.entry_wanted.emit("")
         elif plain and event.text() and event.text() in "0123456789.,-+":
             self.entry_wanted.emit(event.text())

@@ -24,6 +24,7 @@ class WeightKnob(QWidget):
 
     changed = pyqtSignal(float)
     released = pyqtSignal(float)
+    refused = pyqtSignal(str)  # what was typed, in a sentence
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class WeightKnob(QWidget):
         self._slider.valueChanged.connect(self._slid)
         self._slider.sliderReleased.connect(self._let_go)
         self._entry.taken.connect(self._typed)
+        self._entry.refused.connect(self.refused)
         self._star.clicked.connect(self._take_calibrated)
         self._show()
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PyQt6.QtCore import QByteArray, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QByteArray, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QPaintEvent
 from PyQt6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
@@ -15,7 +15,7 @@ from explorer.messages import Began, Delivered, ModelInfo, PicturesReady, RunFai
 from explorer.safe_text import line
 from explorer.state.bookmarks import Bookmark
 from explorer.state.followed_run import Expected, FollowedRun
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
 from explorer.window.drops import choose_folder, choose_model, dropped
@@ -421,7 +421,7 @@ class MainWindow(QMainWindow):
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Esc that nothing under the hand wanted: what was said last is read."""
-        if event is not None and event.key() == Qt.Key.Key_Escape and self.notice.text:
+        if keys.pressed("dismiss", event) and self.notice.text:
             self.notice.dismiss()
         else:
             super().keyPressEvent(event)

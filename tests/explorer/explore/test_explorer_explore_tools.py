@@ -177,7 +177,7 @@ def test_the_weight_turns_within_the_range_of_the_model(qtbot, page, fake_bridge
     entry.selectAll()
     qtbot.keyClicks(entry, "0.0001")
     qtbot.keyClick(entry, Qt.Key.Key_Return)
-    assert page.kl_weight() == 0.02 and entry.text() == "0.02"
+    assert page.kl_weight() == 0.5 and entry.text() == "0.5"
 
 
 def test_a_picture_is_encoded_anew_at_each_weight_and_its_sliders_follow(qtbot, page, fake_bridge, model_info):

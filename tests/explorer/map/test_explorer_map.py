@@ -119,8 +119,8 @@ def test_pictures_lie_at_their_projections_while_streaming_and_when_done(page, f
 
 def test_any_two_latent_dimensions_can_be_the_axes(laid_out):
     labels = [laid_out.across.itemText(i) for i in range(laid_out.across.count())]
-    laid_out.across.setCurrentIndex(labels.index("latent 4, 0.4 nats"))
-    laid_out.up.setCurrentIndex(labels.index("latent 3, 3.1 nats"))
+    laid_out.across.setCurrentIndex(labels.index("latent 5, 0.4 nats"))
+    laid_out.up.setCurrentIndex(labels.index("latent 4, 3.1 nats"))
     np.testing.assert_allclose(laid_out.scatter.places, laid_out.pictures.latents[:, [4, 3]])
 
 
@@ -295,7 +295,10 @@ def test_another_model_clears_the_map_and_asks_again(laid_out, fake_bridge, mode
 
 
 def test_newer_weights_keep_the_map_and_say_so(laid_out, fake_bridge, model_info):
-    fake_bridge.give_model(model_info, same=True)
+    said = laid_out.status.text()
+    fake_bridge.give_model(replace(model_info), same=True)
+    assert laid_out.status.text() == said, "the engine only opened it again"
+    fake_bridge.give_model(replace(model_info, rates=0.9 * model_info.rates), same=True)
     assert len(laid_out.pictures) == 40 and laid_out.status.text() == CHANGED
 
 

@@ -119,15 +119,19 @@ def test_the_action_is_done_once_and_the_line_goes(qtbot):
 
 def test_turning_to_something_else_takes_away_what_was_read_but_no_error(qtbot, monkeypatch):
     notice = _notice(qtbot)
-    notice.show_error("art.keras ends early.")
+    now = time.monotonic()
     notice.show_info("The training is done.")
     notice.move_on()
     assert notice.text == "The training is done.", "nobody reads that fast"
-    now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 10)
     notice.show_info("Another training has begun.")
+    notice.show_error("art.keras ends early.")
     notice.move_on()
+    notice.dismiss()
     assert notice.text == "Another training has begun."
+    notice.show_error("art.keras ends early.")
     monkeypatch.setattr(time, "monotonic", lambda: now + 20)
     notice.move_on()
     assert notice.text == "art.keras ends early." and notice.isVisible()
+    notice.dismiss()
+    assert notice.text == ""

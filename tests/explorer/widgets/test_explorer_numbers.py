@@ -55,7 +55,7 @@ def _heard(line):
 def _type(qtbot, line, text, end=Qt.Key.Key_Return):
     line.setFocus()
     line.select_number()
-    qtbot.keyClicks(line, text)
+    line.insert(text)  # a true minus is on no keyboard
     qtbot.keyClick(line, end)
 
 
@@ -136,6 +136,7 @@ def test_arrows_step_within_the_range_and_the_words_around_stay(qtbot):
     qtbot.keyClicks(field, "2,5")
     qtbot.keyClick(field, Qt.Key.Key_Return)
     assert field.value() == 31, "whole ones only"
+    field.line.select_number()
     qtbot.keyClicks(field, "7")
     qtbot.keyClick(field, Qt.Key.Key_Return)
     assert field.value() == 7 and heard[-1] == 7 and field.text() == "7 held-out pictures"

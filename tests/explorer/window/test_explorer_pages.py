@@ -52,7 +52,6 @@ def test_a_page_needs_nothing_but_its_row_in_the_table(window, qtbot):
     window.activateWindow()
     qtbot.keyClick(window, getattr(Qt.Key, f"Key_{len(PAGES) + 1}"), Qt.KeyboardModifier.ControlModifier)
     assert isinstance(window.stack.currentWidget(), Toy) and window.rail.current() == "toy"
-    assert dict(window.menus.shortcuts())[f"Ctrl+{len(PAGES) + 1}"] == "toy"
 
 
 def test_every_icon_follows_the_appearance(window):

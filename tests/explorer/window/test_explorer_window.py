@@ -650,13 +650,6 @@ def test_trouble_from_another_thread_is_said_in_the_window(window, qtbot):
     qtbot.waitUntil(lambda: window.notice.text == "Something went wrong.")
 
 
-def test_every_key_is_on_the_sheet_of_keys(opened):
-    opened.page("explore").undo_stack.push(QUndoCommand("a slider"))
-    keys = dict(opened.menus.shortcuts())
-    assert keys["Ctrl+O"] == "open a model" and keys["Ctrl+Z"] == "undo" and keys["Ctrl+2"] == "map"
-    assert keys["Drop a picture"] == "find it in the model and start from there"
-
-
 @pytest.mark.parametrize("desktop_can", [True, False])
 def test_the_log_is_shown_by_the_desktop_or_in_a_sheet(window, monkeypatch, tmp_path, desktop_can):
     shown = []
