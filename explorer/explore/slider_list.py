@@ -232,7 +232,7 @@ class _Entry(NumberLine):
         self.raise_()
         self.setFocus()
         if text:
-            self.insert(text)
+            self.setText(text)
 
     def leave(self) -> None:
         """Hide; the row has the keyboard again."""

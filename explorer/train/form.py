@@ -19,6 +19,7 @@ from explorer.widgets.preferences import Preferences
 
 OPEN = ("data", "size", "latent_dim", "network", "kl_weight", "autoencoder")  # in this order, above the fold
 LENGTH = ("epochs", "minutes")
+_KEPT = ("data", *LENGTH)  # what the form begins with the next time
 MORE, METHODS = "More settings", "Other ways to balance, for experimenters"
 METHOD_GROUPS = ("weighting", "objective")  # of kvae's settings: what the second fold holds
 _ABOVE = {"data", "kl_weight"}  # wide fields: their label stands above them
@@ -107,6 +108,21 @@ class SettingsForm(QWidget):
         self._allow()
         if before:
             self.fill({name: value for name, value in before.items() if name in infos})
+        elif infos:
+            self._restore()
+
+    def _restore(self) -> None:
+        """The pictures and the length of the last time, where they still fit."""
+        kept = self._preferences.get("train/begun_with", {})
+        if (data := self._fields.get("data")) is not None and isinstance(kept.get("data"), str):
+            data.set_value(kept["data"])
+            try:
+                data.value()
+            except Unfit:  # the folder is gone
+                data.set_value(None)
+        if self.length is not None:
+            lengths = {name: kept[name] for name in LENGTH if isinstance(kept.get(name), int | float)}
+            self.length.set_values(lengths)
 
     @property
     def fields(self) -> dict[str, Field]:
@@ -228,7 +244,9 @@ class SettingsForm(QWidget):
                 self.complain(str(problem))
                 return
         self._hush()
-        self.started.emit(self.values())
+        chosen = self.values()
+        self._preferences.set("train/begun_with", {name: chosen[name] for name in _KEPT if name in chosen})
+        self.started.emit(chosen)
 
     def complain(self, sentence: str) -> None:
         """Say what stands against starting; the line stays until something is changed."""

@@ -3,9 +3,11 @@
 import math
 from pathlib import Path
 
+from explorer.safe_text import line
 from explorer.state.runs import RunCurves
 
 NONE = "–"
+_A_WHILE = 0.01  # of all steps so far: a weight that stood for less was on its way to another
 SYMBOLS = {"loss": "L", "distortion": "D", "weighted_rate": "βR", "rate": "R", "kl_weight": "β"}
 STATES = {
     "preparing": "preparing",
@@ -59,14 +61,43 @@ def weight_of(run: RunCurves) -> str:
     return "autoencoder" if run.autoencoder else number(run.kl_weight)
 
 
+def weights_of(run: RunCurves) -> list[float]:
+    """The weights that a run was turned through: those that it stood at for a while, and the present one."""
+    came = [(0.0, run.began_with), *((turn.step, turn.kl_weight) for turn in run.turns)]
+    ends = [step for step, _ in came[1:]] + [math.inf]
+    least = _A_WHILE * max(run.step, 1)
+    held = [weight for (step, weight), end in zip(came, ends, strict=True) if weight is not None and end - step > least]
+    return [weight for place, weight in enumerate(held) if place == 0 or weight != held[place - 1]]
+
+
+def turned_through(run: RunCurves, most: int = 3) -> str:
+    """The weights of a run in a row: "0.1 → 0.5", or of many "0.1 → … → 2"."""
+    if run.autoencoder or run.weight_range is not None:
+        return weight_of(run)
+    held = [number(weight) for weight in weights_of(run)] or [number(run.kl_weight)]
+    return " → ".join(held if len(held) <= most else (held[0], "…", held[-1]))
+
+
+def title(run: RunCurves) -> str:
+    """What a run is called."""
+    return line(run.name, 40) or f"Run {run.number}"
+
+
+def pictures_of(run: RunCurves) -> str:
+    """What it learns from: "sample paintings, 64 pixels"."""
+    data, size = run.pictures_of
+    name = "sample paintings" if data == "paintings" else line(Path(data).name or data, 60)
+    return name if size is None else f"{name}, {size} pixels"
+
+
 def status(run: RunCurves) -> str:
     """One line on how a run stands: "Run 2 · weight 0.1 · epoch 12 of 40 · 3 min left"."""
-    parts = [f"Run {run.number}", "autoencoder" if run.autoencoder else f"weight {weight_of(run)}"]
+    parts = [title(run), "autoencoder" if run.autoencoder else f"weight {weight_of(run)}"]
     if run.phase == "preparing":
         done, total, what = run.working or (0, 0, "")
         parts.append(f"preparing: {what} {done:,} of {total:,}" if what else run.sentence or "preparing the pictures")
     elif run.phase == "failed":
-        return f"Run {run.number}{'.' if run.stopped else ' failed.'} {run.sentence}"
+        return f"{title(run)}{'.' if run.stopped else ' failed.'} {run.sentence}"
     elif run.phase == "done":
         parts += ["stopped early" if run.stopped else "done", duration(run.seconds)]
         if run.path:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PyQt6.QtCore import QEvent, QObject, QSize, Qt
+from PyQt6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from explorer.safe_text import line
@@ -12,7 +12,6 @@ from explorer.widgets import keys, theme
 
 _MOST = 20  # unread lines kept
 _READ = 3.0  # seconds in which a line that is no error is read
-_WIDEST = 88 * theme.UNIT
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,8 @@ class _Line:
 
 
 class Notice(QWidget):
-    """Lies over the lower edge of the widget `over`, which it neither moves nor makes smaller. Hidden while there is
-    nothing to read.
+    """Lies over the lower edge of the widget `over`, where a window has its status line, and moves nothing there.
+    Hidden while there is nothing to read.
 
     Errors come before everything else, and the newest first; dismissing one shows the next. What is said of a subject
     takes the place of what was said of it before, and goes when the subject is over (`end`).
@@ -154,17 +153,17 @@ class Notice(QWidget):
         self._place()
 
     def _place(self) -> None:
-        """In the middle of the lower edge, as wide as the sentence needs; on top of whatever came there meanwhile."""
+        """At the lower right, as wide as the sentence needs; on top of whatever came there meanwhile."""
         over, layout = self.parentWidget(), self.layout()
         if over is None or layout is None:
             return
-        margin = 2 * theme.UNIT
+        margin = theme.UNIT // 2
         layout.activate()
         beside = layout.sizeHint().width() - self._text.sizeHint().width()
         sentence = self._text.fontMetrics().horizontalAdvance(self._text.text()) + theme.UNIT
-        width = max(min(over.width() - 2 * margin, _WIDEST, beside + sentence), layout.minimumSize().width())
+        width = max(min(over.width() - 2 * margin, beside + sentence), layout.minimumSize().width())
         size = QSize(width, max(layout.totalHeightForWidth(width), layout.minimumSize().height()))
-        self.setGeometry((over.width() - width) // 2, over.height() - size.height() - margin, width, size.height())
+        self.setGeometry(QRect(QPoint(over.width() - margin - width, over.height() - margin - size.height()), size))
         self.raise_()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:

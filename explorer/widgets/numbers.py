@@ -31,10 +31,6 @@ def _both(text: str) -> bool:
     return "," in text and "." in text
 
 
-def _plainly(number: float) -> str:
-    return f"{number:,.10g}".replace("-", "\N{MINUS SIGN}")
-
-
 class NumberLine(QLineEdit):
     """A number between `low` and `high`, or None for an empty field where it is `optional`.
 
@@ -104,12 +100,13 @@ class NumberLine(QLineEdit):
         kind = "a whole number" if self.whole else "a number"
         ends = [(" from ", self._low), (" to ", self._high)]
         ends = [(word, end) for word, end in ends if math.isfinite(end)]
-        span = "".join(word + _plainly(end) for word, end in ends)
+        span = "".join(word + self._plainly(end) for word, end in ends)
         return line(f"{self.what} must be {kind}{span}{self._suffix if span else ''}; {typed or 'nothing'} is not.")
 
     def allowed(self, number: float) -> bool:
         """Whether this number is within the range."""
-        return self._low <= number <= self._high and (not self.whole or number == int(number))
+        slack = 0.0 if self._decimals is None else 0.5 * 10.0**-self._decimals  # what is not written does not count
+        return self._low - slack <= number <= self._high + slack and (not self.whole or number == int(number))
 
     def finish(self) -> None:
         """Take what was typed, or refuse it."""
@@ -129,6 +126,10 @@ class NumberLine(QLineEdit):
         if self.isVisible():
             QToolTip.showText(self.mapToGlobal(QPoint(0, self.height())), plain(sentence), self, self.rect(), _SHOWN)
         self.refused.emit(sentence)
+
+    def _plainly(self, end: float) -> str:
+        end = end if self._decimals is None else round(end, self._decimals)
+        return f"{end:,.10g}".replace("-", "\N{MINUS SIGN}")
 
     def give_up(self) -> None:
         """Show the number again that was there before somebody typed."""

@@ -180,13 +180,16 @@ class Menus:
         for title, lines in (*groups.items(), ("The mouse", keys.HANDS)):
             heading = QLabel(title, rows)
             heading.setProperty("role", "quiet")
+            heading.setContentsMargins(0, theme.UNIT, 0, 0)
             grid.addWidget(heading, grid.rowCount(), 0, 1, 2)
             for pressed, does in lines:
                 name_label = QLabel(pressed, rows)
                 name_label.setStyleSheet("font-weight: 600;")
                 place = grid.rowCount()
                 grid.addWidget(name_label, place, 0)
-                grid.addWidget(QLabel(does, rows), place, 1)
+                what = QLabel(does, rows)
+                what.setWordWrap(True)
+                grid.addWidget(what, place, 1)
         grid.setRowStretch(grid.rowCount(), 1)
         area = QScrollArea()
         area.setWidget(rows)

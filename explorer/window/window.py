@@ -70,8 +70,6 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.rail, self.status = Rail(pages, self), StatusLine(self)
         self.stack = QStackedWidget(self)
-        self.notice = Notice(self.stack)
-        self.stack.currentChanged.connect(lambda _: self.notice.raise_())  # the page that is shown comes on top
         self.welcome = WelcomePage(self.bridge, self.preferences, self)
         self.stack.addWidget(self.welcome)
         top = QHBoxLayout()
@@ -84,6 +82,7 @@ class MainWindow(QMainWindow):
         layout.setSpacing(0)
         layout.addLayout(top, 1)
         layout.addWidget(self.status)
+        self.notice = Notice(central)
         self.setCentralWidget(central)
 
     def _connect(self) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QSettings, Qt
+from PyQt6.QtCore import QFile, QSettings, Qt
 
 from explorer.messages import (
     Began,
@@ -286,6 +286,101 @@ def test_the_menu_hides_removes_and_fills_the_form(page, fake_bridge):
     choose("Remove")
     assert page.table.table.rowCount() == 0 and page.curves.plot.lines == {} and not page.bar.isVisible()
     fake_bridge.say(steps(1, 31, [0.1]))  # a late word of a removed run harms nothing
+
+
+def test_a_row_keeps_the_weights_that_its_run_was_turned_through(page, fake_bridge):
+    begin(page, fake_bridge)
+    fake_bridge.say(steps(1, 1, [0.1] * 40 + [0.5] * 40))
+    page._redraw()
+    assert page.table.table.item(0, 1).text() == "0.1 → 0.5"
+    fake_bridge.say(steps(1, 81, [0.2] * 40 + [0.21] + [2.0] * 40))
+    page._redraw()
+    assert page.table.table.item(0, 1).text() == "0.1 → … → 2"
+    assert page.table.table.item(0, 1).toolTip() == "Turned through 0.1, 0.5, 0.2, 2"
+
+
+def test_runs_on_different_pictures_stand_in_groups_that_are_named(page, fake_bridge, tmp_path):
+    (tmp_path / "birds").mkdir()
+    for number, data in enumerate(["paintings", str(tmp_path / "birds"), "paintings"], start=1):
+        page.start({"kl_weight": 0.1, "data": data, "size": 32})
+        begin(page, fake_bridge, number)
+        deliver(fake_bridge, number)
+    table = page.table.table
+    assert [table.item(row, 0).text() for row in range(5)] == [
+        "birds, 32 pixels", "2", "sample paintings, 32 pixels", "1", "3",
+    ]  # fmt: skip
+    assert page.table.current.number == 3 and table.columnSpan(0, 0) == table.columnCount()
+    assert not table.item(0, 0).flags(), "not a run"
+    page.table.select(2)
+    page._redraw()
+    assert page.curves.view.faded == {1, 3}
+    table.cellDoubleClicked.emit(0, 0)  # nothing to open there
+
+
+def test_nothing_in_the_table_is_cut_at_the_usual_size(page, fake_bridge, qtbot):
+    begin(page, fake_bridge)
+    fake_bridge.say(EpochEnded(1, {"val_distortion": 1234.5, "val_rate": 1180.0, "val_loss": 1346.3, "val_psnr": 20.1}))
+    fake_bridge.say(steps(1, 1, [0.1] * 40 + [0.25] * 40))
+    page.resize(1280, 676)
+    page._redraw()
+    qtbot.wait(30)
+    page._redraw()
+    table = page.table.table
+    last = table.visualItemRect(table.item(0, 7))
+    assert table.viewport().rect().contains(last)
+    assert last.width() >= table.fontMetrics().horizontalAdvance("preparing")
+
+
+def test_runs_and_what_they_learned_from_are_there_at_the_next_start(qtbot, fake_bridge, preferences, tmp_path):
+    first = TrainPage(fake_bridge, preferences)
+    qtbot.addWidget(first)
+    (tmp_path / "birds").mkdir()
+    (tmp_path / "art.keras").touch()
+    first.start({"data": str(tmp_path / "birds"), "kl_weight": 0.3, "epochs": 7, "size": 32})
+    begin(first, fake_bridge, 1, 0.3)
+    evaluated = {"distortion": 40.0, "rate": 19.5, "loss": 42.0, "psnr": 21.25}
+    fake_bridge.say(Delivered(1, str(tmp_path / "art.keras"), "", False, evaluated))
+    first.table.renamed.emit(1, "Blue birds")
+    again = TrainPage(fake_bridge, preferences)
+    qtbot.addWidget(again)
+    again.show()
+    qtbot.waitUntil(lambda: bool(again.form.fields) and again.table.table.rowCount() == 1)
+    assert [again.table.table.item(0, column).text() for column in (0, 1, 2)] == ["Blue birds", "0.3", "40.00"]
+    assert [place.distortion for place in again.chart.places] == [40.0] and not again.bar.isVisible()
+    values = again.form.values()
+    assert values["data"] == str(tmp_path / "birds") and values["epochs"] == 7 and values["size"] == 64
+    again.start({**values, "kl_weight": 1.0})
+    again._redraw()
+    assert again.table.current.number == max(again.runs) > 0, "a new run comes after them"
+    wanted = []
+    again.model_wanted.connect(wanted.append)
+    again.table.opened.emit(-1)
+    assert wanted == [str(tmp_path / "art.keras")]
+
+
+def test_a_run_is_deleted_with_its_model_which_goes_to_the_trash(page, fake_bridge, preferences, tmp_path, monkeypatch):
+    path, trashed = tmp_path / "art.keras", []
+    path.touch()
+    monkeypatch.setattr(QFile, "moveToTrash", staticmethod(lambda one: trashed.append(one) or (True, "")))
+    begin(page, fake_bridge)
+    fake_bridge.say(Delivered(1, str(path), "", False, {}))
+    page.table.trashed.emit(1)
+    assert trashed == [str(path)] and page.runs == {} and preferences.get("train/runs") == []
+    begin(page, fake_bridge, 2)
+    fake_bridge.say(Delivered(2, str(path), "", False, {}))
+    monkeypatch.setattr(QFile, "moveToTrash", staticmethod(lambda one: (False, "")))
+    page.table.trashed.emit(2)
+    assert list(page.runs) == [2] and "could not be moved to the trash" in page.news.text()
+
+
+def test_a_number_that_is_refused_does_not_start_another_run_than_was_meant(qtbot, page, fake_bridge):
+    page.form.length.entry.setText("-3")
+    page.form.length.entry.finish()
+    assert "-3 is not" in page.form.complaint.text() and page.form.complaint.isVisible()
+    qtbot.mouseClick(page.form.button, Qt.MouseButton.LeftButton)
+    assert fake_bridge.runs == []
+    qtbot.mouseClick(page.form.button, Qt.MouseButton.LeftButton)
+    assert len(fake_bridge.runs) == 1 and "epochs" not in fake_bridge.runs[0][1]
 
 
 def test_a_run_that_hangs_can_be_ended_at_once(page, fake_bridge):

@@ -90,6 +90,15 @@ def test_a_click_and_a_double_click_select_the_whole_number(line, qtbot, clicks)
     assert line.value() == -2.0
 
 
+def test_an_end_that_is_no_round_number_is_said_as_it_is_written_and_taken(line, qtbot):
+    line.set_range(-4.56061, 4.56061)
+    _, refused = _heard(line)
+    _type(qtbot, line, "5")
+    assert "from −4.561 to 4.561;" in refused[0]
+    _type(qtbot, line, "4.561")
+    assert line.value() == 4.561 and len(refused) == 1
+
+
 def test_esc_gives_up_what_was_typed_and_is_left_to_others_after_that(line, qtbot):
     taken, refused = _heard(line)
     _type(qtbot, line, "3.7", Qt.Key.Key_Escape)
