@@ -45,6 +45,7 @@ from explorer.widgets.keyboard import in_turn
 from explorer.widgets.preferences import Preferences
 
 _REDRAW = 100  # ms: ten times a second is as much as an eye wants of a curve
+_ROOMY = 140 * theme.UNIT  # pixels: in a narrower page the arrows would take the room from the curves
 _BUSY = "One run at a time: this one starts when the other has ended or is stopped"
 _WELCOME = "Choose pictures on the left and start. Then train again with another weight and see both runs here."
 
@@ -134,7 +135,7 @@ class TrainPage(QWidget):
             below.setCollapsible(below.count() - 1, False)
         below.splitterMoved.connect(lambda *_: setattr(self, "_divided", True))
         self._below = below
-        self.chart.setMinimumSize(200, 150)
+        self.chart.setMinimumSize(160, 150)
         self.curves.setMinimumHeight(200)
         below.setMinimumHeight(150)
         both = QSplitter(Qt.Orientation.Vertical, self)
@@ -376,7 +377,7 @@ class TrainPage(QWidget):
         self.curves.set_runs(runs, chosen)
         self.curves.redraw()
         balance = None if run is None else run.balance
-        self.arrows.setVisible(balance is not None)
+        self.arrows.setVisible(balance is not None and self.width() >= _ROOMY)
         self.arrows.show_balance(balance)
         self.chart.draw(runs, self.curves.hidden_runs, chosen)
         self.table.draw(runs, self.curves.hidden_runs)

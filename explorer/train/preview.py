@@ -23,7 +23,7 @@ class PreviewGrid(QWidget):
         self._pairs: list[tuple[QImage, QImage]] = []
         self.caption = ""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(16 * theme.UNIT, 16 * theme.UNIT)
+        self.setMinimumSize(10 * theme.UNIT, 16 * theme.UNIT)
 
     def sizeHint(self) -> QSize:
         return QSize(280, 220)

@@ -99,7 +99,7 @@ class RunsPanel(QWidget):
         self.weight.setToolTip(terms.TERMS["kl_weight"])
         self.weight.returnPressed.connect(self._retrain)
         self.weight.textChanged.connect(lambda _: self._allow())
-        self.open = QPushButton("&Open its model", self)
+        self.open = QPushButton("&Open", self)
         self.open.setToolTip("Explore what this run has learned (double-click its row)")
         self.open.clicked.connect(lambda: self._open(self.table.currentRow()))
         row = QHBoxLayout()
@@ -146,9 +146,7 @@ class RunsPanel(QWidget):
             rows.setDefaultSectionSize(3 * theme.UNIT)
         if (columns := table.horizontalHeader()) is not None:
             columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-            columns.setStretchLastSection(True)
             columns.setMinimumSectionSize(3 * theme.UNIT)
-            columns.setDefaultSectionSize(3 * theme.UNIT)  # else the last one is never narrower than 100 pixels
             columns.setHighlightSections(False)
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.customContextMenuRequested.connect(self._ask)

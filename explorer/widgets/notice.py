@@ -51,7 +51,7 @@ class Notice(QWidget):
         self._dismiss.setAccessibleName("Dismiss")
         self._dismiss.clicked.connect(self.dismiss)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(2 * theme.UNIT, theme.UNIT // 2, theme.UNIT, theme.UNIT // 2)
+        layout.setContentsMargins(2 * theme.UNIT, 2, theme.UNIT, 2)
         layout.setSpacing(theme.UNIT)
         for widget in (self._icon, self._text, self._action, self._dismiss):
             layout.addWidget(widget, 1 if widget is self._text else 0)
@@ -141,7 +141,7 @@ class Notice(QWidget):
         edge = theme.mixed(ground, tone, 0.35)
         self.setStyleSheet(
             f"#notice {{ background: {ground}; border: 1px solid {edge}; border-left: 3px solid {tone}; "
-            "border-radius: 4px; }"
+            "border-radius: 4px; } QPushButton { padding: 2px 10px; } QToolButton { padding: 1px; }"
         )
         name = "ph.warning-circle" if shown.is_error else "ph.info"
         self._icon.setPixmap(theme.icon(name, tone).pixmap(theme.ICON))
@@ -157,7 +157,7 @@ class Notice(QWidget):
         over, layout = self.parentWidget(), self.layout()
         if over is None or layout is None:
             return
-        margin = theme.UNIT // 2
+        margin = 2
         layout.activate()
         beside = layout.sizeHint().width() - self._text.sizeHint().width()
         sentence = self._text.fontMetrics().horizontalAdvance(self._text.text()) + theme.UNIT

@@ -328,7 +328,7 @@ def test_nothing_in_the_table_is_cut_at_the_usual_size(page, fake_bridge, qtbot)
     table = page.table.table
     last = table.visualItemRect(table.item(0, 7))
     assert table.viewport().rect().contains(last)
-    assert last.width() >= table.fontMetrics().horizontalAdvance("preparing")
+    assert last.width() >= table.fontMetrics().horizontalAdvance("training")
 
 
 def test_runs_and_what_they_learned_from_are_there_at_the_next_start(qtbot, fake_bridge, preferences, tmp_path):

@@ -5,6 +5,7 @@ from PyQt6.QtCore import QSettings, Qt
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QAbstractButton, QLineEdit, QWidget
 
+from explorer.messages import Balanced
 from explorer.train.legend import Legend
 from explorer.widgets import theme
 from explorer.widgets.preferences import Preferences
@@ -64,3 +65,18 @@ def test_every_icon_follows_the_appearance(window):
     theme.choose("dark")
     kept = [one for one, before in zip(shown, light, strict=True) if drawn(one) == before]
     assert [one.text() or one.toolTip() for one in kept] == []
+
+
+def test_the_window_goes_down_to_a_thousand_by_six_hundred(window, fake_bridge, qtbot):
+    train = window.page("train")
+    qtbot.waitUntil(lambda: bool(train.form.fields))
+    train.start({"kl_weight": 0.1})
+    fake_bridge.say(Balanced(1, 3, 2.0, 1.0, -0.5, 0.3))
+    for name in (*PAGES, "explore"):
+        window.show_page(name)
+        qtbot.wait(20)
+        least = window.minimumSizeHint()
+        assert least.width() <= 1000 and least.height() <= 600, (name, least)
+    window.resize(1000, 600)
+    qtbot.wait(20)
+    assert (window.width(), window.height()) == (1000, 600)
