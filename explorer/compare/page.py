@@ -76,6 +76,7 @@ class ComparePage(QWidget):
         self._bridge = bridge
         self._preferences = preferences
         self._known: tuple[str, ...] = ()
+        self._open = ""  # the open model, where it is here only because it is open
         self._request: object = None  # told from older ones by being this one
         self._answered: set[str] = set()  # models whose row came in answer to it
         self._stale = False  # whether something changed that the engine was not asked about
@@ -171,7 +172,21 @@ class ComparePage(QWidget):
 
     def add_models(self, paths: Iterable[str]) -> None:
         """Compare these models too."""
+        paths = list(paths)
+        if self._open in (str(Path(path).absolute()) for path in paths):
+            self._open = ""  # wanted for itself now
         self._change(self.comparison.with_models(str(Path(path).absolute()) for path in paths))
+
+    def set_open(self, path: str) -> None:
+        """The model that is open is compared by itself, until another is; "" for none."""
+        path = str(Path(path).absolute()) if path else ""
+        if path == self._open:
+            return
+        before, self._open = self._open, ""
+        comparison = self.comparison.without_model(before) if before else self.comparison
+        if path and path not in comparison.models:
+            comparison, self._open = comparison.with_models([path]), path
+        self._change(comparison)
 
     def set_known(self, paths: Iterable[str]) -> None:
         """The models that the button offers: those of runs and of the models folder."""
@@ -234,7 +249,7 @@ class ComparePage(QWidget):
         """Take the comparison as the new one and ask about it, at the latest when the page is looked at."""
         asked_anew = comparison.question() != self.comparison.question() or self._request is None
         self.comparison = comparison
-        self._preferences.set("compare/models", list(comparison.models))
+        self._preferences.set("compare/models", [path for path in comparison.models if path != self._open])
         self._preferences.set("compare/count", comparison.count)
         with signals_blocked(self.count):
             self.count.setValue(comparison.count)

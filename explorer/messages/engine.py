@@ -276,9 +276,11 @@ class Compare(Question):
 
 @dataclass(frozen=True, slots=True)
 class Originals:
-    """uint8 (count, height, width, channels). Not the last reply."""
+    """uint8 (count, height, width, channels): held-out pictures of the model called `source`, or "" for files that a
+    person chose. Not the last reply."""
 
     images: np.ndarray
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +291,9 @@ class Compared:
     model, `between` as many on the straight line between the codes of the first and the last picture, both included;
     each uint8 (count, height, width, channels). `weights` has a model of a range at several of its weights, the largest
     first: rows of their own that have none in turn.
+
+    `learned` says whether the model may have learned from these very pictures: "" it has not, "may", "other" it learned
+    from another collection, "unknown" its file does not tell.
 
     `failure` is a sentence where this model could not be used; then `images` is empty. The last model's row is the last
     reply.
@@ -308,6 +313,7 @@ class Compared:
     samples: np.ndarray | None = None
     between: np.ndarray | None = None
     weights: tuple["Compared", ...] = ()
+    learned: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ TERMS: dict[str, str] = {
     "epoch": "Epoch: one pass over all pictures.",
     "step": "Step: the model looks at one small batch of pictures and improves a little.",
     "held_out": "Held-out pictures: a few that training never sees, to measure honestly.",
+    "learned": "A model is judged fairly on pictures that it never learned from, and two models side by side on "
+    "pictures of the kind that both learned from.",
     "autoencoder": "Plain autoencoder: the same network without smoothing, as a comparison. It copies well but has no "
     "even space to walk in.",
     "network": "Kinds of network: spectral and hybrid are right from the first step, then refined, and spectral "

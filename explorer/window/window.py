@@ -143,6 +143,14 @@ class MainWindow(QMainWindow):
 
     def _wire_compare(self) -> None:
         self.pages["compare"].set_known(self.welcome.known())
+        self._tell_compare()
+
+    def _tell_compare(self) -> None:
+        """Which model is open; a snapshot of a run has no file that stays."""
+        model = self.bridge.model
+        if "compare" in self.pages.made:
+            here = model is not None and self._followed_run.shown is None
+            self.pages["compare"].set_open(model.path if here and model is not None else "")
 
     def _wire_make(self) -> None:
         if self.bridge.model is not None:
@@ -270,6 +278,7 @@ class MainWindow(QMainWindow):
         if by_hand is not None and by_hand == self._expected.delivered:
             self.notice.end(self._of_run(self._run))
         self.status.set_model(model, training)
+        self._tell_compare()
         if model is None:
             self._watch.set_path("")
             self.setWindowTitle(NAME)

@@ -460,6 +460,19 @@ def test_a_delivered_model_can_be_compared_and_opened(opened, fake_bridge, tmp_p
     assert fake_bridge.opened[-1] == str(other)
 
 
+def test_the_open_model_is_told_to_compare_and_a_training_one_is_not(window, fake_bridge, model):
+    window.open(model.path)
+    fake_bridge.give_model(model)
+    compare = window.page("compare")
+    assert compare.last("set_open") == (model.path,)
+    window.page("train")
+    fake_bridge.say(Snapshot(1, "first.keras", True))
+    fake_bridge.give_model(replace(model, path="first.keras"))
+    assert compare.last("set_open") == ("",)
+    fake_bridge.give_model(None)
+    assert compare.last("set_open") == ("",)
+
+
 def test_the_status_line_says_how_far_the_training_is(opened, fake_bridge):
     fake_bridge.engine_changed.emit("ready", "")
     fake_bridge.say(Began(2, 0.1, 400, 10, 0))
