@@ -236,6 +236,7 @@ def write_new(path: Path, data: bytes) -> Path:
 
 # ---------------------------------------------------------------------- the layout of the table
 
+_AT_ONCE = 3  # the originals over two models
 _NEARLY = 0.9  # of a column: what an enlargement by a whole number has to fill
 
 
@@ -291,20 +292,21 @@ def lay_out(
 ) -> Layout:
     """The layout of rows of pictures of `sizes` (height, width) each, in a room of (width, height).
 
-    Pictures use the width there is; where the rows then do not fit the height, they are smaller, but not below
-    `comfortable` pixels: rather scroll. All rows share the columns. An enlargement by a whole number is taken where it
-    costs next to nothing. `caption` pixels stand under each row but the first, the originals; no row is less than
-    `least` high, which is the height of one without pictures, size (0, 0).
+    Pictures use the width there is; where the first `_AT_ONCE` rows then do not fit the height, they are smaller, but
+    not below `comfortable` pixels: rather scroll. All rows share the columns. An enlargement by a whole number is taken
+    where it costs next to nothing. `caption` pixels stand under each row but the first, the originals; no row is less
+    than `least` high, which is the height of one without pictures, size (0, 0).
     """
     widest = max((size[1] for size in sizes), default=1)
     most = max((room[0] - label - gap) // max(columns, 1) - gap, min(widest, comfortable // 2))
-    between = gap * (len(sizes) + 1) + caption * (len(sizes) - 1)
+    seen = min(len(sizes), _AT_ONCE)
+    between = gap * (seen + 1) + caption * (seen - 1)
 
     def rows(cell: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
         zooms = tuple(cell / max(size[1], 1) for size in sizes)
         return zooms, tuple(max(round(size[0] * zoom), least) for size, zoom in zip(sizes, zooms, strict=True))
 
-    fitting = (cell for cell in range(most, comfortable, -1) if sum(rows(cell)[1]) + between <= room[1])
+    fitting = (cell for cell in range(most, comfortable, -1) if sum(rows(cell)[1][:seen]) + between <= room[1])
     cell = _exact(next(fitting, min(most, comfortable)), widest)
     zooms, heights = rows(cell)
     tops = tuple(gap * (row + 1) + sum(heights[:row]) + caption * max(row - 1, 0) for row in range(len(sizes)))

@@ -315,7 +315,10 @@ def in_groups(runs: Sequence[RunCurves]) -> list[RunCurves | str]:
         groups.setdefault(run.pictures_of, []).insert(0, run)
     if len(groups) < 2:
         return list(runs)
-    return [row for group in reversed(groups.values()) for row in (pictures_of(group[0]), *group)]
+    rows: list[RunCurves | str] = []
+    for group in reversed(groups.values()):
+        rows += [pictures_of(group[0]), *group]
+    return rows
 
 
 def _aligned(column: int) -> Qt.AlignmentFlag:

@@ -3,7 +3,7 @@
 import math
 import re
 
-from PyQt6.QtCore import QPoint, Qt, pyqtSignal
+from PyQt6.QtCore import QPoint, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PyQt6.QtWidgets import QAbstractSpinBox, QLineEdit, QToolTip, QWidget
 
@@ -11,6 +11,7 @@ from explorer.safe_text import line, plain
 from explorer.widgets import keys
 
 _SHOWN = 6000  # ms that a refusal stays
+_ARROWS = 40  # pixels for the arrows of a field and what is around the number
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:([.,])\d{3})(?:\1\d{3})+")
 
 
@@ -72,7 +73,7 @@ class NumberLine(QLineEdit):
         """Show this number, without a signal; what somebody is typing stays."""
         typing = self.hasFocus() and self.text() != self._shown
         self._value = value
-        self._shown = self._prefix + self.written(value) + (self._suffix if value is not None else "")
+        self._shown = "" if value is None else self.around(self.written(value))
         if not typing and self.text() != self._shown:
             self.setText(self._shown)
             self.setCursorPosition(0)
@@ -86,6 +87,10 @@ class NumberLine(QLineEdit):
         """What stands before and after the number."""
         self._prefix, self._suffix = prefix, suffix
         self.set_value(self._value)
+
+    def around(self, number: str) -> str:
+        """A number that is written, between its words."""
+        return f"{self._prefix}{number}{self._suffix}"
 
     def written(self, value: float | None) -> str:
         """A number as it is shown."""
@@ -226,6 +231,15 @@ class NumberField(QAbstractSpinBox):
         if value is not None:
             self.update()  # an arrow may have come to its end
             self.valueChanged.emit(value)
+
+    def sizeHint(self) -> QSize:
+        """Room for the longest number with the words around it, and for the arrows."""
+        texts = [self.line.around(self.line.written(end)) for end in (self._low, self._high)]
+        width = max(self.fontMetrics().horizontalAdvance(text) for text in texts)
+        return QSize(width + _ARROWS, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
 
     def stepBy(self, steps: int) -> None:
         self.line.finish()

@@ -119,7 +119,9 @@ def test_pictures_shrink_to_fit_the_height_but_stay_comfortable():
     roomy = comparison.lay_out([(64, 64)] * 3, 2, (1366, 700), **values)
     assert 192 <= roomy.cell <= 220 and roomy.height <= 720
     crowded = comparison.lay_out([(64, 64)] * 9, 2, (1366, 700), **values)
-    assert crowded.cell == 128 and crowded.height > 700
+    assert crowded.cell == roomy.cell and crowded.height > 700, "rather scroll than leave the width empty"
+    low = comparison.lay_out([(64, 64)] * 3, 2, (1366, 300), **values)
+    assert low.cell == 128 and low.height > 300
 
 
 def test_models_of_one_name_are_told_apart_by_the_nearest_folder_that_differs():

@@ -151,6 +151,15 @@ def test_arrows_step_within_the_range_and_the_words_around_stay(qtbot):
     assert field.value() == 7 and heard[-1] == 7 and field.text() == "7 held-out pictures"
 
 
+def test_the_words_around_a_number_are_not_cut(qtbot):
+    field = NumberField(1, 32, whole=True, suffix=" held-out pictures")
+    qtbot.addWidget(field)
+    field.resize(field.minimumSizeHint())
+    field.show()
+    field.setValue(32)
+    assert field.fontMetrics().horizontalAdvance("32 held-out pictures") < field.line.width()
+
+
 @pytest.mark.parametrize("name", ["explore", "compare", "train", "make"])
 def test_every_number_on_a_page_is_typed_in_such_a_field(qtbot, fake_bridge, model_info, tmp_path, name):
     from explorer.window.pages import PAGES
