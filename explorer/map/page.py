@@ -323,12 +323,17 @@ class MapPage(QWidget):
         text, folders = self.search.text(), self.panel.chosen()
         if not text.strip() and not folders:
             self.matches = np.arange(len(self.pictures))
+            was_searched = self.found.text() != ""
             self.scatter.set_shown(None)
             self.found.setText("")
+            if was_searched:
+                self.scatter.fit_shown()
             return
         shown = self.pictures.matching(text, folders)
         self.matches = np.flatnonzero(shown)
         self.scatter.set_shown(shown)
+        if len(self.matches):
+            self.scatter.fit_shown()
         self.found.setText(f"{len(self.matches)} of {len(self.pictures)}")
 
     def _next_found(self) -> None:

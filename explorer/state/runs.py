@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ from explorer.messages import (
     Steps,
     Working,
 )
+from explorer.state.preparation import Preparation
 from explorer.state.smoothing import ROUGHLY, fresh_starts, smoothed, turned
 
 QUANTITIES = ("loss", "distortion", "weighted_rate", "rate", "kl_weight")  # in the order of reading
@@ -113,7 +115,8 @@ class RunCurves:
     name: str = ""  # that a person gave it
     phase: str = "preparing"
     sentence: str = ""  # the last thing it said, or why it failed
-    working: tuple[int, int, str] | None = None  # done, total, what
+    preparation: Preparation = field(default_factory=Preparation)
+    saving: bool = False  # it trains no more: its model is measured and saved
     device: str = ""
     pictures: int = 0
     limit: LimitCurve | None = None
@@ -135,6 +138,7 @@ class RunCurves:
 
     def take(self, message: RunMessage) -> None:
         """Learn from one message of this run; other kinds of message change nothing."""
+        self.preparation.take(message, time.monotonic())
         match message:
             case Steps():
                 self._append(message)
@@ -143,17 +147,17 @@ class RunCurves:
             case EpochEnded():
                 self.epochs.append(dict(message.record))
             case Working():
-                self.working = (message.done, message.total, message.what)
+                self.saving = self.phase != "preparing"
             case Resumed():
                 self.settings = dict(message.settings)
             case Said():
                 self.sentence = message.sentence
             case PicturesReady():
                 self.limit, self.device = LimitCurve.of(message), message.device
-                self.pictures, self.working = message.training, None
+                self.pictures = message.training
             case Began():
                 self.total_steps, self.steps_per_epoch = message.total_steps, message.steps_per_epoch
-                self.began_with, self.working = message.kl_weight, None
+                self.began_with = message.kl_weight
                 self._goes_on()
             case Paused():
                 self.phase = "paused" if self.is_alive and self.phase != "stopping" else self.phase
@@ -239,10 +243,18 @@ class RunCurves:
 
     @property
     def seconds_left(self) -> float | None:
-        """A guess from the share that is done; None where there is nothing to guess from."""
-        if self.phase != "training" or self.progress <= 0.0 or len(self.terms) == 0:
+        """What the minutes asked for leave, or a guess from the pace of the newer half of the batches: the first ones
+        take long. None where there is nothing to guess from."""
+        if self.phase != "training" or len(self.terms) == 0:
             return None
-        return self.seconds * (1.0 - self.progress) / self.progress
+        if self.total_steps is None and (minutes := self.settings.get("minutes")):
+            return max(60.0 * float(minutes) - self.seconds, 0.0)
+        steps, seconds = self.terms["step"], self.terms["seconds"]
+        half = len(steps) // 2
+        if self.total_steps is not None and steps[-1] > steps[half]:
+            pace = (seconds[-1] - seconds[half]) / (steps[-1] - steps[half])
+            return max(float(pace * (self.total_steps - steps[-1])), 0.0)
+        return self.seconds * (1.0 - self.progress) / self.progress if self.progress > 0.0 else None
 
     @property
     def epoch(self) -> tuple[int, int | None]:

@@ -7,6 +7,7 @@ from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from explorer.messages import Balanced
+from explorer.train.words import minus
 from explorer.widgets import terms, theme
 
 _HEAD = 9.0  # pixels, of an arrow's head
@@ -82,7 +83,7 @@ class BalanceArrows(QWidget):
         lines = (
             (f"likeness (D) {100 - share} %", colours.distortion),
             (f"smoothness (βR) {share} %", colours.rate),
-            (f"cosine {self._balance.cosine:+.2f}", colours.quiet),
+            (minus(f"cosine {self._balance.cosine:+.2f}"), colours.quiet),
         )
         height = painter.fontMetrics().height()
         for place, (text, colour) in enumerate(reversed(lines)):

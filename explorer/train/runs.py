@@ -39,6 +39,7 @@ from explorer.widgets.weight_knob import HIGHEST
 
 _COLUMNS = ("Run", "Weight", "D", "R", "L", "PSNR", "Time", "State")
 _WORTH_TRYING = (0.1, 1.0, 0.01, 10.0, 0.001, 100.0)
+_USUAL = ("12", "0.1", "123.4", "123.4", "123.4", "12.3", "12 min", "preparing")  # as wide as most come to be
 _TERMS = ("", "kl_weight", "distortion", "rate", "loss", "psnr", "", "")
 
 
@@ -159,7 +160,7 @@ class RunsPanel(QWidget):
         return table
 
     def needed(self) -> int:
-        """The width at which nothing in the table is cut."""
+        """The width at which nothing in the table is cut, nor will be in the row of a usual run."""
         columns, bar = self.table.horizontalHeader(), self.table.verticalScrollBar()
         contents = 0 if columns is None else sum(map(self._width_of, range(columns.count())))
         return contents + (0 if bar is None else bar.sizeHint().width()) + 2 * self.table.frameWidth() + 2
@@ -167,7 +168,8 @@ class RunsPanel(QWidget):
     def _width_of(self, column: int) -> int:
         columns = self.table.horizontalHeader()
         hint = 0 if columns is None else columns.sectionSizeHint(column)
-        return max(hint, self.table.sizeHintForColumn(column))
+        usual = self.table.fontMetrics().horizontalAdvance(_USUAL[column]) + 2 * theme.UNIT
+        return max(hint, usual, self.table.sizeHintForColumn(column))
 
     def draw(self, runs: Sequence[RunCurves], hidden: frozenset[int]) -> None:
         """Show these runs, oldest first; a new one is selected."""

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 from explorer.safe_text import line
+from explorer.state.preparation import time_left
 from explorer.state.runs import RunCurves
 
 NONE = "–"
@@ -19,6 +20,11 @@ STATES = {
 }
 
 
+def minus(text: str) -> str:
+    """A number with a minus as long as a plus."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A number to `digits` significant digits without idle zeros: 0.00471, 28.9, 12,345. A dash where there is none."""
     if value is None or not math.isfinite(value):
@@ -27,8 +33,8 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0"
     magnitude = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
     if magnitude < -6:
-        return f"{value:.{digits - 1}e}"
-    text = f"{value:,.{max(0, digits - 1 - magnitude)}f}"
+        return minus(f"{value:.{digits - 1}e}")
+    text = minus(f"{value:,.{max(0, digits - 1 - magnitude)}f}")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -37,12 +43,12 @@ def measured(value: float | None, digits: int = 5) -> str:
     if value is None or not math.isfinite(value):
         return NONE
     magnitude = math.floor(math.log10(abs(value))) if value else 0
-    return f"{value:.{digits - 1}e}" if magnitude < -6 else f"{value:,.{max(0, digits - 1 - magnitude)}f}"
+    return minus(f"{value:.{digits - 1}e}" if magnitude < -6 else f"{value:,.{max(0, digits - 1 - magnitude)}f}")
 
 
 def fixed(value: float | None, digits: int) -> str:
     """A number with `digits` decimals, so that a column of them lines up."""
-    return NONE if value is None or not math.isfinite(value) else f"{value:,.{digits}f}"
+    return NONE if value is None or not math.isfinite(value) else minus(f"{value:,.{digits}f}")
 
 
 def duration(seconds: float) -> str:
@@ -94,8 +100,7 @@ def status(run: RunCurves) -> str:
     """One line on how a run stands: "Run 2 · weight 0.1 · epoch 12 of 40 · 3 min left"."""
     parts = [title(run), "autoencoder" if run.autoencoder else f"weight {weight_of(run)}"]
     if run.phase == "preparing":
-        done, total, what = run.working or (0, 0, "")
-        parts.append(f"preparing: {what} {done:,} of {total:,}" if what else run.sentence or "preparing the pictures")
+        parts += [run.preparation.words, *([left] if (left := time_left(run.preparation.seconds_left)) else [])]
     elif run.phase == "failed":
         return f"{title(run)}{'.' if run.stopped else ' failed.'} {run.sentence}"
     elif run.phase == "done":
@@ -105,8 +110,10 @@ def status(run: RunCurves) -> str:
     else:
         now, total_epochs = run.epoch
         parts.append(f"epoch {now} of {total_epochs}" if total_epochs else f"epoch {now}")
-        if run.phase == "training" and run.seconds_left is not None:
-            parts.append(f"{duration(run.seconds_left)} left")
+        if run.saving:
+            parts.append(run.preparation.words)
+        elif run.phase == "training" and run.seconds_left is not None:
+            parts.append(time_left(run.seconds_left))
         elif run.phase == "paused":
             parts.append("paused")
         elif run.phase == "stopping":

@@ -26,6 +26,7 @@ _NAME, _NUMBER, _LOCK = 58, 52, 24  # widths of the columns beside the filmstrip
 _STRIP, _RADIUS = 32, 6
 _STEP = {Qt.KeyboardModifier.ShiftModifier: 0.5, Qt.KeyboardModifier.ControlModifier: 0.01}  # standard deviations
 _LIVES, _DEAD = 16, 0.3  # shades of a dimension on its way out, and how opaque a dead one is
+_UNIT = " nats"
 _NOTCHES = 100  # of a standard deviation, for screen readers, which know whole numbers only
 
 
@@ -116,7 +117,7 @@ class SliderRow(QAbstractSlider):
     def worth(self) -> str:
         """How much it says about a picture."""
         rate = self.axis.rate
-        return "" if rate is None or math.isnan(rate) else f"{rate:.2f} nats"
+        return "" if rate is None or math.isnan(rate) else f"{rate:.2f}{_UNIT}"
 
     # ------------------------------------------------------------------ geometry
 
@@ -193,7 +194,8 @@ class SliderRow(QAbstractSlider):
         small.setPointSizeF(max(font.pointSizeF() - 2, 6))
         painter.setFont(small)
         painter.setPen(QColor(colours.quiet))
-        painter.drawText(QRect(6, room.y() + 17, _NAME - 8, 16), left | middle, self.worth())
+        worth = self.worth().removesuffix(_UNIT)  # the list says once what it is
+        painter.drawText(QRect(6, room.y() + 17, _NAME - 8, 16), left | middle, worth)
         painter.setFont(font)
 
     def _paint_strip(self, painter: QPainter, colours: theme.Palette) -> None:

@@ -15,6 +15,7 @@ from explorer.messages import Began, Delivered, ModelInfo, PicturesReady, RunFai
 from explorer.safe_text import line
 from explorer.state.bookmarks import Bookmark
 from explorer.state.followed_run import Expected, FollowedRun
+from explorer.state.preparation import time_left
 from explorer.widgets import keys, theme
 from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
@@ -23,7 +24,7 @@ from explorer.window.menus import MenuActions, Menus
 from explorer.window.pages import PAGES, Page, Pages
 from explorer.window.rail import Rail
 from explorer.window.shutdown import Shutdown
-from explorer.window.status import StatusLine, cut_off_in_words, in_words
+from explorer.window.status import StatusLine, cut_off_in_words
 from explorer.window.watch import GONE, REREAD, FileWatch
 from explorer.window.welcome import WelcomePage
 
@@ -352,7 +353,7 @@ class MainWindow(QMainWindow):
             self._run = message.run
         match message:
             case Working() | PicturesReady() | Began() if message.run == self._expected.first_run:
-                self._show_preparation(message)
+                self._show_preparation(message.run)
             case Snapshot():
                 follows = "train" in self.pages.made and self.pages["train"].is_following(message.run)
                 if self._expected.by_hand is not None:  # what a person asked for is not overtaken
@@ -385,12 +386,9 @@ class MainWindow(QMainWindow):
         """The subject of what is said of this run."""
         return f"run {run}"
 
-    def _show_preparation(self, message: Working | PicturesReady | Began) -> None:
-        if isinstance(message, Working):
-            self.welcome.show_progress(in_words(message), message.done, message.total)
-        else:
-            ready = isinstance(message, PicturesReady)
-            self.welcome.show_progress("building the network" if ready else "painting the first pictures")
+    def _show_preparation(self, run: int) -> None:
+        if (preparation := self.status.preparation_of(run)) is not None:
+            self.welcome.show_progress(preparation.words, preparation.share, time_left(preparation.seconds_left))
 
     def _on_ended(self, run: int) -> bool:
         """A run is over; whether its model is on screen."""

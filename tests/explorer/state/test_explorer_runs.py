@@ -348,3 +348,16 @@ def test_damaged_memories_are_left_out(tmp_path, damage):
 
 def test_no_more_runs_are_remembered_than_a_list_can_hold(tmp_path):
     assert len(to_plain([_delivered(tmp_path / "a.keras")] * 99)) == MOST
+
+
+def test_the_time_left_goes_by_the_pace_of_late_and_not_by_the_slow_first_batches():
+    run = RunCurves(1, {})
+    run.take(Began(1, 0.1, 400, 10, 0))
+    step = np.arange(1.0, 101)
+    seconds = 60.0 + 0.5 * step  # a minute until the first batch
+    run.take(Steps(1, step, step, step, 0.1 + 0 * step, step, seconds, 0.25, 1.0))
+    assert run.seconds_left == pytest.approx(150.0)
+    timed = RunCurves(2, {"minutes": 5.0})
+    timed.take(Began(2, 0.1, None, 10, 0))
+    timed.take(Steps(2, step, step, step, 0.1 + 0 * step, step, seconds, 0.2, 1.0))
+    assert timed.seconds_left == pytest.approx(300.0 - 110.0)

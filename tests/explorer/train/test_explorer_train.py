@@ -163,9 +163,10 @@ def test_the_form_appears_when_the_engine_has_spoken(qtbot, fake_bridge, prefere
 
 def test_the_bar_says_how_far_the_run_is(page, fake_bridge):
     page.start({"kl_weight": 0.1})
-    fake_bridge.say(Working(1, 20, 80, "pictures"))
+    fake_bridge.say(Working(1, 20, 80, "decoding pictures"))
     page._redraw()
-    assert page.bar.text.text() == "Run 1 · weight 0.1 · preparing: pictures 20 of 80"
+    assert page.bar.text.text() == "Run 1 · weight 0.1 · looking through the pictures"
+    assert page.bar.progress.value() == 125, "a quarter of the pictures, which are half of the work"
     begin(page, fake_bridge)
     fake_bridge.say(steps(1, 1, [0.1] * 100, progress=0.25))
     page._redraw()
@@ -442,17 +443,17 @@ def test_the_preview_is_of_the_selected_run_and_gives_the_calibrated_weight(page
 def test_the_preview_shows_originals_over_reconstructions_in_exact_pixels(qtbot):
     grid = PreviewGrid()
     qtbot.addWidget(grid)
-    grid.resize(200, 120)
+    grid.resize(200, 140)
     red, blue = np.zeros((4, 8, 8, 3), np.uint8), np.zeros((4, 8, 8, 3), np.uint8)
     red[..., 0], blue[..., 2] = 255, 255
     red[0, 0, 0] = (0, 255, 0)
     grid.show_preview(Preview(1, 5, red, blue))
-    count, columns, scale = grid.layout_of(200, 120)
-    assert (count, columns, scale) == (4, 4, 5.0)
+    count, columns, scale = grid.layout_of(200, 140)
+    assert (count, columns, scale) == (2, 2, 8.0), "two in whole pixels rather than four that are tiny"
     shot = grid.grab().toImage()
-    assert shot.pixelColor(0, 0).name() == shot.pixelColor(4, 4).name() == "#00ff00"
-    assert shot.pixelColor(5, 5).name() == "#ff0000"
-    assert shot.pixelColor(20, 45).name() == "#0000ff"
+    assert shot.pixelColor(0, 0).name() == shot.pixelColor(7, 7).name() == "#00ff00"
+    assert shot.pixelColor(8, 8).name() == "#ff0000"
+    assert shot.pixelColor(20, 70).name() == "#0000ff"
 
 
 def test_large_pictures_are_made_smaller_rather_than_left_out(qtbot):
@@ -461,8 +462,31 @@ def test_large_pictures_are_made_smaller_rather_than_left_out(qtbot):
     pictures = np.zeros((8, 256, 256, 3), np.uint8)
     grid.show_preview(Preview(1, 5, pictures, pictures))
     count, columns, scale = grid.layout_of(280, 200)
-    assert count == 4 and 0 < scale < 1
+    assert count == 3 and 0 < scale < 1
     assert columns * 256 * scale <= 280 and -(-count // columns) * 2 * 256 * scale <= 200
+
+
+@pytest.mark.parametrize("room", [(276, 226), (500, 226), (276, 500), (700, 400)])
+def test_previews_are_large_enough_to_judge_and_use_the_room(qtbot, room):
+    grid = PreviewGrid()
+    qtbot.addWidget(grid)
+    pictures = np.zeros((8, 64, 64, 3), np.uint8)
+    grid.show_preview(Preview(1, 5, pictures, pictures))
+    count, columns, scale = grid.layout_of(*room)
+    assert 2 <= count <= 8 and 64 * scale >= 80
+    across, down = columns * 64 * scale, -(-count // columns) * 128 * scale
+    assert across <= room[0] and down <= room[1] and max(across / room[0], down / room[1]) > 0.75
+
+
+def test_what_stands_below_the_bar_stays_where_it_is_when_the_run_ends(qtbot, page, fake_bridge):
+    begin(page, fake_bridge)
+    fake_bridge.say(steps(1, 1, [0.1] * 30))
+    page._redraw()
+    qtbot.wait(30)
+    before = page.preview.geometry(), page.curves.geometry()
+    deliver(fake_bridge)
+    qtbot.wait(30)
+    assert not page.bar.stop.isVisible() and (page.preview.geometry(), page.curves.geometry()) == before
 
 
 def test_models_go_to_documents_where_this_folder_cannot_be_written(tmp_path, monkeypatch):
