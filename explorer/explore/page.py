@@ -13,13 +13,14 @@ from explorer.explore.beside import Beside
 from explorer.explore.bookmarks import BookmarkKeeper
 from explorer.explore.controls import Rule
 from explorer.explore.filmstrip import Filmstrips
+from explorer.explore.pad import PadPictures
 from explorer.explore.panel import ExplorePanel, make_actions, show_undo
 from explorer.explore.stage import Stage
 from explorer.explore.undo import History
 from explorer.messages import Decode, Decoded, Encode, Encoded, ModelInfo
 from explorer.state.bookmarks import Bookmark
 from explorer.state.latent import LatentPoint, LatentState, Moment, stand_in, starting_point, tells_the_same
-from explorer.state.sliders import SliderAxis, Sliders, axes_of, centre_of, unit_of
+from explorer.state.sliders import SliderAxis, Sliders, axes_of, centre_of, found, unit_of
 from explorer.widgets import keys
 from explorer.widgets.keyboard import HeldKey
 from explorer.widgets.notice import Notice
@@ -60,6 +61,7 @@ class ExplorePage(QWidget):
         self._lay_out()
         self.beside = Beside(bridge, self.stage, self._question, self)
         self.strips = Filmstrips(bridge, self.panel.sliders, self)
+        self.under_pad = PadPictures(bridge, self.panel.pad, self)
         self._space = HeldKey("swap", self)
         self._throttle = QSignalThrottler(parent=self)  # leading and trailing: the last value always arrives
         self._throttle.setTimeout(FRAME)
@@ -89,11 +91,13 @@ class ExplorePage(QWidget):
 
     def _connect(self) -> None:
         panel, stage, rows = self.panel, self.stage, self.panel.sliders
-        for moving in (rows, panel.dice, panel.details):
+        for moving in (rows, panel.pad, panel.dice, panel.details):
             moving.pressed.connect(self._press)
             moving.released.connect(self._release)
         rows.wanted.connect(self._move)
         rows.typed.connect(self._move)
+        panel.pad.wanted.connect(lambda x, y: self._change(self._state().moved(0, x).moved(1, y), "move both latents"))
+        panel.finder.taken.connect(self._find)
         rows.reset_wanted.connect(
             lambda axis: self._change(axis.moved(self._state(), axis.centre), _named("reset", axis))
         )
@@ -202,6 +206,15 @@ class ExplorePage(QWidget):
     def _move(self, axis: SliderAxis, value: float) -> None:
         self._change(axis.moved(self._state(), value), _named("move", axis))
 
+    def _find(self, number: float | None) -> None:
+        """Bring the slider of this latent dimension, counted from 1, into view."""
+        if number is not None and self._info is not None and self._mode == "dimensions":
+            self._axes = self._dimensions = found(self._dimensions, self._info, int(number) - 1)
+            self.panel.sliders.set_axes(self._axes)
+            self.panel.sliders.reveal(int(number) - 1)
+            self.panel.finder.set_value(None)
+            self._show(self._state())
+
     def _lock(self, axis: SliderAxis) -> None:
         if axis.direction is not None:
             self.stage.say("Locks belong to latent dimensions: lock them there.")
@@ -263,6 +276,8 @@ class ExplorePage(QWidget):
         if state is not None:
             self.panel.sliders.show_state(state, self._weight(state))
             self.strips.follow(state, self.kl_weight(), self._dimensions.behind)
+            both = (*self._dimensions.shown, *self._dimensions.unfolded)
+            self.under_pad.follow(state, both, self._moment(state), self.kl_weight())
             self.point_changed.emit(self.point())
 
     def _weight(self, state: LatentState) -> float:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QAction, QUndoStack
+from PyQt6.QtGui import QAction, QShortcut, QUndoStack
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from explorer.explore.controls import DetailsRow, DiceRow, Rule, SegmentedButtons, ToolRow
 from explorer.explore.curve_chart import CurveChart
+from explorer.explore.pad import XYPad
 from explorer.explore.slider_list import SliderList
 from explorer.messages import ModelInfo
 from explorer.safe_text import plain
@@ -17,9 +18,11 @@ from explorer.state.sliders import REACH, Sliders, weights_of
 from explorer.state.weight_curve import WeightCurve
 from explorer.widgets import keys, terms, theme
 from explorer.widgets.keyboard import in_turn
+from explorer.widgets.numbers import NumberLine
 from explorer.widgets.weight_knob import WeightKnob
 
 WIDTH = 432
+_EASILY_FOUND = 16  # sliders: of more than that one is looked for by its number
 _PLAIN = "A plain autoencoder was trained without a KL term: there is no weight to turn."
 _FIXED = (
     "This network was trained at this weight, and its pictures do not follow another one. "
@@ -53,6 +56,17 @@ class ExplorePanel(QWidget):
         self.unit = QLabel(self)
         self.unit.setProperty("role", "caption")
         self.unit.setWordWrap(True)
+        self.finder = NumberLine(what="The slider", whole=True, optional=True, parent=self)
+        self.finder.setPlaceholderText("find no.")
+        self.finder.setFixedWidth(9 * theme.UNIT)
+        self.finder.setAccessibleName("Number of a slider to find")
+        self.finder.setToolTip(f"{terms.explain('find_slider')} ({keys.words('find')})")
+        (find,) = keys.sequences("find")
+        QShortcut(find, self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut).activated.connect(
+            self.finder.setFocus
+        )
+        self.pad = XYPad(self)
+        self.pad.hide()
         self._deviations = self._first = ""
         self._lowest = 0.0  # of the weights
         self.curve = CurveChart(self)
@@ -74,19 +88,18 @@ class ExplorePanel(QWidget):
         first.addWidget(self.weight, 1)
         first.addWidget(self.curve)
         layout.addLayout(first)
-        for widget in (
-            Rule(self),
-            self.mode,
-            self.unit,
-            self.sliders,
-            self.details,
-            Rule(self),
-            self.dice,
-            self.tools,
-        ):
-            layout.addWidget(widget, 1 if widget is self.sliders else 0)
-
-        in_turn(self.weight, self.mode, self.sliders, self.details, self.dice, self.tools)
+        above = QHBoxLayout()
+        above.setSpacing(theme.UNIT)
+        above.addWidget(self.unit, 1)
+        above.addWidget(self.finder)
+        layout.addWidget(Rule(self))
+        layout.addWidget(self.mode)
+        layout.addLayout(above)
+        for widget, share in (
+            (self.pad, 2), (self.sliders, 1), (self.details, 0), (Rule(self), 0), (self.dice, 0), (self.tools, 0),
+        ):  # fmt: skip
+            layout.addWidget(widget, share)
+        in_turn(self.weight, self.mode, self.finder, self.sliders, self.details, self.dice, self.tools)
 
     def set_model(self, info: ModelInfo) -> None:
         """What does not change while this model is open."""
@@ -114,6 +127,8 @@ class ExplorePanel(QWidget):
         self.details.setVisible(dimensions.hidden > dimensions.collapsed(self._lowest))
         self.details.show_state(state)
         directions = state.mode == "directions"
+        self.finder.setVisible(not directions and len(dimensions.dies_at) > _EASILY_FOUND)
+        self.finder.set_range(1, len(dimensions.dies_at))
         self.mode.set_chosen(int(directions))
         locked = [f"{len(state.locked)} locked"] if state.locked else []
         active = f"{dimensions.active(kl_weight):,} of {len(dimensions.dies_at):,} active"

@@ -74,6 +74,15 @@ class SliderList(QScrollArea):
         top = bar.value()
         return [row for row in self._rows if row.y() + row.height() > top and row.y() < top + view.height()]
 
+    def reveal(self, index: int) -> None:
+        """Bring the slider of this latent dimension into view, and the keyboard to it."""
+        turns.finish(self)
+        row = next((row for row in self._rows if row.axis.direction is None and row.axis.index == index), None)
+        if row is not None:
+            self._layout.activate()
+            self.ensureWidgetVisible(row, 0, 0)
+            row.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
     def set_axes(self, axes: Sliders) -> None:
         """Show these axes, those that say little behind the fold. Rows are used again where they are there."""
         self.entry.leave()

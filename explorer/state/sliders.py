@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -126,6 +126,17 @@ def axes_of(info: ModelInfo, mode: Mode, keep: Sliders | None = None) -> Sliders
     behind[order[:count]] = False
     axes = [make(info, int(j), float(dies_at[j])) for j in order[: count + UNFOLDED]]
     return Sliders(tuple(axes[:count]), tuple(axes[count:]), behind, dies_at)
+
+
+def found(sliders: Sliders, info: ModelInfo, index: int) -> Sliders:
+    """With the slider of latent dimension `index` among those shown: first, where it was not there yet."""
+    if not sliders.behind[index]:
+        return sliders
+    behind = sliders.behind.copy()
+    behind[index] = False
+    axis = _dimension(info, index, float(sliders.dies_at[index]))
+    unfolded = tuple(one for one in sliders.unfolded if one.index != index)
+    return replace(sliders, shown=(axis, *sliders.shown), unfolded=unfolded, behind=behind)
 
 
 def _dies_at(info: ModelInfo) -> np.ndarray:

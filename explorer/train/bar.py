@@ -53,10 +53,10 @@ class RunBar(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.UNIT // 2)
-        for widget in (self.progress, self.knob, self.follow, self.pause, self.stop):
-            policy = widget.sizePolicy()
+        for part in (self.progress, self.knob, self.follow, self.pause, self.stop):
+            policy = part.sizePolicy()
             policy.setRetainSizeWhenHidden(True)  # what stands below stays where it is when the run ends
-            widget.setSizePolicy(policy)
+            part.setSizePolicy(policy)
         in_turn(self.follow, self.pause, self.stop, self.knob)
         layout.addLayout(first)
         layout.addWidget(self.progress)

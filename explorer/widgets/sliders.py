@@ -119,6 +119,10 @@ class SliderRow(QAbstractSlider):
         rate = self.axis.rate
         return "" if rate is None or math.isnan(rate) else f"{rate:.2f}{_UNIT}"
 
+    def short_worth(self) -> str:
+        """The same without its unit, which the list says once for all."""
+        return self.worth().removesuffix(_UNIT)
+
     # ------------------------------------------------------------------ geometry
 
     def strip_rect(self) -> QRect:
@@ -194,8 +198,7 @@ class SliderRow(QAbstractSlider):
         small.setPointSizeF(max(font.pointSizeF() - 2, 6))
         painter.setFont(small)
         painter.setPen(QColor(colours.quiet))
-        worth = self.worth().removesuffix(_UNIT)  # the list says once what it is
-        painter.drawText(QRect(6, room.y() + 17, _NAME - 8, 16), left | middle, worth)
+        painter.drawText(QRect(6, room.y() + 17, _NAME - 8, 16), left | middle, self.short_worth())
         painter.setFont(font)
 
     def _paint_strip(self, painter: QPainter, colours: theme.Palette) -> None:

@@ -48,6 +48,9 @@ TERMS: dict[str, str] = {
     "lock": "A locked slider stays where it is when you throw the dice or reset.",
     "compare_ab": "A and B are two places in the space of pictures: hold one, move the other, and look at both.",
     "bookmark": "Bookmark: a place worth coming back to, kept with the model.",
+    "pad": "Everything that this model can paint: one latent dimension from left to right, the other from bottom "
+    "to top.",
+    "find_slider": "The number of a latent dimension: its slider comes to the top of the list.",
     "filmstrip": "What this slider does on its own, from one end to the other.",
     # making
     "linear": "Straight line between two places. Simple; the middle can look a little paler.",

@@ -257,6 +257,27 @@ def test_the_keyboard_pans_zooms_fits_and_loads(qtbot, laid_out):
         qtbot.keyClick(laid_out.scatter, Qt.Key.Key_Return)
 
 
+def test_a_search_goes_to_what_it_found_and_back(laid_out):
+    scatter = laid_out.scatter
+    before = scatter.view
+    laid_out.search.setText("picture-7.")
+    (hit,) = laid_out.matches.tolist()
+    pixel = scatter.view.to_screen(scatter.places[hit : hit + 1])[0]
+    assert pixel == pytest.approx([scatter.width() / 2, scatter.height() / 2], abs=2) and hit == 7
+    assert before.scale < scatter.view.scale <= 12 * before.scale * 1.001, "nearer, but not into the grain"
+    laid_out.search.setText("no such name")
+    assert scatter.view.to_screen(scatter.places[hit : hit + 1])[0] == pytest.approx(pixel), "it stays where it was"
+    laid_out.search.setText("")
+    assert scatter.view == before
+
+
+def test_a_painting_in_no_folder_does_not_say_so(laid_out, fake_bridge):
+    laid_out.panel.show_picture(np.zeros((4, 4, 3), np.uint8), "painting-000001", "")
+    assert laid_out.panel.folder.text() == ""
+    laid_out.panel.show_picture(np.zeros((4, 4, 3), np.uint8), "a.png", "/pictures/monet")
+    assert laid_out.panel.folder.text() == "monet"
+
+
 def test_searching_leaves_the_pictures_of_that_name_and_enter_goes_through_them(qtbot, laid_out):
     laid_out.search.setText("E-1")
     matching = [1, *range(10, 20)]
