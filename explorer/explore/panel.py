@@ -117,7 +117,7 @@ class ExplorePanel(QWidget):
         if curve is None and isinstance(distortion, int | float) and not info.autoencoder:
             calibrated = calibrated_weight(distortion, info.image_shape)
         self.weight.set_calibrated(calibrated)
-        self._first = "the most telling first" + ("" if info.autoencoder else ", in nats")
+        self._first = "most telling first" + ("" if info.autoencoder else ", in nats")
         self._deviations = "standard deviations of the pictures" if info.autoencoder else "prior standard deviations"
 
     def show_state(self, state: LatentState, kl_weight: float, dimensions: Sliders) -> None:
@@ -133,7 +133,7 @@ class ExplorePanel(QWidget):
         locked = [f"{len(state.locked)} locked"] if state.locked else []
         active = f"{dimensions.active(kl_weight):,} of {len(dimensions.dies_at):,} active"
         start = ["starting in the middle of all pictures"] if directions else [active, self._first]
-        self.unit.setText(" · ".join((*locked, *start, f"from −{REACH:g} to +{REACH:g}")))
+        self.unit.setText(" · ".join((*locked, *start, f"−{REACH:g} to +{REACH:g}")))
         reach = f"Each slider reaches {REACH:g} {self._deviations} to either side."
         self.unit.setToolTip(reach if directions else f"{reach} {terms.explain('rate_per_dimension')}")
         self.dice.show_state(state)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from PyQt6.QtCore import QPoint, Qt, pyqtSignal
-from PyQt6.QtGui import QShortcut
+from PyQt6.QtGui import QResizeEvent, QShortcut
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -189,6 +189,21 @@ class RunsPanel(QWidget):
         if (current := self.current) is None or current.number != wanted:
             self.select(wanted)
         self._allow()
+        self._stretch()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._stretch()
+
+    def _stretch(self) -> None:
+        """Let the last column fill what is left; where that is less than it needs, the table scrolls."""
+        columns, port = self.table.horizontalHeader(), self.table.viewport()
+        if columns is not None and port is not None:
+            others = sum(map(columns.sectionSize, range(columns.count() - 1)))
+            last = columns.count() - 1
+            fills = port.width() - others >= self._width_of(last)
+            modes = QHeaderView.ResizeMode
+            columns.setSectionResizeMode(last, modes.Stretch if fills else modes.ResizeToContents)
 
     def knows(self, number: int) -> bool:
         """Whether this run stands in the table."""
