@@ -6,9 +6,18 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PyQt6.QtCore import QByteArray, QTimer, pyqtSignal
+from PyQt6.QtCore import QByteArray, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QPaintEvent
-from PyQt6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QMainWindow,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from explorer.bridge import Bridge
 from explorer.messages import Began, Delivered, ModelInfo, PicturesReady, RunFailed, RunMessage, Snapshot, Working
@@ -83,8 +92,13 @@ class MainWindow(QMainWindow):
         layout.setSpacing(0)
         layout.addLayout(top, 1)
         layout.addWidget(self.status)
-        self.notice = Notice(central)
-        self.setCentralWidget(central)
+        area = QScrollArea(self)  # where a screen is smaller than the pages can be, they scroll
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidgetResizable(True)
+        area.setWidget(central)
+        self.notice = Notice(area)
+        self.setCentralWidget(area)
 
     def _connect(self) -> None:
         welcome = self.welcome
