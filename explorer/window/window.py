@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QMainWindow,
     QScrollArea,
+    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -105,6 +106,7 @@ class MainWindow(QMainWindow):
         self.pages.placed.connect(self._place)
         self.trouble.connect(self.notice.show_error)
         self.rail.chosen.connect(self.show_page)
+        self.stack.currentChanged.connect(lambda _: self._fit_current())
         welcome.browse_wanted.connect(self.browse)
         welcome.folder_wanted.connect(self.browse_folder)
         welcome.open_wanted.connect(self.open)
@@ -134,9 +136,17 @@ class MainWindow(QMainWindow):
 
     def _place(self, name: str, page: QWidget) -> None:
         self.stack.addWidget(page)
+        self._fit_current()
         if isinstance(own := getattr(page, "notice", None), Notice):
             own.speak_through(self.notice)
         self._wires.get(name, lambda: None)()
+
+    def _fit_current(self) -> None:
+        """Only the page that is shown needs room: another that is wider would make this one scroll."""
+        for place in range(self.stack.count()):
+            kind = QSizePolicy.Policy.Preferred if place == self.stack.currentIndex() else QSizePolicy.Policy.Ignored
+            if (page := self.stack.widget(place)) is not None:
+                page.setSizePolicy(kind, kind)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         super().paintEvent(event)

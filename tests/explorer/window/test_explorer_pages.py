@@ -77,6 +77,11 @@ def test_the_window_goes_down_to_a_thousand_by_six_hundred(window, fake_bridge, 
         qtbot.wait(20)
         least = window.centralWidget().widget().minimumSizeHint()
         assert least.width() <= 1000 and least.height() <= 600 - window.menus.bar.height(), (name, least)
+    window.show_page("explore")
+    assert window.centralWidget().widget().minimumSizeHint().width() < 700, "the width of another page is none of its"
+    window.show_page("train")
+    qtbot.wait(20)
+    least = window.centralWidget().widget().minimumSizeHint()
     for size in ((1000, 600), (911, 512)):  # the second is a screen of 1366×768 at one and a half
         window.resize(*size)
         qtbot.wait(20)
