@@ -82,6 +82,7 @@ class TrainPage(QWidget):
         self._current = 0  # the run in the bar
         self._below: QSplitter | None = None
         self._divided = False  # whether somebody has moved what divides the lower parts
+        self._shared = 0, 0  # their width, and the table's
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REDRAW)
@@ -392,10 +393,10 @@ class TrainPage(QWidget):
             return
         room = sum(self._below.sizes())
         table = min(max(self.table.needed(), 20 * theme.UNIT), room // 2)
-        chart = round(0.48 * (room - table))
-        sizes = [room - table - chart, chart, table]
-        if room and sizes != self._below.sizes():
-            self._below.setSizes(sizes)
+        if room and (room, table) != self._shared:
+            self._shared = room, table
+            chart = round(0.48 * (room - table))
+            self._below.setSizes([room - table - chart, chart, table])
 
     def _in_front(self) -> int:
         """The run that is chosen in the table; a new one is as soon as it is there."""

@@ -3,14 +3,16 @@
 import math
 import re
 
-from PyQt6.QtCore import QPoint, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QPoint, QRect, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PyQt6.QtWidgets import QAbstractSpinBox, QLineEdit, QToolTip, QWidget
 
 from explorer.safe_text import line, plain
 from explorer.widgets import keys
+from explorer.widgets.deferred import later
 
 _SHOWN = 6000  # ms that a refusal stays
+_AFTER = 250  # ms until it is said: the click and the change of focus that led to it would take it away at once
 _ARROWS = 40  # pixels for the arrows of a field and what is around the number
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:([.,])\d{3})(?:\1\d{3})+")
 
@@ -62,6 +64,8 @@ class NumberLine(QLineEdit):
         self._prefix = self._suffix = ""
         self._value: float | None = None
         self._shown = ""  # the text of the value
+        self._sentence, self._where = "", QPoint()  # of the last refusal
+        self._saying = later(self, _AFTER, self._say)
         self._entered = False  # the keyboard came here with the mouse button that is still down
         self.editingFinished.connect(self.finish)
 
@@ -127,10 +131,14 @@ class NumberLine(QLineEdit):
             self._take(number if self._decimals is None else round(number, self._decimals))
             return
         self.give_up()
-        sentence = self.rule(typed)
+        self._sentence = self.rule(typed)
         if self.isVisible():
-            QToolTip.showText(self.mapToGlobal(QPoint(0, self.height())), plain(sentence), self, self.rect(), _SHOWN)
-        self.refused.emit(sentence)
+            self._where = self.mapToGlobal(QPoint(0, self.height()))
+            self._saying.start()
+        self.refused.emit(self._sentence)
+
+    def _say(self) -> None:
+        QToolTip.showText(self._where, plain(self._sentence), self.window(), QRect(), _SHOWN)
 
     def _plainly(self, end: float) -> str:
         end = end if self._decimals is None else round(end, self._decimals)

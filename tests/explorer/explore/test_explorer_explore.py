@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, QSettings, Qt
 from PyQt6.QtGui import QColor
+from PyQt6.QtWidgets import QToolTip
 
 from explorer.explore.page import ExplorePage
 from explorer.messages import Decode, Decoded, Encode
@@ -331,6 +332,17 @@ def test_tab_comes_to_one_slider_and_then_leaves_the_list(qtbot, page):
     place = next(i for i, widget in enumerate(seen) if widget in rows)
     assert seen[place] is rows[0] and seen[place + 1] is page.panel.sliders.fold
     assert page.panel.dice.isAncestorOf(seen[place + 2])
+
+
+def test_a_number_beyond_the_slider_is_refused_and_said_though_the_entry_is_gone(qtbot, page):
+    row, entry = page.panel.sliders.rows[0], page.panel.sliders.entry
+    before = page.point().tolist()
+    qtbot.mouseClick(row, LEFT, pos=row.number_rect().center())
+    entry.setText("999")
+    qtbot.keyClick(entry, Qt.Key.Key_Return)
+    assert page.point().tolist() == before and page.undo_stack.count() == 0 and entry.isHidden()
+    sentence = "Latent dimension 4 must be a number from −4 to 4; 999 is not."
+    qtbot.waitUntil(lambda: QToolTip.isVisible() and QToolTip.text() == sentence)
 
 
 def test_a_number_is_typed_and_escape_leaves_it(qtbot, page):

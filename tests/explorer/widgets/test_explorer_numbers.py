@@ -72,7 +72,7 @@ def test_what_is_beyond_the_range_is_refused_and_changes_nothing(line, qtbot, te
     taken, refused = _heard(line)
     _type(qtbot, line, text)
     assert refused == [f"Latent dimension 3 must be a number from −4 to 4; {text} is not."]
-    assert QToolTip.text() == refused[0], "said beside the field"
+    qtbot.waitUntil(lambda: QToolTip.text() == refused[0])  # said beside the field
     assert taken == [] and line.value() == 0.25 and line.text() == "0.250"
 
 
