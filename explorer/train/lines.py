@@ -154,6 +154,10 @@ class RunLines:
         self.held_out.draw(run, view, visible and "loss" not in view.hidden)
         self._mark(run, view, visible and "kl_weight" not in view.hidden)
 
+    def names(self) -> list[pg.TextItem]:
+        """What is written at the ends of its lines, as `draw` left it; what matters most stands first."""
+        return [*(one for one in self.numbers.values() if one.isVisible()), *self.held_out.names()]
+
     def draw_weight(self, view: View, log: bool) -> None:
         """The weight against its own axis."""
         part = self.in_view("kl_weight", view)
@@ -268,6 +272,10 @@ class HeldOutLines:
             name.setColor(QColor(colour_of("loss")))
             name.setPos(float(x[-1]), float(view.on_axis(losses[-1:])[0]))
             self.shown.append(BatchSample(x, losses, losses, losses))
+
+    def names(self) -> list[pg.TextItem]:
+        """The weights at the ends of the lines that are shown."""
+        return [name for _, name in self._items.values() if name.isVisible()]
 
     def told(self, step: float) -> list[str]:
         """The losses of the last epoch that had ended by `step`, in words."""

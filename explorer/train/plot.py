@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import QPointF, Qt, pyqtSignal
+from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QLabel, QWidget
 
@@ -108,6 +108,18 @@ class CurvesPlot(pg.PlotWidget):
         if self.follows:  # what is faded may lie outside
             self._show_all([number for number in in_view if number not in view.faded] or in_view)
         self._range_weight(in_view)
+        self._thin_names()
+
+    def _thin_names(self) -> None:
+        """Of names at the ends of lines that would lie on each other, leave that of the run in front, or the newer."""
+        taken: list[QRectF] = []
+        for run in self._in_order():
+            for name in self.lines[run.number].names():
+                where = name.mapRectToScene(name.boundingRect())
+                room = where.adjusted(0, 3, 0, -3)  # around the letters is some air
+                name.setVisible(not any(room.intersects(other) for other in taken))
+                if name.isVisible():
+                    taken.append(room)
 
     def show_all(self) -> None:
         """Forget the zoom."""

@@ -333,3 +333,21 @@ def test_the_run_that_is_chosen_stands_in_front_and_those_on_other_pictures_are_
     panel.redraw()
     assert [look(number) for number in (1, 2, 3)] == [(False, False), (False, False), (True, True)]
     assert panel.plot.left.viewRange()[1][1] > high, "a weight of 9 makes a larger loss"
+
+
+def test_names_at_the_ends_of_lines_do_not_lie_on_each_other(panel, qtbot):
+    runs = [a_run(n, [0.1 * n] * 60) for n in range(1, 7)]
+    panel.set_runs(runs, 3)
+    panel.redraw()
+    qtbot.wait(20)
+    panel.redraw()
+    shown = [
+        (number, name, item.mapRectToScene(item.boundingRect()).adjusted(0, 3, 0, -3))
+        for number, lines in panel.plot.lines.items()
+        for name, item in lines.numbers.items()
+        if item.isVisible()
+    ]
+    assert len(shown) > 3
+    assert {name for number, name, _ in shown if number == 3} >= {"loss", "rate"}, "the run in front is named first"
+    for place, (_, _, one) in enumerate(shown):
+        assert not any(one.intersects(other) for _, _, other in shown[place + 1 :])
