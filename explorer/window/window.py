@@ -27,7 +27,6 @@ from explorer.state.preparation import time_left
 from explorer.widgets import keys, theme
 from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
-from explorer.window.between import Between
 from explorer.window.drops import choose_folder, choose_model, dropped
 from explorer.window.menus import MenuActions, Menus
 from explorer.window.pages import PAGES, Page, Pages
@@ -36,6 +35,7 @@ from explorer.window.shutdown import Shutdown
 from explorer.window.status import StatusLine, cut_off_in_words
 from explorer.window.watch import GONE, REREAD, FileWatch
 from explorer.window.welcome import WelcomePage
+from explorer.window.wires import Wires
 
 NAME = "kvae explorer"
 BACKGROUND = "The training goes on in the background, and the picture gets better under your hand."
@@ -54,7 +54,7 @@ class MainWindow(QMainWindow):
         self.bridge, self.preferences = bridge, preferences
         theme.choose(preferences.get("theme", "system"))
         self.pages = Pages(bridge, preferences, pages, self)
-        self._between = Between(self.pages, bridge, self.show_page)
+        self._page_wires = Wires(self.pages, bridge, self.show_page)
         self._followed_run = FollowedRun()
         self._expected = Expected()
         self._run = 0  # the newest that has spoken
@@ -131,7 +131,7 @@ class MainWindow(QMainWindow):
         self._fit_current()
         if isinstance(own := getattr(page, "notice", None), Notice):
             own.speak_through(self.notice)
-        self._between.wire(name)
+        self._page_wires.wire(name)
         wires = {"explore": self._wire_explore, "compare": self._wire_compare, "train": self._wire_train}
         wires.get(name, lambda: None)()
 
@@ -196,7 +196,7 @@ class MainWindow(QMainWindow):
         self.rail.set_current(name)
         wanted = self.welcome if name == "explore" and not self._has_model() else self.page(name)
         if name == "make":
-            self._between.tell_point()  # the weight may have been turned since
+            self._page_wires.tell_point()  # the weight may have been turned since
         elif name == "compare":
             self.pages["compare"].set_known(self.welcome.known())
         self.stack.setCurrentWidget(wanted)

@@ -10,7 +10,7 @@ from explorer.state.bookmarks import Bookmark
 from explorer.window.pages import Pages
 
 
-class Between:
+class Wires:
     """Passes on what happens. A page hears of nothing before it is made; then it is told how things stand."""
 
     def __init__(self, pages: Pages, bridge: Bridge, show_page: Callable[[str], None]) -> None:
