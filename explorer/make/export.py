@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWid
 from explorer.bridge import Bridge
 from explorer.make.form import FILMS, TABLES, ExportForm
 from explorer.messages import Answer, Exported, Progress, Question
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
 
@@ -43,8 +43,8 @@ class ExportBox(QWidget):
         self.summary.setProperty("role", "quiet")
         self.button = QPushButton("E&xport", self)
         self.button.setProperty("primary", True)
-        self.button.setToolTip("Write the file (Ctrl+E)")
-        self.button.setShortcut("Ctrl+E")
+        self.button.setToolTip(f"Write the file ({keys.words('export')})")
+        self.button.setShortcut(keys.sequences("export")[0])
         self.progress = QProgressBar(self)
         self.progress.setTextVisible(False)
         self.cancel_button = QPushButton("&Cancel the export", self)
@@ -88,8 +88,9 @@ class ExportBox(QWidget):
         try:
             question = self._question(self.form.path())
         except ValueError as error:
-            self._notice.show_error(str(error))
+            self._notice.show_error(str(error), "export")
             return
+        self._notice.end("export")
         self.progress.setRange(0, 0)  # busy, until the engine tells how far it is
         self._ticket = self._bridge.ask(question, self._take, lane=None, failed=self._fail)
         self._refresh()
@@ -100,7 +101,7 @@ class ExportBox(QWidget):
         if self._ticket is not None:
             self._bridge.cancel(self._ticket)
             self._end()
-            self._notice.show_info("The export was cancelled.")
+            self._notice.show_info("The export was cancelled.", subject="export")
 
     def _take(self, answer: Answer) -> None:
         if isinstance(answer, Progress):
@@ -109,11 +110,13 @@ class ExportBox(QWidget):
         elif isinstance(answer, Exported):
             self._end()
             folder = Path(answer.path).parent
-            self._notice.show_info(f"Saved to {answer.path}", "Show in folder", lambda: show_folder(folder))
+            self._notice.show_info(
+                f"Saved to {answer.path}", "Show in folder", lambda: show_folder(folder), subject="export"
+            )
 
     def _fail(self, sentence: str) -> None:
         self._end()
-        self._notice.show_error(sentence)
+        self._notice.show_error(sentence, "export")
 
     def _end(self) -> None:
         self._ticket = None

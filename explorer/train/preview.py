@@ -1,4 +1,4 @@
-"""The fixed preview of a run: held-out pictures over what the model makes of them, pixel by pixel."""
+"""The fixed preview of a run: held-out pictures over what the model makes of them."""
 
 import numpy as np
 from PyQt6.QtCore import QRectF, QSize, Qt
@@ -10,20 +10,21 @@ from explorer.widgets import theme
 from explorer.widgets.picture import to_qimage
 
 _GAP = 6.0  # screen pixels between two pairs
-_FEW = 4
+_LEAST = 88.0  # pixels of a picture's width: smaller ones show nothing to go by
+_NEARLY = 0.9  # of the room: what an enlargement by a whole number has to fill
 _EMPTY = "After the first epoch: pictures that training never sees, over what the model makes of them."
 
 
 class PreviewGrid(QWidget):
-    """Pairs, original over reconstruction, in as many columns as let the pixels be largest;
-    enlarged by whole numbers."""
+    """Pairs, original over reconstruction, as many as fill the room best without being too small; enlarged by whole
+    numbers where that costs next to nothing."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._pairs: list[tuple[QImage, QImage]] = []
         self.caption = ""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(16 * theme.UNIT, 16 * theme.UNIT)
+        self.setMinimumSize(10 * theme.UNIT, 16 * theme.UNIT)
 
     def sizeHint(self) -> QSize:
         return QSize(280, 220)
@@ -39,20 +40,13 @@ class PreviewGrid(QWidget):
         self.update()
 
     def layout_of(self, width: float, height: float) -> tuple[int, int, float]:
-        """How many pairs, in how many columns, and their enlargement, for a room of screen pixels.
-
-        Whole pixels that fill most of the room, but never fewer than a few pairs: rather than that they are made
-        smaller.
-        """
-        few = min(_FEW, len(self._pairs))
-        whole = []
-        for count in range(few, len(self._pairs) + 1):
-            columns, scale = self._columns_of(count, width, height)
-            if scale >= 1:
-                whole.append((count * int(scale) ** 2, count, columns, float(int(scale))))
-        if whole:
-            return max(whole)[1:]
-        return few, *self._columns_of(few, width, height)
+        """How many pairs, in how many columns, and their enlargement, for a room of screen pixels."""
+        least = _LEAST * self.devicePixelRatioF() / self._pairs[0][0].width()
+        fewest = min(2, len(self._pairs))
+        scales = {n: self._columns_of(n, width, height)[1] for n in range(fewest, len(self._pairs) + 1)}
+        count = max((n for n in scales if scales[n] >= least), key=lambda n: n * scales[n] ** 2, default=fewest)
+        columns, scale = self._columns_of(count, width, height)
+        return count, columns, float(int(scale)) if int(scale) >= max(_NEARLY * scale, 1.0) else scale
 
     def _columns_of(self, count: int, width: float, height: float) -> tuple[int, float]:
         picture, best = self._pairs[0][0], (1, 0.0)
@@ -75,7 +69,7 @@ class PreviewGrid(QWidget):
         count, columns, scale = self.layout_of(self.width() * ratio, self.height() * ratio)
         wide = self._pairs[0][0].width() * scale
         high = self._pairs[0][0].height() * scale
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, scale < 1)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not scale.is_integer())
         for place, pair in enumerate(self._pairs[:count]):
             left = int((place % columns) * (wide + _GAP))  # on whole screen pixels
             top = int((place // columns) * (2 * high + _GAP))
