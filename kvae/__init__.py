@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kvae.model.exporting import export
     from kvae.model.vae import VAE
     from kvae.saving.reader import load, save
+    from kvae.training.measuring import measure
     from kvae.training.run import train
     from kvae.training.sweep import sweep
     from kvae.weighting.conversions import calibrated_weight, decoder_noise, kl_weight_from
@@ -30,6 +31,7 @@ _HOMES = {
     "export": "model.exporting",
     "kl_weight_from": "weighting.conversions",
     "load": "saving.reader",
+    "measure": "training.measuring",
     "open_collection": "images.collection",
     "save": "saving.reader",
     "sweep": "training.sweep",
@@ -45,6 +47,7 @@ __all__ = [
     "export",
     "kl_weight_from",
     "load",
+    "measure",
     "open_collection",
     "save",
     "sweep",

@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from PIL import Image
 
 from kvae.figures.groups import chosen, groups_of, notes_of, pictured
@@ -51,16 +51,14 @@ def write_page(
     scale: int = 2,
 ) -> None:
     """Write the page; `runs` with the Gaussian limits last, `originals` uint8 (n, h, w, c)."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files("kvae.figures").joinpath("sweep.html.j2").read_text("utf-8"))
     charts = {
-        "plane": _themed(
+        "plane": themed(
             lambda theme: _plane(Sheet(_WIDTH, 520, scale=scale, theme=theme), runs, limit_rates, limit_distortions)
         )
     }
     if with_history(runs):
         height = multiples_height(len(with_history(runs)))
-        charts["curves"] = _themed(lambda theme: _curves(Sheet(_WIDTH, height, scale=scale, theme=theme), runs))
+        charts["curves"] = themed(lambda theme: _curves(Sheet(_WIDTH, height, scale=scale, theme=theme), runs))
     groups, notes = groups_of(runs), {"reconstructions": "What comes back from each model.", **notes_of(runs)}
     shown = min(len(originals), _SHOWN[len(groups)])
     kinds = [{"title": title, "note": notes[name]} for name, title in groups]
@@ -74,14 +72,26 @@ def write_page(
         for run in pictured(runs)
     ]  # fmt: skip
     columns = list(row(runs[0])) if runs else []
-    text = template.render(
-        title=title, heading=heading(runs), findings=findings(runs), summary=collection_summary, strips=strips,
-        kinds=kinds, shown=shown, side=_css_side(originals), columns=columns[1:], glossary=GLOSSARY,
+    text = rendered(
+        "sweep.html.j2", title=title, heading=heading(runs), findings=findings(runs), summary=collection_summary,
+        strips=strips, kinds=kinds, shown=shown, side=_css_side(originals), columns=columns[1:], glossary=GLOSSARY,
         rows=[{"cells": row(run), "apart": run.gaussian_limit, "model": str(run.model or "")} for run in runs],
-        limit=LIMIT, charts=charts, light=LIGHT, dark=DARK, has_limit=any(run.gaussian_limit for run in runs),
+        limit=LIMIT, charts=charts, has_limit=any(run.gaussian_limit for run in runs),
         has_curve=limit_rates is not None and limit_distortions is not None,
     )  # fmt: skip
     atomic_write(path, text)
+
+
+def rendered(template: str, **values: object) -> str:
+    """The page that `template`, a file beside this one, makes of `values`; their text is never taken for markup."""
+
+    def read(name: str) -> str:
+        return files("kvae.figures").joinpath(name).read_text("utf-8")
+
+    environment = Environment(
+        loader=FunctionLoader(read), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(template).render(light=LIGHT, dark=DARK, **values)
 
 
 def _note(run: SweepRun) -> str:
@@ -89,7 +99,7 @@ def _note(run: SweepRun) -> str:
     return f"D {fixed(run.distortion, 1)}{rate}\n{under(run)}"
 
 
-def _themed(draw: Callable[[Theme], bytes]) -> dict[str, str]:
+def themed(draw: Callable[[Theme], bytes]) -> dict[str, str]:
     """One chart in both appearances, as the addresses of two inlined PNGs."""
     return {"light": _inline(draw(LIGHT)), "dark": _inline(draw(DARK))}
 
