@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.ticker import FuncFormatter
 
 from kvae.figures.labels import place_labels
@@ -60,7 +61,7 @@ def _drawn(sheet: Sheet, bits: Sequence[tuple[str, float, float]]) -> bytes:
         (line,) = axes.plot(
             xs, ys, marker="o", color=colors[place % len(colors)], linewidth=points(2), markersize=points(8)
         )
-        lines.append(line.get_xydata())
+        lines.append(np.asarray(line.get_xydata()))
         ends.append((xs[-1], ys[-1], name))
     axes.margins(0.08, 0.15)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"β {number(value)}"))

@@ -65,7 +65,8 @@ class Coder:
             columns.append((mean, *told, None if found.factor is None else ops.convert_to_numpy(found.factor)))
         *parts, factors = zip(*columns, strict=True)
         factor = None if factors[0] is None else np.concatenate(factors)
-        return Codes(*(np.concatenate(part) for part in parts), factor)
+        mean, log_var, latents, rates = (np.concatenate(part) for part in parts)
+        return Codes(mean, log_var, latents, rates, factor)
 
     def generate(self, latents: np.ndarray) -> np.ndarray:
         """The decoder's mean images of `latents` (count, latent), float32; not clipped to [0, 1]."""

@@ -70,7 +70,7 @@ def envelope(weights: Sequence[float], distortions: np.ndarray, rates: np.ndarra
     better: list[float | None] = []
     for place in order:
         own = distortions[place] + weights[place] * rates[place]
-        found = 0.0, None
+        found: tuple[float, float | None] = 0.0, None
         for other in order:
             gained = own - (distortions[other] + weights[place] * rates[other])
             mean, error = float(np.mean(gained)), float(np.std(gained, ddof=1)) / len(gained) ** 0.5

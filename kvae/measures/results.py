@@ -119,6 +119,7 @@ class Measured:
         return self.best_bound_bits if self.best_bound_100_bits is None else self.best_bound_100_bits
 
 
+# of each number that is measured: its question, label, unit, digits and what it says
 NUMBERS = {one.name: one.metadata for one in dataclasses.fields(Measured) if one.metadata}
 
 
@@ -248,3 +249,15 @@ def _copies(rows: Sequence[Measured], named: bool) -> Iterator[str]:
         yield f"{100 * most.copied:.0f}% of the samples of {_called(most, named)} are copies of training pictures."
     else:
         yield "No sample is a copy of a training picture."
+
+
+def markdown() -> str:
+    """The tables of docs/measures.md, one for each question."""
+    parts = []
+    for question, title in QUESTIONS.items():
+        rows = [f"### {title}", "", "| in `Measured` and CSV | shown as | unit | |", "|---|---|---|---|"]
+        for name, about in NUMBERS.items():
+            if about["question"] == question:
+                rows.append(f"| `{name}` | {about['label']} | {about['unit']} | {about['says']} |")
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts)

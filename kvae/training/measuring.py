@@ -35,6 +35,8 @@ from kvae.measures.posterior import ACTIVE_VARIANCE
 from kvae.measures.results import Measured, Measures, envelope_between
 from kvae.measures.smoothness import PAIRS, POINTS, expansions, path_ratios
 from kvae.model.vae import VAE
+from kvae.networks.linear import LinearPath
+from kvae.networks.spectral import SpectralPath
 from kvae.objectives.likelihoods import psnr
 from kvae.saving.reader import load
 from kvae.settings import check
@@ -104,7 +106,7 @@ def measure(
     test = envelope_between(rows)
     if test is not None:
         short = dict(zip(test.weights, test.short, strict=True))
-        rows = [dataclasses.replace(row, short=short.get(row.kl_weight)) for row in rows]
+        rows = [dataclasses.replace(row, short=short.get(row.kl_weight or 0.0)) for row in rows]
     likelihood = model.methods.names["likelihood"]
     return Measures(
         work.name, "custom" if model.custom else model.network, likelihood, tuple(model.image_shape), len(images),
@@ -289,7 +291,7 @@ class _Measuring:
         training pictures, or of the principal components of these pictures."""
         if self._eigenvalues is None:
             path = self.model.linear_path
-            if path is not None:
+            if isinstance(path, (LinearPath, SpectralPath)):
                 found = keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(path.eigenvalues))
                 self._eigenvalues = np.sort(found.astype("float64"))[::-1]
             else:

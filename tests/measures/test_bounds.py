@@ -91,7 +91,8 @@ def test_the_gain_of_a_few_pictures_is_added_to_the_bound_of_all(gaussian):
 def test_a_density_integrates_to_one_and_its_best_weight_is_the_best(name, power):
     noise, grid = NOISES[name], np.linspace(-30, 30, 600_001)
     for weight in (0.3, 1.7):
-        assert np.trapezoid(np.exp(noise.density(np.abs(grid) ** power, 1, weight)), grid) == pytest.approx(1.0)
+        densities = np.exp(noise.density(np.abs(grid) ** power, 1, weight))
+        assert np.sum(densities) * (grid[1] - grid[0]) == pytest.approx(1.0)
     best = noise.best(5.0, 12)
     assert all(
         noise.density(5.0, 12, best) > noise.density(5.0, 12, best * factor) for factor in (0.8, 0.95, 1.05, 1.3)

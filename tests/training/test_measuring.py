@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 import kvae
 from kvae.measures.gaussian_limit import water_filling
-from kvae.measures.results import NUMBERS, QUESTIONS, Measured, Measures, verdicts
+from kvae.measures.results import NUMBERS, QUESTIONS, Measured, Measures, markdown, verdicts
 from kvae.model.vae import VAE
 from kvae.objectives.likelihoods import Likelihood, squared_error
 
@@ -197,6 +198,11 @@ def test_every_number_has_a_question_a_label_and_a_place_in_the_record():
     names = {one.name for one in dataclasses.fields(Measured)}
     told = Measured("a", 0.1, sigma=math.nan).record()
     assert set(told) == set(NUMBERS) | {"name", "kl_weight"} <= names and told["sigma"] is None
+
+
+def test_the_page_of_measures_has_every_number():
+    page = Path(kvae.__file__).parents[1] / "docs" / "measures.md"
+    assert markdown() in page.read_text(encoding="utf-8")
 
 
 def rows(**columns) -> Measures:
