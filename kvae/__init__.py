@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kvae.model.exporting import export
     from kvae.model.vae import VAE
     from kvae.saving.reader import load, save
+    from kvae.training.audit import Audit, audit
     from kvae.training.measuring import measure
     from kvae.training.run import train
     from kvae.training.sweep import sweep
@@ -25,6 +26,8 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # nothing is prin
 
 _HOMES = {
     "VAE": "model.vae",
+    "Audit": "training.audit",
+    "audit": "training.audit",
     "Collection": "images.collection",
     "calibrated_weight": "weighting.conversions",
     "decoder_noise": "weighting.conversions",
@@ -40,8 +43,10 @@ _HOMES = {
 }
 __all__ = [
     "VAE",
+    "Audit",
     "Collection",
     "__version__",
+    "audit",
     "calibrated_weight",
     "decoder_noise",
     "export",

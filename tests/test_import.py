@@ -10,7 +10,8 @@ import pytest
 import explorer
 import kvae
 
-HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "h5py", "PIL", "matplotlib", "PyQt6", "scipy", "sklearn", "skimage"}
+HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "h5py", "PIL", "matplotlib", "PyQt6"}
+HEAVY |= {"scipy", "sklearn", "skimage"}
 
 LIGHT = """
 import sys, json
