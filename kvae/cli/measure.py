@@ -81,7 +81,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         places = {ending: _place(ending, path) for ending, path in (("csv", flags.csv), ("html", flags.html)) if path}
         with without_warnings(flags.quiet):
             with silence_stderr(), quiet_imports():
-                from kvae.training.measuring import measure_files
+                from kvae.training.measured_files import measure_files
             found = measure_files(
                 flags.models, flags.data, kl_weights=flags.kl_weight, count=flags.pictures, seed=flags.seed,
                 listener=listener,
