@@ -15,7 +15,7 @@ from kvae.figures.panels import draw_multiples, draw_plane, multiples_height, un
 from kvae.figures.records import SweepRun
 from kvae.figures.sheet import DARK, LIGHT, Sheet, Theme
 from kvae.figures.tiles import as_rgb, magnify, shrink
-from kvae.figures.wording import findings, fixed, heading, row
+from kvae.figures.wording import conclusion, findings, fixed, heading, row
 from kvae.files.atomic import atomic_write
 
 # One sentence for each word, for a reader who has met none of them. The keys are the table's columns.
@@ -25,7 +25,9 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "βR": ("weighted rate", "The rate times the KL weight: what the rate counts for in the loss."),
     "L": ("loss", "What training makes small: D + β·R. It compares runs of one weight only, as β is part of it."),
     "β": ("KL weight", "How dear a nat is in units of D: a large weight makes the model note down little."),
+    "bits": ("bits per dimension", "What a value of a picture costs, σ as the errors call for: compares all weights."),
     "PSNR": ("peak signal-to-noise ratio", "The copy's error on a logarithmic scale, in decibels; more is better."),
+    "path": ("decoded path", "How long the way between two pictures is, through the latents; 1 is straight."),
     "active": ("active dimensions", "How many of the latent dimensions (the model's sliders) carry anything at all."),
     "σ": ("decoder noise", "The error per pixel value that a weight takes for granted: σ = √(β/2)."),
     "β*": ("calibrated weight", "The weight whose σ is the error really made: twice the mean squared error."),
@@ -73,8 +75,9 @@ def write_page(
     ]  # fmt: skip
     columns = list(row(runs[0])) if runs else []
     text = rendered(
-        "sweep.html.j2", title=title, heading=heading(runs), findings=findings(runs), summary=collection_summary,
-        strips=strips, kinds=kinds, shown=shown, side=_css_side(originals), columns=columns[1:], glossary=GLOSSARY,
+        "sweep.html.j2", title=title, heading=heading(runs), findings=findings(runs),
+        conclusion=conclusion(runs), summary=collection_summary, strips=strips, kinds=kinds, shown=shown,
+        side=_css_side(originals), columns=columns[1:], glossary=GLOSSARY,
         rows=[{"cells": row(run), "apart": run.gaussian_limit, "model": str(run.model or "")} for run in runs],
         limit=LIMIT, charts=charts, has_limit=any(run.gaussian_limit for run in runs),
         has_curve=limit_rates is not None and limit_distortions is not None,

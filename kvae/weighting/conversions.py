@@ -30,6 +30,15 @@ def calibrated_weight(distortion: float, values: int) -> float:
     return 2.0 * distortion / values
 
 
+def bits_per_dimension(distortion: float, rate: float, values: int) -> float:
+    """What a value of a picture, 0 to 255, costs in bits by the evidence bound at the noise that the errors call for.
+
+    ½·log₂(2πe·MSE) + log₂ 255 + R/(N·ln 2): the same scale for every KL weight, and less is better.
+    """
+    variance = max(distortion / values, 1e-12)
+    return 0.5 * math.log2(2.0 * math.pi * math.e * variance) + math.log2(255.0) + rate / (values * math.log(2.0))
+
+
 def kl_weight_from(weight: float, *, reduction: str, image_shape: tuple[int, int, int], latent_dim: int) -> float:
     """Our KL weight for `weight` of a tool that reduces its terms as `reduction` says: a name in
     `kvae.weighting.tools.TOOLS`, as docs/weights.md lists them.

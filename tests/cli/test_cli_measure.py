@@ -80,8 +80,8 @@ def test_a_range_is_measured_where_it_is_asked_for(models, folder, capsys):
 
 
 def test_pictures_that_a_model_never_saw_are_all_measured_and_painted_ones_have_factors(models, capsys, monkeypatch):
-    few = kvae.open_collection
-    monkeypatch.setattr("kvae.training.measured_files.open_collection", lambda *given, **options: few(count=60, **options))
+    few, home = kvae.open_collection, "kvae.training.measured_files.open_collection"
+    monkeypatch.setattr(home, lambda *given, **options: few(count=60, **options))
     assert main([*names(models, "w1"), "--data", "paintings"]) == 0
     printed = capsys.readouterr().out
     assert "w1: 60 pictures that it was not trained on" in printed
