@@ -177,12 +177,10 @@ class _Measuring:
         found: dict[str, Any] = {}
         self._codes = None
         for what in self.PARTS:
-            if self.progress is not None:
-                self.progress(self._done, self._total, f"{self.name}: {what}")
             found |= getattr(self, f"_{what}")(found)
             self._done += 1
-        if self.progress is not None:
-            self.progress(self._done, self._total, f"{self.name}: {self.PARTS[-1]}")
+            if self.progress is not None:
+                self.progress(self._done, self._total, f"measuring {self.name}")
         return Measured(self.name, None if self.model.autoencoder else self.model.beta, **found)
 
     @property

@@ -12,6 +12,7 @@ import pytest
 import kvae
 from kvae.measures.gaussian_limit import water_filling
 from kvae.measures.results import NUMBERS, QUESTIONS, Measured, Measures, markdown, verdicts
+from kvae.model.methods import RATES, WEIGHTINGS
 from kvae.model.vae import VAE
 from kvae.objectives.likelihoods import Likelihood, squared_error
 
@@ -84,16 +85,14 @@ def test_a_range_is_measured_at_five_weights_or_at_those_that_are_named(painting
     model = small(pictures, "spectral", latent_dim=None, kl_weight=(0.01, 1.0))
     model.kl_weight = 0.2
     told = []
-    found = kvae.measure(model, pictures[:40], progress=lambda done, total, what: told.append((done, total)))
+    found = kvae.measure(model, pictures[:40], progress=lambda done, total, what: told.append((done, total, what)))
     assert [one.kl_weight for one in found.at] == [1.0, 0.316, 0.1, 0.0316, 0.01] and model.beta == 0.2
     # untrained it is the closed form: on the curve at each weight, with the directions that the limit predicts
     assert found.envelope.consistent and [one.short for one in found.at] == [0.0] * 5
     assert [one.active_predicted for one in found.at] == sorted(one.active_predicted for one in found.at)
     rates = [one.rate for one in found.at]
     assert rates == sorted(rates) and found.at[0].distortion > found.at[-1].distortion
-    assert (
-        told[0] == (0, 35) and told[-1] == (35, 35) and [done for done, _ in told] == sorted(done for done, _ in told)
-    )
+    assert told == [(done, 35, "measuring vae") for done in range(1, 36)]
     alone = kvae.measure(model, pictures[:40], kl_weights=[0.1])
     assert alone.envelope is None and alone.at[0].distortion == pytest.approx(found.at[2].distortion)
     dedicated = kvae.measure(model.at(0.1), pictures[:40]).at[0]
@@ -133,6 +132,26 @@ def test_a_number_without_a_meaning_is_none_and_the_reason_is_said(paintings, se
     assert lacks <= missing(found.at[0]) and any(note in one for one in found.notes)
     assert found.at[0].distortion > 0 and found.at[0].path_ratio >= 1.0 and found.at[0].mig is not None
     json.dumps(found.record(), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_every_rate_is_measured_in_parts_that_add_up(paintings, name):
+    pictures, _ = paintings
+    found = kvae.measure(small(pictures, "conv", rate=name, kl_weight=0.5), pictures[:30]).at[0]
+    assert found.mutual + found.marginal == pytest.approx(found.rate, abs=1e-6)
+    assert -1e-6 <= found.mutual <= found.mutual_ceiling + 1e-6 and found.marginal_least >= 0.0
+    assert found.rate == pytest.approx(found.rate_by_dimension.sum(), rel=1e-4)
+    assert found.bound <= found.bound_100 + 3 * found.bound_100_error
+    assert all(math.isfinite(value) for value in found.record().values() if isinstance(value, float))
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS)
+def test_every_weighting_is_measured_at_the_weight_where_it_stands(paintings, name):
+    pictures, _ = paintings
+    model = small(pictures, "conv", weighting=name)
+    found = kvae.measure(model, pictures[:20]).at[0]
+    assert found.kl_weight == model.beta and found.best_bound_bits is not None
+    assert (found.bound is None) == (model.beta <= 0)
 
 
 def test_black_and_white_pictures_have_bounds_under_cross_entropy():
