@@ -48,9 +48,13 @@ class Bench:
             model.adapt(self.images)  # else `fit` would start it anew each time, and `evaluate` never
             self._kept = self._values()
         self._forget()
+        # functions that are traced for each weight are what a frozen weight asks for, and no matter for the user
+        self._told = tf.get_logger().level
+        tf.get_logger().setLevel("ERROR")
         return self
 
     def __exit__(self, *error: object) -> None:
+        tf.get_logger().setLevel(self._told)
         self._kept = self._before
         self._back()
         for name, value in self._functions.items():

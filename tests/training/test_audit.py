@@ -42,7 +42,7 @@ class Sound(keras.Model):
              layers.Reshape(SHAPE)]
         )  # fmt: skip
         self.noise = keras.random.SeedGenerator(seed)
-        self.total = keras.metrics.Mean("loss")
+        self.total = keras.metrics.Mean("loss") if type(self).train_step is not keras.Model.train_step else None
         self.set_weight(weight)
 
     def set_weight(self, weight):
@@ -204,6 +204,60 @@ def test_a_kvae_model_is_sound_at_a_constant_weight(pictures):
         for one, value in zip(model.variables, before, strict=True):
             np.testing.assert_array_equal(one.numpy(), value)
         assert not model._started() or model.linear_path is None  # `fit` still starts it from its own pictures
+
+
+class AddLoss(Sound):
+    """The other usual way: `call` adds the KL term, and `compile` brings the loss of the reconstruction."""
+
+    train_step, test_step = keras.Model.train_step, keras.Model.test_step
+
+    @property
+    def metrics(self):
+        return keras.Model.metrics.fget(self)
+
+    def call(self, pictures):
+        mean, log_var = self.encoder(pictures)
+        latents = mean + ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mean), seed=self.noise)
+        self.add_loss(self.beta * ops.mean(ops.sum(diagonal_kl(mean, log_var), axis=1)))
+        return self.decoder(latents)
+
+
+@pytest.mark.parametrize(
+    ("loss", "told"),
+    [
+        ("mse", "The squared error is averaged over 192 values and R is summed"),
+        ("binary_crossentropy", "The cross-entropy is averaged over 192 values and R is summed"),
+        (keras.losses.MeanSquaredError(reduction="mean"), "The squared error is averaged over 192 values"),
+    ],
+    ids=["mse", "cross-entropy", "object"],
+)
+def test_a_kl_term_that_is_added_to_a_compiled_loss_is_audited_too(pictures, loss, told):
+    model = AddLoss(weight=0.005)
+    model.compile(keras.optimizers.Adam(0.01), loss=loss)
+    (finding,) = kvae.audit(model, pictures, steps=10)
+    assert finding.kind == "reductions" and finding.sentence.startswith(told)
+
+
+def test_a_model_that_returns_its_parts_by_name_or_in_a_tuple_is_understood(pictures):
+    class Named(Sound):
+        by_name = True
+
+        def call(self, pictures):
+            mean, log_var = self.coder(pictures)
+            output = self.decoder(mean)
+            return {"mu": mean, "logvar": log_var, "recon": output} if self.by_name else (output, mean, log_var)
+
+        def loss_of(self, pictures, weight):
+            self.encoder, kept = self.coder, self.encoder
+            loss = super().loss_of(pictures, weight)
+            self.encoder = kept
+            return loss
+
+    for by_name in (True, False):
+        model = Named()
+        model.coder, model.encoder, model.by_name = model.encoder, None, by_name
+        model.compile(keras.optimizers.Adam(0.01))
+        assert kvae.audit(model, pictures, steps=10) == []
 
 
 @pytest.mark.parametrize(
