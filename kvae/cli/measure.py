@@ -20,8 +20,8 @@ smoothness, and disentanglement where factors are known.
   kvae-measure models/sweep-1.keras models/sweep-0.1.keras --data ~/paintings --html measures.html
   kvae-measure models/art.keras --data ~/paintings --kl-weight 1 0.1 0.02
 
-A model is measured on the pictures that were held out from it where --data is what it was trained on, and on all of
-them where it is not. docs/measures.md explains every number."""
+Where --data is what models were trained on, all are measured on the pictures that were held out from each of them.
+docs/measures.md explains every number."""
 NUMBER = 11  # characters of a column of numbers on a terminal, with what is between two
 
 
@@ -54,7 +54,11 @@ def parser() -> Parser:
         "--pictures", type=_count, default=200, metavar="N", help="how many, evenly spread (2 to 512; default: 200)"
     )
     made.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (default: 0)")
-    made.add_argument("--json", action="store_true", help="print one JSON object for each model")
+    made.add_argument(
+        "--json",
+        action="store_true",
+        help="print a JSON object for each model, and what compares them",
+    )
     made.add_argument("--csv", metavar="PATH", help="also write a table, a line for each model and weight")
     made.add_argument("--html", metavar="PATH", help="also write a page that needs nothing else")
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -99,6 +103,10 @@ def _main(arguments: Sequence[str] | None) -> int:
     if flags.json:
         for one in found:
             print(json.dumps(one.record(), ensure_ascii=False), flush=True)
+        if len(found) > 1:
+            from kvae.measures.results import verdicts
+
+            print(json.dumps({"findings": verdicts(found)}, ensure_ascii=False), flush=True)
     elif not flags.quiet:
         _print(found)
         for path in written:

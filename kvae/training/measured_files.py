@@ -26,8 +26,8 @@ def measure_files(
     seed: int = 0,
     listener: Listener | None = None,
 ) -> list[Measures]:
-    """Measure the models in the files `models` on at most `count` pictures of `data`: those held out from a model's
-    training where it was trained on these, and any where it was not. `kl_weights` are for models of a range.
+    """Measure the models in the files `models` on at most `count` pictures of `data`, the same for all: those held out
+    from the training of every model that was trained on these. `kl_weights` are for models of a range.
 
     Raises:
         ValueError, OSError: a model that cannot be opened, or pictures that cannot; one sentence.
@@ -36,7 +36,7 @@ def measure_files(
     opened = [(Path(path).stem, load(path)) for path in models]
     if kl_weights is not None and all(model.weight_range is None for _, model in opened):
         raise ValueError("measure: no model here has a range of weights. Leave --kl-weight out.")
-    found = []
+    views = []
     for name, model in opened:
         collection = open_collection(
             data, size=_side(name, model), crop=_setting(model, "crop", "square"), progress=listener.on_progress
@@ -46,10 +46,13 @@ def measure_files(
                 f"{name}: its pictures are {_size(model.image_shape)}, and those of --data are "
                 f"{_size(collection.shape)}. Choose pictures like those it was trained on."
             )
-        training, held = _sides(model, collection)
+        views.append((name, model, collection, *_sides(model, collection)))
+    found = []
+    shared = _shared([(collection, held) for _, _, collection, _, held in views])
+    for name, model, collection, training, held in views:
+        held = held if shared is None else shared
         places = held[np.linspace(0, len(held) - 1, min(count, len(held))).astype(int)]
-        where = "held out from its training" if len(training) else "that it was not trained on"
-        listener.on_message(f"{name}: {len(places)} pictures {where}")
+        listener.on_message(f"{name}: {len(places)} pictures{_origin(model, len(training))}")
         found.append(
             measure(
                 model,
@@ -63,6 +66,22 @@ def measure_files(
             )
         )
     return found
+
+
+def _shared(views: Sequence[tuple[Collection, np.ndarray]]) -> np.ndarray | None:
+    """The pictures held out from all models, so that all are measured on the same; None where there are none."""
+    if len({collection.manifest_hash for collection, _ in views}) > 1:
+        return None
+    common = functools.reduce(np.intersect1d, [held for _, held in views])
+    return common if len(common) > 1 else None
+
+
+def _origin(model: VAE, training: int) -> str:
+    """What is known of the pictures that a model is measured on."""
+    if training:
+        return " held out from its training"
+    known = bool((model.card or {}).get("collection"))
+    return " of another collection than it was trained on" if known else "; what it was trained on is not known"
 
 
 def _sides(model: VAE, collection: Collection) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import pytest
 import kvae
 from kvae.cli.measure import main
 from kvae.measures.results import NUMBERS
+from kvae.training.measured_files import measure_files
 
 WEIGHTS = (1.0, 0.1)
 
@@ -53,7 +54,7 @@ def test_a_model_of_a_range_is_measured_at_its_weights_and_told_in_json_csv_and_
     files = ["--csv", str(tmp_path / "m.csv"), "--html", str(tmp_path / "m.html")]
     assert main([*names(models, "every", "w1"), "--data", str(folder), "--json", "--pictures", "8", *files]) == 0
     captured = capsys.readouterr()
-    every, one = (json.loads(row) for row in captured.out.splitlines())
+    every, one, both = (json.loads(row) for row in captured.out.splitlines())
     weights = [row["kl_weight"] for row in every["at"]]
     assert weights == [1.0, 0.473, 0.224, 0.106, 0.05] and every["pictures"] == 8 and every["envelope"]
     assert [row["kl_weight"] for row in one["at"]] == [1.0] and set(NUMBERS) < set(one["at"][0])
@@ -70,12 +71,13 @@ def test_a_model_of_a_range_is_measured_at_its_weights_and_told_in_json_csv_and_
     page = (tmp_path / "m.html").read_text(encoding="utf-8")
     assert "decoded path" in page and "data:image/png;base64," in page and "http" not in page
     assert every["findings"][0].startswith("The best bound has weight ")
+    assert both["findings"][0].startswith(("The best bound has every at", "The best bound has w1 at"))
 
 
 def test_a_range_is_measured_where_it_is_asked_for(models, folder, capsys):
     flags = ["--data", str(folder), "--kl-weight", "0.3", "--json", "--pictures", "4"]
     assert main([*names(models, "every", "w1"), *flags]) == 0
-    told = [json.loads(row) for row in capsys.readouterr().out.splitlines()]
+    told = [json.loads(row) for row in capsys.readouterr().out.splitlines()][:2]
     assert [[row["kl_weight"] for row in one["at"]] for one in told] == [[0.3], [1.0]]
 
 
@@ -84,9 +86,23 @@ def test_pictures_that_a_model_never_saw_are_all_measured_and_painted_ones_have_
     monkeypatch.setattr(home, lambda *given, **options: few(count=60, **options))
     assert main([*names(models, "w1"), "--data", "paintings"]) == 0
     printed = capsys.readouterr().out
-    assert "w1: 60 pictures that it was not trained on" in printed
+    assert "w1: 60 pictures of another collection than it was trained on" in printed
     assert "Where factors are known" in printed and "MIG" in printed
     assert "without the training pictures nobody knows whether samples are copies" in printed
+
+
+def test_models_of_different_splits_are_measured_on_what_all_of_them_never_saw(models, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
+    settings = {"size": 16, "augment": False, "validation": 0.5, "epochs": 1, "balance_every": 0}
+    kvae.train(folder, output=tmp_path / "half", network="linear", latent_dim=4, **settings)
+    files = [models / "w1.keras", models / "every.keras", tmp_path / "half.keras"]
+    found = measure_files(files, folder)
+    collection = kvae.open_collection(folder, size=16)
+    held = set(collection.split(0.3)[1]) & set(collection.split(0.5)[1])
+    assert [one.pictures for one in found] == [len(held)] * 3
+    alone = kvae.measure(kvae.load(files[0]), collection.read(sorted(held)), training=collection.read(range(60)))
+    assert found[0].at[0].distortion == pytest.approx(alone.at[0].distortion)
+    assert [one.at[0].copied is None for one in found] == [False, True, False]
 
 
 def test_names_of_models_are_text_in_every_output(models, folder, tmp_path, capsys):
