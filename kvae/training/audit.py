@@ -283,13 +283,20 @@ def _validation(bench: Bench, felt: Slope) -> Iterator[Finding]:
         )
         return
     held = Slope.of(bench, bench.validation_loss, bench.given)
-    if abs(held.loss - felt.loss) <= APART * abs(felt.loss):
-        return
-    told = f"On the same pictures the loss is {felt.loss:.4g} in training and {held.loss:.4g} in validation"
-    if felt.slope:
-        weight = (held.loss - felt.base) / felt.slope
-        told += f", which is as if the weight were {weight:.3g} there instead of {bench.given:g}"
-    yield Finding("validation", f"{told}.", "Use the same weight and reductions in train_step and test_step.")
+    cure = (
+        "Use the same weight and reductions in train_step and test_step; batch normalisation and dropout differ anyway."
+    )
+    if abs(held.loss - felt.loss) > APART * abs(felt.loss):
+        told = f"On the same pictures the loss is {felt.loss:.4g} in training and {held.loss:.4g} in validation"
+        if felt.slope:
+            weight = (held.loss - felt.base) / felt.slope
+            told += f", which is as if the weight were {weight:.3g} there instead of {bench.given:g}"
+        yield Finding("validation", f"{told}.", cure)
+    elif felt.slope and abs((held.slope or 0.0) - felt.slope) > APART * abs(felt.slope):
+        share = (held.slope or 0.0) / felt.slope
+        yield Finding(
+            "validation", f"The validation loss follows the weight {share:.3g} times as much as training's.", cure
+        )
 
 
 def _pixels(model: keras.Model, images: np.ndarray) -> list[Finding]:

@@ -159,6 +159,17 @@ def test_a_validation_of_another_objective_is_found_with_its_weight(pictures):
     assert weight == pytest.approx(50.0, rel=0.05)
 
 
+def test_a_validation_that_does_not_follow_the_weight_is_found(pictures):
+    class Fixed(Sound):
+        def test_step(self, pictures):
+            self.total.update_state(self.loss_of(pictures, 0.1))
+            return {"loss": self.total.result()}
+
+    (finding,) = audited(Fixed, pictures)
+    assert finding.kind == "validation"
+    assert finding.sentence == "The validation loss follows the weight 0 times as much as training's."
+
+
 @pytest.mark.parametrize(
     ("scale", "shift", "sentence", "cure"),
     [
