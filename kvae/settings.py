@@ -17,7 +17,8 @@ Value = bool | int | float | str | tuple[int, ...] | None
 class Setting:
     """One setting. `low` and `high` are inclusive.
 
-    `default=None` means that a sensible value is worked out, which the word "auto" asks for too.
+    `default=None` means that a sensible value is worked out, which the word "auto" asks for too. `older` choices are
+    those of models that were made when they were offered: such a model opens, decodes and trains on.
     """
 
     default: Value
@@ -28,6 +29,7 @@ class Setting:
     high: float | None = None
     unit: str = ""
     choices: tuple[str, ...] = ()
+    older: tuple[str, ...] = ()
     many: bool = False  # holds a tuple of values
     span: bool = False  # may be a range of values, (low, high)
 
@@ -57,11 +59,13 @@ METHODS: dict[str, dict[str, str]] = {  # every method by its name, and where in
 }
 NETWORK_HOMES = {  # every network by its name, and where in kvae it is described
     "spectral": "networks.spectral.SPECTRAL",
-    "hybrid": "networks.hybrid.HYBRID",
     "conv": "networks.conv.CONV",
     "residual": "networks.conv.RESIDUAL",
-    "linear": "networks.linear.LINEAR",
+    "linear": "networks.spectral.LINEAR",
+    "hybrid": "networks.hybrid.HYBRID",
+    "principal": "networks.principal.PRINCIPAL",
 }
+OLDER_NETWORKS = ("hybrid", "principal")  # of models that were made when these were offered
 SETTINGS: dict[str, Setting] = {
     # pictures
     "data": Setting(
@@ -97,8 +101,8 @@ SETTINGS: dict[str, Setting] = {
     ),
     "latent_dim": Setting(
         None,
-        "number of latent dimensions; by default as many as the lowest weight keeps in use in the network spectral, "
-        "where they cost nothing, at most 12292, and 128 in the others",
+        "number of latent dimensions; by default as many as the lowest weight keeps in use in the networks spectral "
+        "and linear, where they cost nothing, at most 12292, and 128 in the others",
         int,
         "model",
         1,
@@ -107,11 +111,11 @@ SETTINGS: dict[str, Setting] = {
     "network": Setting(
         "spectral",
         "spectral: the closed-form linear VAE over frequencies, put right by two small convolutional networks that "
-        "know the weight, sharp from the first step; hybrid: over principal components, put right by a convolutional "
-        "network; conv: plain stride-2 convolutions; residual: the same with residual blocks; linear: the closed form "
-        "alone",
+        "know the weight, sharp from the first step; conv: plain stride-2 convolutions; residual: the same with "
+        "residual blocks; linear: the closed form alone, fitted in seconds",
         group="model",
-        choices=tuple(NETWORK_HOMES),
+        choices=tuple(name for name in NETWORK_HOMES if name not in OLDER_NETWORKS),
+        older=OLDER_NETWORKS,
     ),
     "widths": Setting(
         None,
@@ -125,8 +129,7 @@ SETTINGS: dict[str, Setting] = {
     ),
     "depth": Setting(
         None,
-        "residual blocks a level; by default 1 in spectral and residual, 0 in hybrid, where they cost more than they "
-        "bring",
+        "residual blocks a level; by default 1",
         int,
         "model",
         0,
@@ -365,7 +368,7 @@ def _ends(value: Any) -> tuple[Any, Any] | None:
 
 
 def _check_one(name: str, setting: Setting, value: Any, owner: str) -> Any:
-    if setting.choices and value not in setting.choices:
+    if setting.choices and value not in (*setting.choices, *setting.older):
         raise ValueError(f"{owner}: `{name}` must be one of {', '.join(setting.choices)}. Received: {name}={value!r}.")
     if setting.kind is bool:
         # any word is true to Python, also "false"

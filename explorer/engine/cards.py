@@ -17,6 +17,7 @@ from explorer.messages import ModelInfo
 MOST_PIXELS = 4 << 20  # of the sheet of thumbnails; ours has a quarter of a million
 COLUMNS = 8  # thumbnails in a row of the sheet
 MOST_DIRECTIONS = 32
+CARRIES_WEIGHT = ("spectral", "linear", "hybrid")  # networks that read the KL weight
 
 
 def glimpse(path: str) -> ModelInfo | None:
@@ -60,7 +61,7 @@ def model_info(path: str, config: Mapping[str, Any], card: Mapping[str, Any] | N
         autoencoder=autoencoder,
         kl_weight=math.sqrt(weight[0] * weight[1]) if isinstance(weight, (list, tuple)) else float(weight),
         weight_range=None if span is None else (float(span[0]), float(span[1])),
-        carries_weight=network in ("spectral", "hybrid") and not autoencoder,
+        carries_weight=network in CARRIES_WEIGHT and not autoencoder,
         active_variance=ACTIVE_VARIANCE,
         rates=_row(posterior.get("rate"), latent, math.nan),
         means=_row(posterior.get("mean"), latent, 0.0),

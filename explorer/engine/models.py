@@ -183,7 +183,7 @@ class Loaded:
 
 def _eigenvalues(model: Any) -> np.ndarray | None:
     """Those of the spectral path, float32 (latent,), NaN for what tells the texture; None without one."""
-    if model.custom or model.autoencoder or model.network != "spectral":
+    if model.custom or model.autoencoder or model.network not in ("spectral", "linear"):
         return None
     values = np.asarray(model.linear_path.eigenvalues, np.float32)
     return np.concatenate([np.full(model.latent_dim - len(values), np.nan, np.float32), values])

@@ -83,7 +83,7 @@ class RunReporter(Listener):
     def on_prepared(self, prepared: Pictures) -> None:
         self._check_stop()
         self._prepared = prepared
-        points = prepared.held.curve(prepared.settings["latent_dim"], CURVE)
+        points = prepared.held.curve(prepared.held.directions, CURVE)
         distortions, rates = (np.array([getattr(one, key) for one in points]) for key in ("distortion", "rate"))
         counts = len(prepared.training), len(prepared.validation)
         name = prepared.collection.name

@@ -17,7 +17,6 @@ EVERY_WEIGHT = (0.01, 1.0)  # what a model for every weight is trained for
 _SUGGESTED = {"size": (32, 64, 96, 128, 256), "latent_dim": (8, 16, 32, 64, 128, 256)}
 _NETWORKS = {  # what an artist would call them; others are shown by their own name
     "spectral": "Spectral (default)",
-    "hybrid": "Hybrid",
     "conv": "Convolutional",
     "residual": "Residual, slower",
     "linear": "Linear, exact",

@@ -22,7 +22,7 @@ TERMS: dict[str, str] = {
     "gradient_balance": "Gradient balance: how hard each of the two wishes, likeness and smoothness, pulls at the "
     "model.",
     "gaussian_limit": "Gaussian limit: the best that a purely linear model could do on these pictures, worked out "
-    "exactly. A trained network should lie below it.",
+    "exactly, with as many sliders as it can use. A trained network with enough of them should lie below it.",
     "rate_distortion": "Each point is a trained model: to the right it says more about a picture, further down it is "
     "more faithful. The KL weight chooses the place on the curve.",
     "weight_curve": "What this one model does at every KL weight, on pictures it never saw: to the right it says more "
@@ -68,8 +68,8 @@ TERMS: dict[str, str] = {
     "held_out": "Held-out pictures: a few that training never sees, to measure honestly.",
     "autoencoder": "Plain autoencoder: the same network without smoothing, as a comparison. It copies well but has no "
     "even space to walk in.",
-    "network": "Kinds of network: spectral and hybrid are right from the first step, then refined, and spectral "
-    "stays sharp at low weights; conv and residual learn from nothing; linear is the exact formula alone.",
+    "network": "Kinds of network: spectral is right from the first step, then refined, and stays sharp at low "
+    "weights; conv and residual learn from nothing; linear is the exact formula alone.",
     "weight_range": "One model for every weight: it is trained for all of them at once, and afterwards the weight is "
     "turned in Explore, without training again.",
     "resume": "Go on with a model that was trained before.",

@@ -134,7 +134,7 @@ def _report_range(run: Any) -> None:
     for column in ("held out, weight", "σ", "D", "R", "L", "Gaussian limit L"):
         table.add_column(laid_out(column), justify="right", no_wrap=True)
     for weight, (distortion, rate, loss) in sorted(run.evaluated.curve.items(), reverse=True):
-        limit = held.at(weight, run.model.latent_dim).loss
+        limit = held.at(weight, held.directions).loss
         cells = (distortion, rate, loss, limit)
         table.add_row(f"{weight:g}", f"{decoder_noise(weight):.3g}", *(f"{cell:.1f}" for cell in cells))
     Console(highlight=False).print(table)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kvae.figures.measures import write_measures
     from kvae.figures.range import draw_range
-    from kvae.figures.records import Limit, SweepRun
+    from kvae.figures.records import Limit, LimitCurve, SweepRun
     from kvae.figures.run import draw_run
     from kvae.figures.sweep import draw_sweep
     from kvae.figures.tiles import magnify, thumbnail, tile
 
 __all__ = [
     "Limit",
+    "LimitCurve",
     "SweepRun",
     "draw_range",
     "draw_run",
@@ -30,6 +31,7 @@ __all__ = [
 
 _HOMES = {
     "Limit": "records",
+    "LimitCurve": "records",
     "SweepRun": "records",
     "draw_range": "range",
     "draw_run": "run",

@@ -12,7 +12,7 @@ from PIL import Image
 
 from kvae.figures.groups import chosen, groups_of, notes_of, pictured
 from kvae.figures.panels import draw_multiples, draw_plane, multiples_height, under, with_history
-from kvae.figures.records import SweepRun
+from kvae.figures.records import LimitCurve, SweepRun
 from kvae.figures.sheet import DARK, LIGHT, Sheet, Theme
 from kvae.figures.tiles import as_rgb, magnify, shrink
 from kvae.figures.wording import conclusion, findings, fixed, heading, row
@@ -48,16 +48,11 @@ def write_page(
     originals: np.ndarray,
     collection_summary: str,
     title: str,
-    limit_rates: np.ndarray | None,
-    limit_distortions: np.ndarray | None,
+    limit_curve: LimitCurve | None,
     scale: int = 2,
 ) -> None:
     """Write the page; `runs` with the Gaussian limits last, `originals` uint8 (n, h, w, c)."""
-    charts = {
-        "plane": themed(
-            lambda theme: _plane(Sheet(_WIDTH, 520, scale=scale, theme=theme), runs, limit_rates, limit_distortions)
-        )
-    }
+    charts = {"plane": themed(lambda theme: _plane(Sheet(_WIDTH, 520, scale=scale, theme=theme), runs, limit_curve))}
     if with_history(runs):
         height = multiples_height(len(with_history(runs)))
         charts["curves"] = themed(lambda theme: _curves(Sheet(_WIDTH, height, scale=scale, theme=theme), runs))
@@ -80,7 +75,8 @@ def write_page(
         side=_css_side(originals), columns=columns[1:], glossary=GLOSSARY,
         rows=[{"cells": row(run), "apart": run.gaussian_limit, "model": str(run.model or "")} for run in runs],
         limit=LIMIT, charts=charts, has_limit=any(run.gaussian_limit for run in runs),
-        has_curve=limit_rates is not None and limit_distortions is not None,
+        has_curve=limit_curve is not None,
+        latents=f"{limit_curve.fewer.latents:,}" if limit_curve is not None and limit_curve.fewer is not None else "",
     )  # fmt: skip
     atomic_write(path, text)
 
@@ -107,11 +103,9 @@ def themed(draw: Callable[[Theme], bytes]) -> dict[str, str]:
     return {"light": _inline(draw(LIGHT)), "dark": _inline(draw(DARK))}
 
 
-def _plane(
-    sheet: Sheet, runs: Sequence[SweepRun], limit_rates: np.ndarray | None, limit_distortions: np.ndarray | None
-) -> bytes:
+def _plane(sheet: Sheet, runs: Sequence[SweepRun], limit_curve: LimitCurve | None) -> bytes:
     axes = sheet.axes(72, 12, _WIDTH - 90, 440)
-    draw_plane(axes, runs, limit_rates, limit_distortions, sheet.theme)
+    draw_plane(axes, runs, limit_curve, sheet.theme)
     return sheet.png()
 
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from kvae.figures.curves import draw_components, draw_weight, label_log, label_steps, series
 from kvae.figures.labels import draw_label, place_labels
-from kvae.figures.records import SweepRun
+from kvae.figures.records import LimitCurve, SweepRun
 from kvae.figures.sheet import Sheet, Theme, families, points
 from kvae.figures.wording import clipped, number
 from kvae.weighting.conversions import decoder_noise
@@ -99,8 +99,7 @@ def _share(panels: Sequence[Axes], columns: int) -> None:
 def draw_plane(
     axes: Axes,
     runs: Sequence[SweepRun],
-    limit_rates: np.ndarray | None,
-    limit_distortions: np.ndarray | None,
+    limit_curve: LimitCurve | None,
     theme: Theme,
     *,
     joined: bool = False,
@@ -118,11 +117,7 @@ def draw_plane(
     limits = [run for run in runs if run.is_finite and run.gaussian_limit and run.rate is not None]
     _frame(axes, [*placed, *limits], plain, theme)
     obstacles = [_level(axes, run, theme) for run in plain]
-    if limit_rates is not None and limit_distortions is not None and len(limit_rates):
-        order = np.argsort(limit_rates)
-        curve = np.stack([np.asarray(limit_rates)[order], np.asarray(limit_distortions)[order]], axis=1)
-        axes.plot(*curve.T, color=theme.quiet, linewidth=points(1.2), zorder=2)
-        obstacles.append(curve)
+    obstacles += _limits(axes, limit_curve, theme)
     if joined:
         way = np.array(sorted((run.rate or 0.0, run.distortion) for run in placed))
         axes.plot(*way.T, color=theme.ink, linewidth=points(1.8), zorder=3.5)
@@ -146,6 +141,33 @@ def draw_plane(
         above = -18.0 if above > 0 else 5.0  # a second level close to the first is named below its line
     named = [*((run.rate or 0.0, run.distortion, run.name) for run in placed), *marks]
     place_labels(axes, named, obstacles, theme, taken)
+
+
+def _limits(axes: Axes, limit: LimitCurve | None, theme: Theme) -> list[np.ndarray]:
+    """The best linear model as a line, and thin beside it the best with as many latents as the trained models have."""
+    drawn: list[np.ndarray] = []
+    while limit is not None:
+        order = np.argsort(limit.rates)
+        curve = np.stack([np.asarray(limit.rates)[order], np.asarray(limit.distortions)[order]], axis=1)
+        axes.plot(*curve.T, color=theme.quiet, linewidth=points(0.9 if drawn else 1.6), zorder=2)
+        if drawn and limit.latents is not None:
+            _name_fewer(axes, curve, f"{limit.latents:,} latents", theme)
+        drawn.append(curve)
+        limit = limit.fewer
+    return drawn
+
+
+def _name_fewer(axes: Axes, curve: np.ndarray, name: str, theme: Theme) -> None:
+    """The name of a curve at its last point in sight, which tends to a level: with few latents D cannot fall on."""
+    (_, right), (_, high) = axes.get_xlim(), axes.get_ylim()
+    seen = curve[(curve[:, 0] <= 0.98 * right) & (curve[:, 1] <= high)]
+    if len(seen):
+        after = seen[-1, 0] < 0.75 * right  # there is room behind its end
+        axes.annotate(
+            name, seen[-1], xytext=(points(6), 0) if after else (0, points(5)), textcoords="offset points",
+            ha="left" if after else "right", va="center" if after else "bottom",
+            color=theme.quiet, fontsize=points(12), fontfamily=families(),
+        )  # fmt: skip
 
 
 def _level(axes: Axes, run: SweepRun, theme: Theme) -> np.ndarray:

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from kvae.figures.curves import label_steps, series, times
 from kvae.figures.groups import NAMES, arrange, check_pictures, draw_rows, groups_of, height_of
 from kvae.figures.panels import draw_plane
-from kvae.figures.records import History, SweepRun
+from kvae.figures.records import History, LimitCurve, SweepRun
 from kvae.figures.run import NARROWEST, length
 from kvae.figures.sheet import LIGHT, Sheet, Theme, families, points
 from kvae.figures.tiles import prepared
@@ -31,8 +31,7 @@ def draw_range(
     history: History,
     history_limits: Mapping[float, float],
     originals: np.ndarray,
-    limit_rates: np.ndarray,
-    limit_distortions: np.ndarray,
+    limit_curve: LimitCurve,
     scale: int = 2,
     theme: Theme = LIGHT,
 ) -> None:
@@ -44,7 +43,7 @@ def draw_range(
         history_limits: By the weight, the Gaussian limit's loss on the pictures that an epoch is measured on, which
             may be fewer than those of `runs`.
         originals: uint8 (n, h, w, c); the reconstructions at each weight are of these, in the same order.
-        limit_rates, limit_distortions: The Gaussian limit as a curve, nats against summed squared error.
+        limit_curve: The Gaussian limit as a curve.
     """
     originals = prepared(originals)
     check_pictures(originals, runs, "draw_range")
@@ -63,10 +62,10 @@ def draw_range(
     left = "held-out L in units of the best linear model's; optimizer steps"
     sheet.heading(_LEFT, charts - 18, "How training went", left)
     draw_losses(sheet, sheet.axes(_LEFT, charts, wide - _NAMED, _CHARTS), history, history_limits)
-    x, right = _LEFT + wide + _BETWEEN, "green: slope −β; thin line and circles: best linear model"
+    x, right = _LEFT + wide + _BETWEEN, "green: slope −β; grey line and circles: best linear model"
     sheet.heading(x, charts - 18, "What each weight pays", right)
     plane = sheet.axes(x, charts, wide, _CHARTS)
-    draw_curve(plane, runs, limit_rates, limit_distortions, theme)
+    draw_curve(plane, runs, limit_curve, theme)
     sheet.text(x + wide, charts + 24, calibration(runs), 14, ha="right", color=theme.weight)  # no curve runs there
     _draw_table(sheet, _LEFT, table, content, shown, limits)
     sheet.save(path)
@@ -131,15 +130,14 @@ def _ramp(theme: Theme, share: float) -> str:
 def draw_curve(
     axes: Axes,
     runs: Sequence[SweepRun],
-    limit_rates: np.ndarray,
-    limit_distortions: np.ndarray,
+    limit_curve: LimitCurve,
     theme: Theme,
 ) -> None:
     """The model's own curve, D against R, through its points at each weight, with the place where β is β*."""
     named = [replace(run, name=f"β {number(run.kl_weight)}") for run in runs]
     found = turning_point(runs)
     marks = [] if found is None else [(found.rate, found.distortion, f"β* {number(found.kl_weight)}")]
-    draw_plane(axes, named, limit_rates, limit_distortions, theme, joined=True, marks=marks)
+    draw_plane(axes, named, limit_curve, theme, joined=True, marks=marks)
 
 
 def _draw_table(

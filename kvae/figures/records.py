@@ -14,7 +14,7 @@ History: TypeAlias = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True)
 class Limit:
-    """The best linear VAE at the run's KL weight, on the same held-out pictures.
+    """The best linear VAE at the run's KL weight, on the same held-out pictures, with all latents it can use.
 
     `distortion` and `loss` are summed squared errors per image, `rate` is in nats.
     """
@@ -24,6 +24,19 @@ class Limit:
     loss: float
     active: int
     latent_dim: int
+
+
+@dataclass(frozen=True)
+class LimitCurve:
+    """The Gaussian limit at many weights: `distortions` and `rates` (points,), in nats, of the best linear model.
+
+    `fewer` is the same with `latents` only, those of the trained models, where these are fewer than it would use.
+    """
+
+    distortions: np.ndarray
+    rates: np.ndarray
+    latents: int | None = None
+    fewer: "LimitCurve | None" = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from kvae.figures.groups import NAMES, arrange, check_pictures, draw_rows, groups_of, height_of
 from kvae.figures.page import write_page
 from kvae.figures.panels import draw_multiples, draw_plane, multiples_height, with_history
-from kvae.figures.records import SweepRun
+from kvae.figures.records import LimitCurve, SweepRun
 from kvae.figures.run import NARROWEST
 from kvae.figures.sheet import Sheet
 from kvae.figures.tiles import prepared
@@ -30,8 +30,7 @@ def draw_sweep(
     originals: np.ndarray,
     collection_summary: str,
     title: str = "What scaling the KL term does",
-    limit_rates: np.ndarray | None = None,
-    limit_distortions: np.ndarray | None = None,
+    limit_curve: LimitCurve | None = None,
     scale: int = 2,
 ) -> None:
     """Draw a sweep as one PNG and as one self-contained HTML page.
@@ -41,7 +40,7 @@ def draw_sweep(
         originals: uint8 (n, h, w, c); every run's reconstructions are of these, in the same order, and its samples and
             in-betweens of their size.
         collection_summary: What the pictures are, in a sentence.
-        limit_rates, limit_distortions: The Gaussian limit as a curve, nats against summed squared error; or None.
+        limit_curve: The Gaussian limit as a curve; or None.
     """
     originals = prepared(originals)
     check_pictures(originals, runs, "draw_sweep")
@@ -61,11 +60,11 @@ def draw_sweep(
             _LEFT, curves - 14, "How training went", "per image; the axes are shared; time in optimizer steps"
         )
         draw_multiples(sheet, _LEFT, curves, content, ordered)
-    _draw_end(sheet, plane, content, ordered, limit_rates, limit_distortions)
+    _draw_end(sheet, plane, content, ordered, limit_curve)
     sheet.save(path_png)
     write_page(
         path_html, ordered, originals=originals, collection_summary=collection_summary, title=title,
-        limit_rates=limit_rates, limit_distortions=limit_distortions, scale=min(scale, 2),
+        limit_curve=limit_curve, scale=min(scale, 2),
     )  # fmt: skip
 
 
@@ -74,16 +73,17 @@ def _draw_end(
     top: float,
     content: float,
     runs: Sequence[SweepRun],
-    limit_rates: np.ndarray | None,
-    limit_distortions: np.ndarray | None,
+    limit_curve: LimitCurve | None,
 ) -> None:
     """The rate–distortion plane on the left, the numbers on the right."""
     wide = 0.4 * content
-    marks = ["thin line"] if limit_rates is not None else []
+    marks = ["grey line"] if limit_curve is not None else []
     marks += ["circles"] if any(run.gaussian_limit for run in runs) else []
     curve = f"; {' and '.join(marks)}: Gaussian limit (best linear model)" if marks else ""
+    if limit_curve is not None and limit_curve.fewer is not None:
+        curve += f", thin with {limit_curve.fewer.latents:,} latents"
     sheet.heading(_LEFT, top - 18, "What each weight paid", f"green: slope −β{curve}")
-    draw_plane(sheet.axes(_LEFT, top, wide, _PLANE), runs, limit_rates, limit_distortions, sheet.theme)
+    draw_plane(sheet.axes(_LEFT, top, wide, _PLANE), runs, limit_curve, sheet.theme)
     _draw_table(sheet, _LEFT + wide + 56, top, content - wide - 56, runs)
 
 

@@ -3,15 +3,11 @@
 Reference: Halko, Martinsson & Tropp, 2011, "Finding structure with randomness", arXiv:0909.4061 (subspace iteration).
 """
 
-import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-
-from kvae.files.arrays import Torn, read_arrays, write_arrays
 
 OVERSAMPLING = 16  # directions beyond those asked for, so that the last ones asked for are right too
 
@@ -30,55 +26,29 @@ class PCA:
     total: float
     pictures: int
 
-    def save(self, path: Path) -> None:
-        """Write it to `path`, readable by this user alone, with a SHA-256."""
-        about = json.dumps({"total": self.total, "pictures": self.pictures}).encode()
-        write_arrays(path, about, [self.mean, self.eigenvalues, self.eigenvectors])
-        path.chmod(0o600)
 
-    @classmethod
-    def load(cls, path: Path) -> "PCA":
-        """What was saved at `path`.
-
-        Raises:
-            Torn: not whole, or something else. OSError: it cannot be opened.
-        """
-        about, arrays = read_arrays(path)
-        try:
-            mean, eigenvalues, eigenvectors = arrays
-            return cls(mean, eigenvalues, eigenvectors, float(about["total"]), int(about["pictures"]))
-        except (ValueError, KeyError, TypeError):
-            raise Torn(f"{path.name} holds no principal components.") from None
-
-
-def fit_pca(
-    blocks: Callable[[], Iterable[np.ndarray]],
-    count: int,
-    *,
-    passes: int = 3,
-    progress: Callable[[], None] | None = None,
-) -> PCA:
+def fit_pca(blocks: Callable[[], Iterable[np.ndarray]], count: int, *, passes: int = 3) -> PCA:
     """The `count` leading principal components of pictures that come in blocks.
 
     `blocks()` starts another pass over the same blocks, arrays (n, height, width, channels), uint8 or float in [0, 1].
     One pass finds the mean, `passes` more turn a random subspace towards the leading one, the last measures it: memory
-    is that of count + 16 pictures and one block. `progress` is called after each block.
+    is that of count + 16 pictures and one block.
 
     Raises:
         ValueError: no pictures, or pictures that hold NaN or infinity.
     """
-    mean, power, pictures = _moments(blocks, progress)
+    mean, power, pictures = _moments(blocks)
     values = mean.size
     count = min(count, values, max(pictures - 1, 1))
     width = min(count + OVERSAMPLING, values, pictures)
     basis = np.linalg.qr(np.random.default_rng(0).standard_normal((values, width), dtype="float32"))[0]
     for _ in range(passes):
         image = np.zeros_like(basis)
-        for centred in _centred(blocks, mean, progress):
+        for centred in _centred(blocks, mean):
             image += centred.T @ (centred @ basis)
         basis = np.linalg.qr(image)[0]
     gram = np.zeros((width, width))
-    for centred in _centred(blocks, mean, progress):
+    for centred in _centred(blocks, mean):
         scores = centred @ basis
         gram += scores.T @ scores
     eigenvalues, rotation = np.linalg.eigh(gram / pictures)
@@ -92,15 +62,13 @@ def fit_pca(
     )
 
 
-def _moments(blocks: Callable[[], Iterable[np.ndarray]], progress: Callable[[], None] | None) -> tuple:
+def _moments(blocks: Callable[[], Iterable[np.ndarray]]) -> tuple:
     total, power, pictures = np.zeros(()), 0.0, 0
     for block in blocks():
         flat = as_values(block)
         total = total + flat.sum(axis=0, dtype="float64")
         power += float(np.einsum("ij,ij->", flat, flat, dtype="float64"))
         pictures += len(flat)
-        if progress is not None:
-            progress()
     if pictures == 0:
         raise ValueError("fit_pca: there are no pictures to measure. Bring at least one.")
     if not math.isfinite(power):
@@ -108,13 +76,9 @@ def _moments(blocks: Callable[[], Iterable[np.ndarray]], progress: Callable[[], 
     return (total / pictures).astype("float32"), power, pictures
 
 
-def _centred(
-    blocks: Callable[[], Iterable[np.ndarray]], mean: np.ndarray, progress: Callable[[], None] | None
-) -> Iterable[np.ndarray]:
+def _centred(blocks: Callable[[], Iterable[np.ndarray]], mean: np.ndarray) -> Iterable[np.ndarray]:
     for block in blocks():
         yield as_values(block) - mean
-        if progress is not None:
-            progress()
 
 
 def as_values(images: np.ndarray) -> np.ndarray:

@@ -107,8 +107,8 @@ def fit_spectrum(
 ) -> Spectrum:
     """The spectrum of pictures that come in blocks, in two passes over them.
 
-    `blocks()` starts another pass over the same blocks, arrays (n, height, width, channels), uint8 or float in [0, 1],
-    with even height and width. `varied()` gives varied copies of them (crops, say), several of each, for the second
+    `blocks()` starts another pass over the same blocks, arrays (n, height, width, channels), uint8 or float in [0, 1].
+    `varied()` gives varied copies of them (crops, say), several of each, for the second
     pass, which finds the correlations of the leading coefficients: a few hundred pictures tell those badly. Variances
     are always those of the pictures themselves, for a crop that was enlarged has less detail. `mirrored` counts each
     picture's mirror image too, at no cost: it is the same coefficients with every odd horizontal frequency negated.
@@ -118,7 +118,7 @@ def fit_spectrum(
     Memory, besides a block: some `4·channels + 10` numbers a pixel and channel and lead² more; 0.2 GB at 512×512×3.
 
     Raises:
-        ValueError: no pictures, pictures of odd size, or that hold NaN or infinity.
+        ValueError: no pictures, or some that hold NaN or infinity.
     """
     mean, planes, pictures = _covariances(blocks, progress)
     if mirrored:
@@ -182,10 +182,6 @@ def _covariances(
     and the number of pictures."""
     total, products, count = np.zeros(()), np.zeros(()), 0
     for images in _pieces(blocks(), "fit_spectrum", progress):
-        if images.shape[1] % 2 or images.shape[2] % 2:
-            raise ValueError(
-                f"fit_spectrum: height and width must be even. Received: {images.shape[1]}x{images.shape[2]}."
-            )
         planes = _transformed(images - np.float32(GREY), np.eye(images.shape[-1], dtype="float32"))
         total = total + images.sum(axis=0, dtype="float64")
         # float32 sums over one piece are exact enough, and the running sum is float64

@@ -55,11 +55,6 @@ def water_filling(eigenvalues: np.ndarray, kl_weight: float, latent_dim: int, to
     return RatePoint(max(rest, 0.0) + level * len(active), rate, kl_weight, len(active))
 
 
-def limit_curve(pca: PCA, latent_dim: int, weights: Iterable[float]) -> list[RatePoint]:
-    """The rate-distortion curve of the best linear VAE on the pictures of `pca`, a point for each of `weights`."""
-    return [water_filling(pca.eigenvalues, weight, latent_dim, pca.total) for weight in weights]
-
-
 @dataclass(frozen=True)
 class HeldOut:
     """What D and R of the linear VAE on pictures it was not fitted to depend on.
@@ -71,6 +66,11 @@ class HeldOut:
     eigenvalues: np.ndarray
     second_moments: np.ndarray
     total: float
+
+    @property
+    def directions(self) -> int:
+        """How many the best linear model may use."""
+        return len(self.eigenvalues)
 
     def at(self, kl_weight: float, latent_dim: int) -> RatePoint:
         """Exact mean D and R at `kl_weight`: both are quadratic in the coefficients, so their moments suffice.

@@ -13,7 +13,7 @@ from kvae.images.texture import Texture
 from kvae.model.methods import Methods
 from kvae.model.weight_range import WeightRange
 from kvae.networks.blocks import ClosedForm, layer_seed
-from kvae.networks.linear import LinearPath, affine_form
+from kvae.networks.principal import LinearPath, affine_form
 from kvae.networks.spectral import SpectralPath, corrected
 from kvae.objectives.base import Posterior, Tensor, soft_bound
 from kvae.objectives.likelihoods import squared_error
@@ -140,7 +140,7 @@ class CodingMixin(keras.Model):
     def fit_spectrum(
         self, spectrum: Spectrum, texture: Texture | None = None, images: np.ndarray | None = None
     ) -> None:
-        """Set the path of the network `spectral` to the closed form for the pictures that were measured.
+        """Set the path of the network `spectral` or `linear` to the closed form for the pictures that were measured.
 
         Without a `texture` it is the linear VAE. `images` (count, height, width, channels), some of the pictures, tell
         what loss to expect at each weight of a range.
@@ -159,9 +159,8 @@ class CodingMixin(keras.Model):
             self.expected_losses.assign(ops.stack(losses))
 
     def fit_linear(self, pca: PCA) -> None:
-        """Set the linear part to the closed form for these pictures: of the hybrid network's path, or of `linear`.
-
-        The path is then right at every weight, `linear` at the present one.
+        """Set the linear part of the older networks to the closed form for these pictures: the path of `hybrid`, which
+        is then right at every weight, or `principal` at the present one.
 
         Raises:
             ValueError: a network that has no linear part, or one that is set by `fit_spectrum`.
@@ -169,10 +168,10 @@ class CodingMixin(keras.Model):
         if isinstance(self.linear_path, LinearPath):
             self.linear_path.assign_pca(pca.mean, pca.eigenvalues, pca.eigenvectors)
             return
-        if self.custom or self.network != "linear":
+        if self.custom or self.network != "principal":
             raise ValueError(
-                f"VAE.fit_linear: the network {self.network!r} has no linear part of that kind. Use `adapt`, or the "
-                "network `hybrid` or `linear`."
+                f"VAE.fit_linear: the network {self.network!r} has no linear part of that kind. Use `adapt` or "
+                "`fit_spectrum`."
             )
         assert self.mean_head is not None
         (kernel, origin), (analysis, offset), log_var = affine_form(

@@ -13,7 +13,7 @@ from kvae.model.methods import OBJECTS, Methods
 from kvae.model.weight_range import WeightRange
 from kvae.networks.custom import described, rebuilt
 from kvae.saving.abstract_build import frozen, variables
-from kvae.saving.card import CUSTOM_PARTS, FORMAT
+from kvae.saving.card import CUSTOM_PARTS, FORMAT, in_this_format
 from kvae.saving.writer import write
 from kvae.settings import check
 
@@ -86,6 +86,8 @@ class SavedMixin(keras.Model):
             del config["image_shape"]
         else:
             config.update(network=self.network, widths=list(self.widths) or None, depth=self.depth)
+            if self.network == "linear":  # which was another one
+                config["format"] = 2
         config.update({axis: described(method) for axis, method in self.methods.custom.items()})
         if parts := frozen(self):
             config["trainable"] = parts
@@ -105,8 +107,9 @@ class SavedMixin(keras.Model):
             ValueError: such parts, without that trust.
         """
         config = dict(config)
-        if config.pop("format", 1) > FORMAT:
+        if config.get("format", 1) > FORMAT:
             raise ValueError("this model needs a newer kvae. Update kvae and open it again.")
+        config = in_this_format(config)
         for part in (*CUSTOM_PARTS, *OBJECTS):
             if isinstance(config.get(part), dict) or part in config.keys() & CUSTOM_PARTS:
                 config[part] = rebuilt(config[part], custom_objects)

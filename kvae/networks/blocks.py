@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 from keras import layers
 
 from kvae.objectives.base import Tensor
@@ -16,8 +17,8 @@ STILL_SMALL = 8  # pixels; a picture that cannot be halved to this would make th
 
 
 class ClosedForm(Protocol):
-    """A linear VAE beside the networks, as a function of the KL weight: `kvae.networks.linear.LinearPath`, whose parts
-    the networks are added to, or `kvae.networks.spectral.SpectralPath`, whose pictures they correct."""
+    """A linear VAE beside the networks, as a function of the KL weight: `kvae.networks.spectral.SpectralPath`, whose
+    pictures they correct, or `kvae.networks.principal.LinearPath`, whose parts they are added to."""
 
     @property
     def encoding_weights(self) -> list[keras.Variable]:
@@ -60,6 +61,7 @@ class Network:
     depth: residual blocks a level, where nobody states a number; `blocks` says whether its encoder has them.
     levels: how often it halves a picture at most, by default; None where a dense layer wants the picture small.
     latents: of (height, width, channels), how many a model has, where nobody states a number.
+    fitting: of the eigenvalues (count,) of pictures and the lowest weight, how many a model of them has, or None.
     fewest_beside: of (height, width, channels) and the latents, weights that it has beside its convolutions at least.
     closed_form: whether it is whole without training.
     knows_weight: whether it reads the KL weight of each picture, so that one model serves a range of weights.
@@ -71,6 +73,7 @@ class Network:
     blocks: bool = False
     levels: int | None = None
     latents: Callable[[tuple[int, int, int]], int] = lambda image_shape: DENSE_LATENTS
+    fitting: Callable[[np.ndarray, float], int] | None = None
     fewest_beside: Callable[[tuple[int, int, int], int], int] = lambda image_shape, latent_dim: 0
     closed_form: bool = False
     knows_weight: bool = False

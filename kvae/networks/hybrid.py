@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from kvae.networks.blocks import Network, Networks, Plan, dense, double, halve, residual_block
-from kvae.networks.linear import LinearPath
+from kvae.networks.principal import LinearPath
 
 
 def build_hybrid(plan: Plan) -> Networks:

@@ -1,4 +1,4 @@
-"""`spectral`: the linear VAE in a cosine basis, right at every KL weight, and two small networks that correct it.
+"""`linear`: the linear VAE in a cosine basis, right at every KL weight. `spectral`: two small networks that correct it.
 
 The path reads the weight itself and needs no training: it is reverse water-filling over the variances of a picture's
 cosine coefficients. At weight β its picture is the true one plus noise of variance near β/2 in every active direction,
@@ -261,29 +261,41 @@ def corrected(
 def build_spectral(plan: Plan) -> Networks:
     """The path, and a correction on either side of it."""
     scales = SCALES if plan.latent_dim >= FEW_LATENTS else 0
+    return Networks(encoder_correction(plan), decoder_correction(plan), _path(plan, scales, "spectral"))
+
+
+def build_linear(plan: Plan) -> Networks:
+    """The path, and corrections that are 0 always."""
+    shape = plan.image_shape
+    inputs = [keras.Input(shape, name="picture"), keras.Input((1,), name="weight")]
+    nothing = layers.Rescaling(0.0, dtype="float32")(inputs[0])
+    encoder, decoder = (keras.Model(inputs, nothing, name=name) for name in ("encoder", "decoder"))
+    return Networks(encoder, decoder, _path(plan, 0, "linear"))
+
+
+def _path(plan: Plan, scales: int, network: str) -> SpectralPath:
     values = math.prod(plan.image_shape)
     if plan.latent_dim > values + scales:
         raise ValueError(
-            f"VAE: pictures of {'x'.join(map(str, plan.image_shape))} have {values} values, so the network spectral "
+            f"VAE: pictures of {'x'.join(map(str, plan.image_shape))} have {values} values, so the network {network} "
             f"has at most {values + scales} latents. Received: latent_dim={plan.latent_dim}. Choose fewer."
         )
-    path = SpectralPath(plan.image_shape, plan.latent_dim, most_turned(values), scales, name="path")
-    return Networks(encoder_correction(plan), decoder_correction(plan), path)
+    return SpectralPath(plan.image_shape, plan.latent_dim, most_turned(values), scales, name="path")
 
 
-def default_latents(image_shape: tuple[int, int, int]) -> int:
-    """As many latents as a picture has values, up to a limit: here none costs anything."""
-    return _with_scales(min(math.prod(image_shape), MOST_DIRECTIONS))
+def default_directions(image_shape: tuple[int, int, int]) -> int:
+    """As many as a picture has values, up to a limit: here none costs anything."""
+    return min(math.prod(image_shape), MOST_DIRECTIONS)
 
 
-def fitting_latents(eigenvalues: np.ndarray, kl_weight: float) -> int:
-    """The latents of a model that serves pictures with these `eigenvalues` (count,) down to `kl_weight`.
+def fitting_directions(eigenvalues: np.ndarray, kl_weight: float) -> int:
+    """The directions of a model that serves pictures with these `eigenvalues` (count,) down to `kl_weight`.
 
     A busy picture has more in a direction than the mean one, by a factor of e or two: those are kept that reach β/2
     with it. So the weight of a training that goes on may be lowered to a seventh before one is missed.
     """
     kept = int(np.sum(eigenvalues * math.exp(2.0) > kl_weight / 2.0))
-    return _with_scales(min(max(kept, FEWEST_DIRECTIONS), MOST_DIRECTIONS, len(eigenvalues)))
+    return min(max(kept, FEWEST_DIRECTIONS), MOST_DIRECTIONS, len(eigenvalues))
 
 
 def _with_scales(directions: int) -> int:
@@ -382,16 +394,29 @@ def _inverse(places: Tensor, size: int) -> Tensor:
     return count + ops.scatter(places[:, None], ops.arange(-count, 0, dtype="int32"), (size,))
 
 
+def _fewest_beside(image_shape: tuple[int, int, int], latent_dim: int) -> int:
+    # the mean picture, where each of its coefficients stands, and the matrix that turns the leading ones
+    values = math.prod(image_shape)
+    return 3 * values + 3 * latent_dim + most_turned(values) ** 2
+
+
 SPECTRAL = Network(
     build_spectral,
     heeds=("widths", "depth"),
     depth=1,
     blocks=True,
     levels=LEVELS,
-    latents=default_latents,
-    # the mean picture, where each of its coefficients stands, and the matrix that turns the leading ones
-    fewest_beside=lambda image_shape, latent_dim: (
-        3 * math.prod(image_shape) + 3 * latent_dim + most_turned(math.prod(image_shape)) ** 2
-    ),
+    latents=lambda image_shape: _with_scales(default_directions(image_shape)),
+    fitting=lambda eigenvalues, kl_weight: _with_scales(fitting_directions(eigenvalues, kl_weight)),
+    fewest_beside=_fewest_beside,
+    knows_weight=True,
+)
+LINEAR = Network(
+    build_linear,
+    heeds=(),
+    latents=default_directions,
+    fitting=fitting_directions,
+    fewest_beside=_fewest_beside,
+    closed_form=True,
     knows_weight=True,
 )

@@ -17,7 +17,7 @@ from kvae.files.strict_json import parse
 from kvae.settings import SETTINGS, check
 
 STARTER = Path(__file__).resolve().parent.parent.joinpath("starter.keras").resolve()  # the model in the box
-FORMAT = 1  # of the settings in a file, said by those above 1 as "format"; for what an older kvae would misread
+FORMAT = 2  # of the settings in a file, said by those above 1 as "format"; for what an older kvae would misread
 CONFIG, METADATA, WEIGHTS, CARD = "config.json", "metadata.json", "model.weights.h5", "assets/card.json"
 MOST_CONFIG, MOST_CARD = 4 << 20, 12 << 20
 CONFIG_NODES, CARD_NODES = 100_000, 800_000
@@ -205,8 +205,9 @@ def read_settings(given: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise Refused(f"has no settings. {CURE}")
     _check_format(given)
+    given = in_this_format(given)
     known = {name for name, setting in SETTINGS.items() if setting.group not in _NOT_OF_A_MODEL} | {"seed"}
-    unknown = sorted(set(given) - known - {"format", "image_shape", "dtype", "name", "trainable"})
+    unknown = sorted(set(given) - known - {"image_shape", "dtype", "name", "trainable"})
     if unknown:
         raise Refused(f"has a setting that this kvae does not know, {unknown[0][:20]!r}. Update kvae. {CURE}")
     missing = sorted(name for name in {"image_shape"} | _REQUIRED if given.get(name) is None)
@@ -230,6 +231,14 @@ def _trainable(value: Any) -> dict[str, bool]:
     if not fits or not 0 < len(table) <= MOST_FROZEN:
         raise Refused(f"does not say which of its layers are frozen. {CURE}")
     return table
+
+
+def in_this_format(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of any format as this kvae reads them: what the first calls `linear` is the network `principal` now."""
+    settings = {name: value for name, value in given.items() if name != "format"}
+    if given.get("format", 1) < 2 and given.get("network") == "linear":
+        settings["network"] = "principal"
+    return settings
 
 
 def _check_format(given: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 import kvae
-from kvae.figures import Limit, SweepRun, draw_range, draw_run, tile
+from kvae.figures import Limit, LimitCurve, SweepRun, draw_range, draw_run, tile
 from kvae.files.atomic import free_path
 from kvae.files.failure import unwritable
 from kvae.files.strict_json import finite
@@ -224,25 +224,35 @@ def _draw_range(model: VAE, path: Path, history: dict[str, list], prepared: Prep
     span = model.weight_range
     assert span is not None
     name = f"{prepared.collection.name}, one model for the KL weights {span.low:g} to {span.high:g}"
-    reach = np.geomspace(span.low / LIMIT_REACH, span.high * LIMIT_REACH, LIMIT_POINTS)
     held, few = prepared.held_on(MOST_FOR_CURVE), prepared.held_on(FEW_FOR_CURVE)
-    curve = held.curve(model.latent_dim, reach)
     draw_range(
         path,
         at_weights(model, prepared, evaluated) + [limit_at(prepared, weight, held) for weight in evaluated.curve],
         title=name,
         history=numbers(history),
-        history_limits={weight: few.at(weight, model.latent_dim).loss for weight in evaluated.curve},
+        history_limits={weight: few.at(weight, few.directions).loss for weight in evaluated.curve},
         originals=prepared.shown,
-        limit_rates=np.array([point.rate for point in curve]),
-        limit_distortions=np.array([point.distortion for point in curve]),
+        limit_curve=limit_curve(held, model.latent_dim, span.low, span.high),
     )
+
+
+def limit_curve(held: HeldOut, latent_dim: int, low: float, high: float) -> LimitCurve:
+    """The Gaussian limit around the weights from `low` to `high`, and beside it the best with `latent_dim` latents
+    where these are too few at the lowest of them."""
+    reach = np.geomspace(low / LIMIT_REACH, high * LIMIT_REACH, LIMIT_POINTS)
+
+    def curve(latents: int, fewer: LimitCurve | None = None) -> LimitCurve:
+        found = held.curve(latents, reach)
+        distortions, rates = (np.array([getattr(point, name) for point in found]) for name in ("distortion", "rate"))
+        return LimitCurve(distortions, rates, latents, fewer)
+
+    enough = held.at(low, held.directions).active <= latent_dim
+    return curve(held.directions, None if enough else curve(latent_dim))
 
 
 def limit_at(prepared: Prepared, weight: float, held: HeldOut) -> SweepRun:
     """The best linear model at `weight` on the pictures of `held`, by its closed form."""
-    latent_dim = prepared.settings["latent_dim"]
-    point = held.at(weight, latent_dim)
+    point = held.at(weight, held.directions)
     return SweepRun(
         f"Gaussian limit, β={weight:g}",
         weight,
@@ -251,7 +261,7 @@ def limit_at(prepared: Prepared, weight: float, held: HeldOut) -> SweepRun:
         point.loss,
         np.nan,
         point.active,
-        latent_dim,
+        held.directions,
         decoder_noise(weight),
         calibrated_weight(point.distortion, int(np.prod(prepared.collection.shape))),
         gaussian_limit=True,

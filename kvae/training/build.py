@@ -13,7 +13,6 @@ from kvae.model.methods import METHOD_SETTINGS, WEIGHTINGS
 from kvae.model.vae import VAE
 from kvae.training.listener import Listener
 from kvae.training.muon import fitting_optimizer
-from kvae.training.preparation import augmented_pca
 from kvae.training.prepared import Prepared
 
 DEFAULT_STEPS = 2000  # of a run whose length nobody states
@@ -47,7 +46,7 @@ def build(
     listener: Listener,
     custom: Custom | None = None,
 ) -> VAE:
-    """The untrained model of `settings`, set out from the closed-form linear solution where it has a linear part, and
+    """The untrained model of `settings`, set out from the closed-form linear solution where it has a linear path, and
     with the networks of another model where one is brought to start from."""
     custom = custom or Custom()
     encoder, decoder = (
@@ -69,16 +68,9 @@ def build(
     )
     if custom.start is not None:
         _start_from(custom.start, model, listener, may_not_fit=custom.may_not_fit)
-    if prepared.statistics is not None:
+    if model.linear_path is not None:
         some = prepared.collection.read(prepared.training[:EXPECTED_FROM])
         model.fit_spectrum(prepared.statistics.spectrum, prepared.statistics.texture, some)
-    elif model.linear_path is not None or (model.network == "linear" and not model.custom):
-        pca = prepared.pca
-        if model.linear_path is not None and settings["augment"]:
-            count, seed = prepared.settings["latent_dim"], settings["seed"]
-            pca = augmented_pca(prepared.collection, prepared.training, count, seed, listener)
-        assert pca is not None
-        model.fit_linear(pca)
     model.compile(fitting_optimizer(model, prepared.settings["learning_rate"]))
     return model
 

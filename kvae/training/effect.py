@@ -22,7 +22,8 @@ def _own_networks(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | N
 def _network(name: str, settings: Mapping[str, Any]) -> tuple[str, str] | None:
     if name in NETWORKS[settings["network"]].heeds:
         return None
-    others = " or ".join(network for network, kind in NETWORKS.items() if name in kind.heeds)
+    offered = SETTINGS["network"].choices
+    others = " or ".join(network for network in offered if name in NETWORKS[network].heeds)
     return f"network {settings['network']} is built without it", f"choose network {others}"
 
 

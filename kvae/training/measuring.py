@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kvae.images.pca import fit_pca
 from kvae.images.pixels import as_float, in_batches
+from kvae.images.spectrum import fit_spectrum
 from kvae.measures.bounds import (
     DRAWS,
     bits_per_dimension,
@@ -31,7 +32,7 @@ from kvae.measures.posterior import ACTIVE_VARIANCE
 from kvae.measures.results import Measured, Measures, envelope_between
 from kvae.measures.smoothness import PAIRS, POINTS, expansions, path_ratios
 from kvae.model.vae import VAE
-from kvae.networks.linear import LinearPath
+from kvae.networks.principal import LinearPath
 from kvae.networks.spectral import SpectralPath
 from kvae.objectives.likelihoods import psnr
 from kvae.settings import check
@@ -275,19 +276,21 @@ class _Measuring:
         }
         if weight > 0 and self.model.methods.names["likelihood"] == "squared-error":
             eigenvalues = self._spectrum()
-            told["active_predicted"] = water_filling(eigenvalues, weight, len(eigenvalues)).active
+            told["active_predicted"] = water_filling(eigenvalues, weight, self.model.latent_dim).active
         return told
 
     def _spectrum(self) -> np.ndarray:
         """Variances along the directions of the best linear model: of the model's own path, which was fitted to its
-        training pictures, or of the principal components of these pictures."""
+        training pictures, or of the spectrum of these pictures; where they have odd sides, of their components."""
         if self._eigenvalues is None:
             path = self.model.linear_path
             if isinstance(path, (LinearPath, SpectralPath)):
                 found = keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(path.eigenvalues))
                 self._eigenvalues = np.sort(found.astype("float64"))[::-1]
-            else:
+            elif self.images.shape[1] % 2 or self.images.shape[2] % 2:
                 self._eigenvalues = fit_pca(lambda: in_batches(self.images, 256), self.model.latent_dim).eigenvalues
+            else:
+                self._eigenvalues = fit_spectrum(lambda: in_batches(self.images, 256)).eigenvalues
         return self._eigenvalues
 
     def _smoothness(self, found: dict[str, Any]) -> dict[str, Any]:

@@ -1,43 +1,38 @@
-"""What a run works on: its pictures, split and ready, their Gaussian limit,
-and the linear solution it sets out from."""
+"""What a run works on: its pictures, split and ready, and their statistics, which give the Gaussian limit and the
+linear solution to set out from."""
 
 import hashlib
 import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from kvae.images.cache import cache_folder, writing
 from kvae.images.collection import Collection, open_collection
-from kvae.images.pca import PCA, fit_pca
 from kvae.images.pipeline import AUGMENTATION, steps_per_epoch, training_batches
 from kvae.images.spectrum import default_lead, fit_spectrum
 from kvae.images.texture import Statistics, fit_texture
-from kvae.measures.gaussian_limit import HeldOut, held_out
-from kvae.networks import widths_of
+from kvae.measures.gaussian_limit import HeldOut
+from kvae.networks import NETWORKS, widths_of
 from kvae.networks.blocks import DENSE_LATENTS
-from kvae.networks.spectral import fitting_latents, most_turned
+from kvae.networks.spectral import most_turned
 from kvae.training.device import choose_device, choose_precision
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
 from kvae.training.prepared import Prepared
 
 VERSION = 2  # of what is kept in the cache; raise it when the same inputs give another one
-PCA_PICTURES = 8192  # a PCA looks at no more; a random sample of this size has the same leading components
-MOST_BYTES = 384 << 20  # of varied pictures in memory
-BLOCK = 256  # pictures that a PCA looks at together
-COPIES = 12  # varied copies of each picture in a small collection, for principal components
-SPECTRUM_COPIES = 5  # and for the correlations of a spectrum, of which fewer are to be told
+MOST_SEEN = 8192  # pictures that a spectrum looks at; a random sample of this size has the same leading directions
+BLOCK = 256  # pictures that it looks at together
+COPIES = 5  # varied copies of each picture in a small collection, for the correlations of a spectrum
 FEWEST = 8  # usable pictures that can be learned from
 FEW = 200  # below, it is said what to expect
 LARGEST_BATCH, STEPS = 64, 4  # of a batch that is worked out: its pictures at most, and its steps in an epoch at least
 SPECTRAL_BATCH = 32  # pictures at most in the spectral network, whose optimizer learns more from many small steps
 LEARNING_RATE, SPECTRAL_RATE = 1e-3, 2e-3  # at the peak
-
-Kept = TypeVar("Kept", PCA, Statistics)
 
 
 def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder: Any = None) -> Prepared:
@@ -70,22 +65,28 @@ def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder:
     if settings["learning_rate"] is None:
         settings["learning_rate"] = SPECTRAL_RATE if spectral else LEARNING_RATE
     blocks = collection.blocks(validation[:MOST_PICTURES])
-    if spectral:
-        statistics = collection_statistics(collection, training, settings["seed"], listener, vary=settings["augment"])
-        spectrum = statistics.spectrum
-        settings["latent_dim"] = _latents(settings, spectrum.eigenvalues, listener)
-        held = HeldOut(spectrum.eigenvalues, *spectrum.moments(blocks))
-        return Prepared(collection, training, validation, None, statistics, held, device, settings)
-    settings["latent_dim"] = settings["latent_dim"] or DENSE_LATENTS
-    pca = collection_pca(collection, training, settings["latent_dim"], settings["seed"], listener)
-    return Prepared(collection, training, validation, pca, None, held_out(pca, blocks), device, settings)
+    statistics = collection_statistics(collection, training, settings["seed"], listener, vary=settings["augment"])
+    spectrum = statistics.spectrum
+    fitting = NETWORKS[settings["network"]].fitting if encoder is None else None
+    if fitting is None:
+        settings["latent_dim"] = settings["latent_dim"] or DENSE_LATENTS
+    else:
+        settings["latent_dim"] = _latents(settings, spectrum.eigenvalues, fitting, listener)
+    held = HeldOut(spectrum.eigenvalues, *spectrum.moments(blocks))
+    return Prepared(collection, training, validation, statistics, held, device, settings)
 
 
-def _latents(settings: Mapping[str, Any], eigenvalues: np.ndarray, listener: Listener) -> int:
-    """The latents of the spectral network: as stated, or all that carry something at the lowest weight."""
+def _latents(
+    settings: Mapping[str, Any],
+    eigenvalues: np.ndarray,
+    fitting: Callable[[np.ndarray, float], int],
+    listener: Listener,
+) -> int:
+    """The latents of a network to which they cost nothing: as stated, or all that carry something at the lowest
+    weight."""
     weight = settings["kl_weight"]
     lowest = 0.0 if settings["autoencoder"] else weight[0] if isinstance(weight, tuple) else weight
-    found = settings["latent_dim"] or fitting_latents(eigenvalues, lowest)
+    found = settings["latent_dim"] or fitting(eigenvalues, lowest)
     carrying = int(np.sum(eigenvalues > lowest / 2.0))
     listener.on_message(
         f"{carrying:,} of {len(eigenvalues):,} directions carry something at weight {lowest:g}; "
@@ -129,23 +130,10 @@ def fitting_batch(wanted: int | None, pictures: int, listener: Listener, largest
     return min(wanted, pictures)
 
 
-def collection_pca(collection: Collection, indices: np.ndarray, count: int, seed: int, listener: Listener) -> PCA:
-    """The PCA of the pictures at `indices` as they are: what the Gaussian limit is computed from."""
-    sample = _sample(indices, seed)
-    return _cached(
-        PCA,
-        collection,
-        sample,
-        f"{count} plain",
-        listener,
-        lambda: _measured(lambda: collection.blocks(sample, BLOCK), len(sample), count, listener),
-    )
-
-
 def _sample(indices: np.ndarray, seed: int) -> np.ndarray:
-    if len(indices) <= PCA_PICTURES:
+    if len(indices) <= MOST_SEEN:
         return indices
-    return np.sort(np.random.default_rng(seed).choice(indices, PCA_PICTURES, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(indices, MOST_SEEN, replace=False))
 
 
 def collection_statistics(
@@ -158,7 +146,7 @@ def collection_statistics(
     """
     sample = _sample(indices, seed)
     values = int(np.prod(collection.shape))
-    copies = max(1, min(SPECTRUM_COPIES, 2 * PCA_PICTURES // len(sample)))
+    copies = max(1, min(COPIES, 2 * MOST_SEEN // len(sample)))
     batch = min(LARGEST_BATCH, len(sample))
     steps = copies * steps_per_epoch(len(sample), batch)
     seen = itertools.count(1)
@@ -186,60 +174,17 @@ def collection_statistics(
         return Statistics(spectrum, fit_texture(spectrum, plain))
 
     kind = f"spectrum {f'varied {copies} {seed} {AUGMENTATION}' if vary else 'plain'}"
-    return _cached(Statistics, collection, sample, kind, listener, measure)
-
-
-def augmented_pca(collection: Collection, indices: np.ndarray, count: int, seed: int, listener: Listener) -> PCA:
-    """The PCA of varied copies of the pictures: the covariance of few pictures is mostly noise, and theirs is less so.
-
-    Measured on 1,211 paintings at 64x64 with 128 latents, before any training (benchmarks/quality.py): the held-out
-    loss falls from 219.6 to 199.8 at weight 0.1, and from 327.7 to 312.8 at weight 1.
-    """
-    total = int(min(max(len(indices) * COPIES, 1), 2 * PCA_PICTURES, MOST_BYTES // int(np.prod(collection.shape))))
-    total = max(total, min(len(indices), PCA_PICTURES))
-
-    def measure() -> PCA:
-        batch = min(64, len(indices))
-        batches = training_batches(collection, indices, batch_size=batch, seed=seed, augment=True).as_numpy_iterator()
-        pictures = np.empty((total, *collection.shape), np.uint8)
-        filled = 0
-        while filled < total:
-            varied = next(batches)[: total - filled]
-            pictures[filled : filled + len(varied)] = np.rint(varied * 255.0)
-            filled += len(varied)
-            listener.on_progress(filled, total, "varying")
-        blocks = range(0, total, BLOCK)
-        return _measured(lambda: (pictures[start : start + BLOCK] for start in blocks), total, count, listener)
-
-    return _cached(PCA, collection, indices, f"{count} varied {total} {seed} {AUGMENTATION}", listener, measure)
-
-
-def _measured(
-    blocks: Callable[[], Iterable[np.ndarray]], pictures: int, count: int, listener: Listener, passes: int = 3
-) -> PCA:
-    """`fit_pca` of `pictures` in blocks of BLOCK, telling the listener how far it is."""
-    seen = itertools.count(1)
-    steps = -(-pictures // BLOCK) * (passes + 2)  # beside them one pass for the mean, and one that measures
-
-    def progress() -> None:
-        listener.on_progress(next(seen), steps, "measuring the Gaussian limit")
-
-    return fit_pca(blocks, count, passes=passes, progress=progress)
+    return _cached(collection, sample, kind, listener, measure)
 
 
 def _cached(
-    home: type[Kept],
-    collection: Collection,
-    indices: np.ndarray,
-    kind: str,
-    listener: Listener,
-    measure: Callable[[], Kept],
-) -> Kept:
+    collection: Collection, indices: np.ndarray, kind: str, listener: Listener, measure: Callable[[], Statistics]
+) -> Statistics:
     chosen = hashlib.sha256(collection.digests[indices].tobytes()).hexdigest()
     key = json.dumps([VERSION, collection.path.stem, collection.shape, chosen, kind])
     path = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.pca"
     try:
-        return home.load(path)
+        return Statistics.load(path)
     except FileNotFoundError:
         pass
     except (OSError, ValueError):

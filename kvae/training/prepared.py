@@ -7,7 +7,6 @@ import numpy as np
 
 from kvae.figures import Limit
 from kvae.images.collection import Collection
-from kvae.images.pca import PCA
 from kvae.images.pipeline import evaluation_batches
 from kvae.images.texture import Statistics
 from kvae.measures.gaussian_limit import HeldOut
@@ -23,8 +22,7 @@ class Prepared:
     collection: Collection
     training: np.ndarray  # indices into the collection
     validation: np.ndarray
-    pca: PCA | None  # of the training pictures as they are; None for the spectral network
-    statistics: Statistics | None  # of these, for the spectral network
+    statistics: Statistics  # of the training pictures
     held: HeldOut  # how the linear VAE does on the validation pictures
     device: str
     settings: dict[str, Any]
@@ -50,13 +48,14 @@ class Prepared:
         held-out ones whole batches."""
         batch = self.settings["batch_size"]
         seen = self.validation[:MOST_PICTURES][: -(-count // batch) * batch]
-        if self.statistics is None or len(seen) == len(self.validation[:MOST_PICTURES]):
+        if len(seen) == len(self.validation[:MOST_PICTURES]):
             return self.held
         spectrum = self.statistics.spectrum
         return HeldOut(spectrum.eigenvalues, *spectrum.moments(self.collection.blocks(seen)))
 
     def limit(self, kl_weight: float) -> Limit:
-        """The best linear model at `kl_weight` on the held-out pictures; at 0 the linear autoencoder."""
-        point = self.held.at(kl_weight, self.settings["latent_dim"])
+        """The best linear model at `kl_weight` on the held-out pictures, with as many latents as it can use; at 0 the
+        linear autoencoder."""
+        point = self.held.at(kl_weight, self.held.directions)
         rate, loss = (0.0, point.distortion) if kl_weight == 0 else (point.rate, point.loss)
-        return Limit(point.distortion, rate, loss, point.active, self.settings["latent_dim"])
+        return Limit(point.distortion, rate, loss, point.active, self.held.directions)

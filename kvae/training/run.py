@@ -16,11 +16,12 @@ from kvae.images.pipeline import training_batches
 from kvae.images.pixels import unchecked
 from kvae.model.methods import choose, parted
 from kvae.model.vae import VAE
+from kvae.networks import NETWORKS
 from kvae.objectives.base import Rate
 from kvae.objectives.likelihoods import Likelihood
 from kvae.saving.card import STARTER
 from kvae.saving.reader import load
-from kvae.settings import RunSettings, checked
+from kvae.settings import OLDER_NETWORKS, RunSettings, checked
 from kvae.training.artifacts import Run, complete, cut_off, deliver, undrawn, writable_path
 from kvae.training.balance import PROBE_PICTURES, BalanceProbe
 from kvae.training.build import Custom, build, run_length
@@ -105,6 +106,13 @@ def train(
         if chosen["autoencoder"]:
             chosen["kl_weight"] = 0.0
         earlier = _model_of(resume)
+        if earlier is not None and not earlier.custom:
+            chosen["network"] = earlier.network  # which has another name now than in its settings, if it is older
+        elif chosen["network"] in OLDER_NETWORKS:
+            raise ValueError(
+                f"train: the network {chosen['network']} is that of older models, which go on with --resume. "
+                "Choose spectral or linear, which are as good."
+            )
         kept = earlier.methods.custom if earlier is not None else {}
         for axis in objects.keys() | kept.keys():  # no name would be true of these
             chosen.pop(axis, None)
@@ -340,8 +348,10 @@ def _fit(
     epochs, per_epoch = run_length(settings, len(prepared.training))
     if settings["minutes"] is not None:
         epochs = 10**6
-    elif settings["epochs"] is None and model.network == "linear" and not model.custom:
+    elif settings["epochs"] is None and NETWORKS[model.network].closed_form and not model.custom:
         return  # the closed form is all there is to it
+    if not model.trainable_variables:
+        return  # a linear autoencoder
     state = loop.state
     model.seed_noise(settings["seed"], state.step)
     listener.on_begin(model, state)
@@ -382,7 +392,7 @@ def _probe(model: VAE, prepared: Prepared, every: int | None) -> BalanceProbe:
 def _limit_sentence(prepared: Prepared, model: VAE) -> str:
     if model.weight_range is not None:
         held = prepared.held_on(FEW_FOR_CURVE)
-        losses = [f"{held.at(w, model.latent_dim).loss:.1f} at {w:g}" for w in model.weight_range.reported]
+        losses = [f"{held.at(w, held.directions).loss:.1f} at {w:g}" for w in model.weight_range.reported]
         return f"the best linear model on the pictures that an epoch is measured on: L {', '.join(losses)}"
     limit = prepared.limit(model.beta)
     gaussian = model.methods.names["likelihood"] == "squared-error" and not model.methods.weighting.MOVES
@@ -393,7 +403,7 @@ def _limit_sentence(prepared: Prepared, model: VAE) -> str:
         return f"the best linear autoencoder: D {limit.distortion:.1f}"
     return (
         f"the best linear model at this weight: D {limit.distortion:.1f}, R {limit.rate:.1f}, L {limit.loss:.1f}, "
-        f"{limit.active} of {limit.latent_dim} latents active"
+        f"{limit.active:,} directions in use"
     )
 
 

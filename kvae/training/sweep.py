@@ -14,11 +14,12 @@ from kvae.files.atomic import free_path
 from kvae.files.failure import unwritable
 from kvae.model.methods import parted
 from kvae.model.vae import VAE
+from kvae.networks.spectral import fitting_directions
 from kvae.objectives.base import Rate
 from kvae.objectives.likelihoods import Likelihood, psnr
 from kvae.saving.writer import SUFFIX
 from kvae.settings import SweepSettings, check, checked
-from kvae.training.artifacts import LIMIT_POINTS, LIMIT_REACH, Run, gallery, limit_at, numbers, writable_path
+from kvae.training.artifacts import Run, gallery, limit_at, limit_curve, numbers, writable_path
 from kvae.training.effect import refuse_without_effect, without_effect
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
@@ -104,8 +105,7 @@ def sweep(
         )
     rows = [_row(run) for run in runs] + [_limit_row(prepared, weight) for weight in weights]
     figure = page.with_suffix(".png")
-    reach = np.geomspace(min(positive) / LIMIT_REACH, max(positive) * LIMIT_REACH, LIMIT_POINTS)
-    curve = prepared.held.curve(prepared.settings["latent_dim"], reach)
+    curve = limit_curve(prepared.held, prepared.settings["latent_dim"], min(positive), max(positive))
     try:
         draw_sweep(
             figure,
@@ -113,8 +113,7 @@ def sweep(
             rows,
             originals=prepared.shown,
             collection_summary=_summary(prepared),
-            limit_rates=np.array([point.rate for point in curve]),
-            limit_distortions=np.array([point.distortion for point in curve]),
+            limit_curve=curve,
         )
     except OSError as error:
         there = ", ".join(str(run.path) for run in runs)
@@ -163,14 +162,10 @@ def _row(run: Run) -> SweepRun:
 
 def _limit_row(prepared: Prepared, weight: float) -> SweepRun:
     """The closed-form linear VAE at `weight`, measured on the held-out pictures like any run."""
-    latent_dim = prepared.settings["latent_dim"]
-    statistics = prepared.statistics
-    network = "linear" if statistics is None else "spectral"
-    model = VAE(image_shape=prepared.collection.shape, network=network, latent_dim=latent_dim, kl_weight=weight)
-    if statistics is not None:  # untrained and without a texture it is the linear VAE
-        model.fit_spectrum(statistics.spectrum)
-    elif prepared.pca is not None:
-        model.fit_linear(prepared.pca)
+    spectrum = prepared.statistics.spectrum
+    latent_dim = fitting_directions(spectrum.eigenvalues, weight)
+    model = VAE(image_shape=prepared.collection.shape, network="linear", latent_dim=latent_dim, kl_weight=weight)
+    model.fit_spectrum(spectrum)
     blocks = prepared.collection.blocks(prepared.validation[:MOST_PICTURES])
     decibels = float(np.mean(np.concatenate([psnr(block / 255.0, model.reconstruct(block)) for block in blocks])))
     return replace(limit_at(prepared, weight, prepared.held), psnr=decibels, **gallery(model, prepared.shown))

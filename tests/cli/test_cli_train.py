@@ -527,7 +527,7 @@ CASES = {
     "a size that cannot be halved": (["--size", "50"], "height and width must be multiples of 4"),
     "an odd size": (["--size", "17"], "height and width must be multiples of 4"),
     "an odd size and no widths": (
-        ["--size", "50", "--network", "hybrid", "--widths-left-out"],
+        ["--size", "50", "--network", "conv", "--widths-left-out"],
         "cannot be halved down",
     ),
     "a size that is too small": (["--size", "8"], "--size must be a whole number from 16 to 512 pixels"),

@@ -58,7 +58,7 @@ def test_a_value_outside_its_bounds_is_refused_with_the_bounds(made, capsys, nam
 def test_a_choice_that_is_none_is_refused_with_the_choices(made, capsys):
     with pytest.raises(SystemExit):
         made.parse_args(["--network", "transformer"])
-    assert "--network must be one of spectral, hybrid, conv, residual, linear" in capsys.readouterr().err
+    assert "--network must be one of spectral, conv, residual, linear" in capsys.readouterr().err
 
 
 def test_the_help_has_each_settings_sentence_and_default(made):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kvae.figures import SweepRun, draw_range
+from kvae.figures import LimitCurve, SweepRun, draw_range
 from kvae.figures.groups import strip
 from kvae.figures.range import _spread, draw_curve, draw_losses
 from kvae.figures.sheet import DARK, LIGHT, Sheet
@@ -38,7 +38,7 @@ HISTORY = {"step": [10.0, 20.0, 30.0]} | {
 def drawn(path, **changes):
     arguments = {
         "title": "a range", "history": HISTORY, "originals": np.full((6, SIDE, SIDE, 3), 9, np.uint8),
-        "limit_rates": np.linspace(1, 900, 40), "limit_distortions": np.linspace(300, 20, 40), "scale": 1,
+        "limit_curve": LimitCurve(np.linspace(300, 20, 40), np.linspace(1, 900, 40)), "scale": 1,
         "history_limits": {run.kl_weight: run.loss for run in LIMITS},
     }  # fmt: skip
     draw_range(path, [*LIMITS, *RUNS], **{**arguments, **changes})
@@ -73,7 +73,7 @@ def test_the_losses_drawn_are_those_of_the_history_over_the_gaussian_limit(tmp_p
 def test_the_curve_drawn_joins_the_numbers_given_and_marks_the_calibrated_weight():
     sheet = Sheet(700, 500, scale=1)
     axes = sheet.axes(80, 20, 500, 400)
-    draw_curve(axes, [*RUNS, *LIMITS], np.linspace(1, 900, 40), np.linspace(300, 20, 40), LIGHT)
+    draw_curve(axes, [*RUNS, *LIMITS], LimitCurve(np.linspace(300, 20, 40), np.linspace(1, 900, 40)), LIGHT)
     given = np.array(sorted((run.rate, run.distortion) for run in RUNS))
     assert any(np.array_equal(line.get_xydata(), given) for line in axes.lines)
     mark = next(line.get_xydata() for line in axes.lines if line.get_marker() == "D")

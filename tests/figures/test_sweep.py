@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kvae.figures import SweepRun, draw_sweep
+from kvae.figures import LimitCurve, SweepRun, draw_sweep
 from kvae.figures.groups import GROUPS, WIDTH, arrange
 from kvae.figures.panels import draw_plane
 from kvae.figures.sheet import LIGHT, Sheet
@@ -46,8 +46,8 @@ def sweep(tmp_path_factory):
     rates = np.linspace(0, 200, 50)
     draw_sweep(
         folder / "sweep.png", folder / "sweep.html", runs, originals=np.full((9, SIDE, SIDE, 3), 128, np.uint8),
-        collection_summary="nine <b>pictures</b>", limit_rates=rates,
-        limit_distortions=300 * np.exp(-rates / 90), scale=1,
+        collection_summary="nine <b>pictures</b>",
+        limit_curve=LimitCurve(300 * np.exp(-rates / 90), rates, 768, LimitCurve(200 + 0 * rates, rates, 8)), scale=1,
     )  # fmt: skip
     with Image.open(folder / "sweep.png") as picture:
         return np.asarray(picture.convert("RGB")), (folder / "sweep.html").read_text("utf-8")
@@ -154,7 +154,7 @@ def test_names_on_the_plane_do_not_cover_each_other():
     sheet = Sheet(700, 460, scale=1)
     axes = sheet.axes(80, 20, 600, 380)
     runs = [made(f"KL weight {1 + i / 100}", 1 + i / 100, 100.0 + i / 10, 50.0 + i / 10) for i in range(4)]
-    draw_plane(axes, [*runs, made("far", 0.01, 20.0, 200.0)], None, None, LIGHT)
+    draw_plane(axes, [*runs, made("far", 0.01, 20.0, 200.0)], None, LIGHT)
     boxes = [text.get_window_extent(sheet.canvas.get_renderer()) for text in axes.texts]
     assert len(boxes) == 5
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])

@@ -35,7 +35,7 @@ def pictures() -> np.ndarray:
 
 
 def build(axis: str, name: str, **settings) -> VAE:
-    options = {"image_shape": SHAPE, "network": "linear", "latent_dim": LATENT, "widths": (4,), "kl_weight": 0.7}
+    options = {"image_shape": SHAPE, "network": "principal", "latent_dim": LATENT, "widths": (4,), "kl_weight": 0.7}
     own = own_settings(AXES[axis][name]) if axis in AXES else []
     short = {one: 3 for one in own if SETTINGS[one].unit == "steps"}
     return VAE(**{**options, axis: name, **short, **UNDER_WAY.get(name, {}), **settings})
@@ -198,7 +198,7 @@ def test_the_choices_of_the_settings_are_the_registries():
     assert SETTINGS["likelihood"].choices == tuple(LIKELIHOODS)
 
 
-@pytest.mark.parametrize("network", ["hybrid", "residual", "linear", "custom"])
+@pytest.mark.parametrize("network", ["hybrid", "residual", "principal", "custom"])
 @pytest.mark.parametrize(
     ("weighting", "rate"),
     [("geco", "full"), ("calibrated", "bn"), ("learned", "tc"), ("capacity", "delta"), ("warm-up", "mmd")],

@@ -15,6 +15,7 @@ from kvae.settings import SETTINGS
 pytestmark = pytest.mark.parametrize("network", NETWORKS, scope="module")
 
 SHAPE, LATENT = (16, 16, 3), 4
+DRAWN = {"linear": 0, "principal": 2}  # weights that start at random, of networks with few
 CONFIG = {
     "image_shape",
     "latent_dim",
@@ -109,7 +110,8 @@ def test_training_lowers_the_loss(network):
     model = build(network, kl_weight=0.1)
     model.compile(keras.optimizers.Adam(0.003))
     losses = model.fit(discs, epochs=20, batch_size=6, verbose=0).history["loss"]
-    assert np.mean(losses[-2:]) < 0.9 * losses[0]
+    # the linear VAE begins where training would lead it
+    assert np.mean(losses[-2:]) < (1.02 if network == "linear" else 0.9) * losses[0]
 
 
 @pytest.mark.parametrize("size", [16, 28, 32, 48])
@@ -125,8 +127,8 @@ def test_default_widths_serve_every_size_in_colour_and_grey(network, size, chann
 def test_the_config_is_json_of_kvae_settings_only_and_builds_the_same_model(network):
     model = build(network, kl_weight=0.25, seed=3, depth=2, dtype="mixed_bfloat16", name="night")
     config = json.loads(json.dumps(model.get_config(), allow_nan=False))
-    assert set(config) == CONFIG
-    assert set(config) - {"image_shape", "dtype", "name"} <= set(SETTINGS)
+    assert set(config) - {"format"} == CONFIG
+    assert set(config) - {"format", "image_shape", "dtype", "name"} <= set(SETTINGS)
     again = VAE.from_config(config)
     assert again.get_config() == model.get_config()
     assert type(again.widths) is tuple and again.widths == model.widths
@@ -150,7 +152,7 @@ def test_equal_seeds_make_equal_weights_and_different_seeds_different_ones(netwo
         if np.ptp(first) > 0:  # not one that starts at a constant
             assert np.mean(first == third) < 0.1
             differ += 1
-    assert differ >= (2 if network == "linear" else 4)
+    assert differ >= DRAWN.get(network, 4)
 
 
 def test_no_two_weights_start_with_the_same_random_numbers(network):
@@ -158,7 +160,7 @@ def test_no_two_weights_start_with_the_same_random_numbers(network):
     random = [kernel for kernel in kernels if np.ptp(kernel) > 0]
     # Glorot's uniform numbers differ between layers in their scale only, if the layers share a seed
     starts = {tuple(np.round(kernel[:12] / np.abs(kernel[:12]).max(), 4)) for kernel in random}
-    assert len(starts) == len(random) > 2
+    assert len(starts) == len(random) >= DRAWN.get(network, 3)
 
 
 def test_a_saved_model_comes_back_with_its_weight_its_optimizer_and_its_card(network, pictures, tmp_path):

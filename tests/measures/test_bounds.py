@@ -22,7 +22,7 @@ GAUSSIAN = NOISES["squared-error"]
 
 def linear(pictures, kl_weight=1.0, wider=0.0, **settings):
     """The optimal linear VAE, whose posterior is exact; log-variances are `wider` than they should be."""
-    model = VAE(image_shape=(2, 4, 1), network="linear", latent_dim=8, kl_weight=kl_weight, **settings)
+    model = VAE(image_shape=(2, 4, 1), network="principal", latent_dim=8, kl_weight=kl_weight, **settings)
     model.adapt(pictures)
     if wider:
         kernel, offset = model.log_var_head.get_weights()

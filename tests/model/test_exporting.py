@@ -27,7 +27,7 @@ def trained(pictures, **settings) -> VAE:
 
 KINDS = {
     "hybrid": {"network": "hybrid"},
-    "linear": {"network": "linear", "widths": None},
+    "principal": {"network": "principal", "widths": None},
     "autoencoder": {"network": "hybrid", "autoencoder": True},
     "full": {"network": "conv", "rate": "full"},
 }

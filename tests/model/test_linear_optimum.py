@@ -46,7 +46,7 @@ def custom_linear(**settings) -> VAE:
     return VAE(encoder, decoder, latent_dim=LATENT, **settings)
 
 
-def named_linear(network: str = "linear", **settings) -> VAE:
+def named_linear(network: str = "principal", **settings) -> VAE:
     # the convolutions of `hybrid` correct nothing before they are trained
     return VAE(image_shape=SHAPE, network=network, latent_dim=LATENT, widths=(4,), **settings)
 
@@ -104,13 +104,13 @@ def test_the_hybrid_network_starts_at_the_closed_form_of_every_weight_it_is_give
 @pytest.mark.parametrize("kl_weight", EVERY_WEIGHT)
 @pytest.mark.parametrize("latent_dim", [8, 3])
 def test_fit_linear_sets_the_linear_network_to_the_closed_form(gaussian, kl_weight, latent_dim):
-    model = VAE(image_shape=SHAPE, network="linear", latent_dim=latent_dim, kl_weight=kl_weight)
+    model = VAE(image_shape=SHAPE, network="principal", latent_dim=latent_dim, kl_weight=kl_weight)
     model.adapt(gaussian.pictures)
     best = water_filling(gaussian.eigenvalues, kl_weight, latent_dim)
     assert expected(model, gaussian.pictures) == pytest.approx((best.distortion, best.rate), rel=2e-3, abs=1e-6)
 
 
-@pytest.mark.parametrize("network", ["hybrid", "linear"])
+@pytest.mark.parametrize("network", ["hybrid", "principal"])
 def test_other_pictures_meet_the_distortion_and_rate_that_the_held_out_limit_says(gaussian, network):
     pca = fit_pca(lambda: [gaussian.pictures], LATENT)
     limit = held_out(pca, [gaussian.others])

@@ -34,7 +34,7 @@ def trained(model: VAE, pictures: np.ndarray, steps: int, *, rate: float = 0.03,
 
 def linear(pictures: np.ndarray, *, start: float, latent_dim: int = 8, **settings) -> VAE:
     """A linear VAE that sets out from the closed form at the weight `start`."""
-    model = VAE(image_shape=SHAPE, network="linear", latent_dim=latent_dim, **{"kl_weight": start, **settings})
+    model = VAE(image_shape=SHAPE, network="principal", latent_dim=latent_dim, **{"kl_weight": start, **settings})
     model.adapt(pictures)
     return model
 

@@ -52,7 +52,7 @@ class Turn(keras.callbacks.Callback):
 # ---------------------------------------------------------------------- the weight
 
 
-@pytest.mark.parametrize("network", ["conv", "hybrid", "linear"])
+@pytest.mark.parametrize("network", ["conv", "hybrid", "principal"])
 def test_a_weight_that_is_turned_during_fit_counts_from_the_very_next_batch(pictures, network):
     model = small(network, kl_weight=0.5)
     model.compile(keras.optimizers.SGD(0.0))
@@ -69,7 +69,7 @@ def test_a_weight_that_is_turned_during_fit_counts_from_the_very_next_batch(pict
 
 
 def test_a_weight_that_is_turned_under_xla_counts_from_the_very_next_batch(pictures):
-    model = small("linear", kl_weight=0.5)
+    model = small("principal", kl_weight=0.5)
     model.compile(keras.optimizers.SGD(0.0), jit_compile=True)
     turn = Turn({0: 20.0})
     model.fit(pictures[:12], batch_size=4, verbose=0, callbacks=[turn])
@@ -227,7 +227,7 @@ def test_a_hybrid_autoencoder_starts_as_pca():
         ("conv", "mixed_float16"),
         ("hybrid", "mixed_float16"),
         ("residual", "mixed_bfloat16"),
-        ("linear", "mixed_float16"),
+        ("principal", "mixed_float16"),
     ],
 )
 def test_heads_sampling_and_losses_are_float32_under_any_policy(pictures, network, precision, by):
@@ -238,7 +238,7 @@ def test_heads_sampling_and_losses_are_float32_under_any_policy(pictures, networ
         model = small(network)
     assert model.get_config()["dtype"] == precision
     inner = {layer.compute_dtype for layer in model.encoder.layers if layer.weights}
-    assert inner == (set() if network == "linear" else {precision.removeprefix("mixed_")})
+    assert inner == (set() if network == "principal" else {precision.removeprefix("mixed_")})
     heads = (model.mean_head, model.log_var_head)
     assert all(head.compute_dtype == head.variable_dtype == "float32" for head in heads)
 
@@ -334,7 +334,7 @@ def test_latents_of_another_shape_are_refused(model, shape):
 @pytest.fixture(scope="module")
 def glass():
     """An autoencoder whose latents can be read off its pictures: it is the identity, shrunk ten times around 0.5."""
-    made = VAE(image_shape=(2, 2, 1), network="linear", latent_dim=4, autoencoder=True)
+    made = VAE(image_shape=(2, 2, 1), network="principal", latent_dim=4, autoencoder=True)
     made.mean_head.set_weights([10.0 * np.eye(4), np.full(4, -5.0)])
     next(layer for layer in made.decoder.layers if layer.weights).set_weights([0.1 * np.eye(4), np.full(4, 0.5)])
     return made

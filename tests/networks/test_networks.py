@@ -7,13 +7,13 @@ from keras import layers, ops
 
 from kvae.networks import NETWORKS
 from kvae.networks.blocks import Plan, check_widths, default_widths, layer_seed
-from kvae.networks.linear import LinearPath
+from kvae.networks.principal import LinearPath
 
 EIGENVALUES = np.array([3.0, 1.0, 0.25, 0.01])
 
 
 def plan(network: str = "conv", **settings) -> Plan:
-    widths = () if network == "linear" else (4, 8)
+    widths = () if network in ("principal", "linear") else (4, 8)
     chosen = {"image_shape": (8, 16, 3), "latent_dim": 4, "widths": widths, "depth": 1, "dtype": "float32", "seed": 0}
     return Plan(**{**chosen, **settings})
 
@@ -70,10 +70,10 @@ def test_a_network_has_the_shapes_of_its_plan_also_where_the_picture_is_not_squa
     pictures = parts.encoder.inputs[0].shape
     assert pictures == (None, 8, 16, 3)
     assert parts.decoder.output_shape == (None, 8, 16, 3)
-    assert (parts.path is not None) == (network in ("spectral", "hybrid"))
-    if network == "spectral":
+    assert (parts.path is not None) == (network in ("spectral", "linear", "hybrid"))
+    if network in ("spectral", "linear"):
         assert parts.encoder.output_shape == pictures
-    elif network != "linear":
+    elif network != "principal":
         assert parts.encoder.output_shape == (None, 2, 4, 8)
 
 
@@ -129,8 +129,8 @@ def test_the_correction_of_the_hybrid_starts_as_nothing_and_sees_latents_and_bas
         assert np.abs(ops.convert_to_numpy(decoder(inputs)) - corrected).max() > 1e-3
 
 
-def test_the_linear_network_is_affine():
-    parts = NETWORKS["linear"].build(plan("linear"))
+def test_the_network_of_principal_components_is_affine():
+    parts = NETWORKS["principal"].build(plan("principal"))
     one, other = np.random.default_rng(3).standard_normal((2, 1, 4)).astype("float32")
     middle = ops.convert_to_numpy(parts.decoder((one + other) / 2))
     ends = ops.convert_to_numpy(parts.decoder(one)) + ops.convert_to_numpy(parts.decoder(other))

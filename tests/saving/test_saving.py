@@ -628,3 +628,21 @@ def test_a_model_in_memory_is_copied_without_any_trust(way, kind, pictures):
         same(again.optimizer.variables, model.optimizer.variables)
     again.compile()
     again.fit(pictures, batch_size=4, verbose=0)
+
+
+def test_what_the_first_format_calls_linear_opens_as_the_network_it_was(tmp_path, pictures):
+    model = VAE(image_shape=(16, 16, 3), network="principal", latent_dim=3, kl_weight=0.2)
+    model.adapt(pictures)
+    model.save(tmp_path / "new.keras")
+    with zipfile.ZipFile(tmp_path / "new.keras") as new, zipfile.ZipFile(tmp_path / "old.keras", "w") as old:
+        for name in new.namelist():
+            content = new.read(name)
+            old.writestr(name, content.replace(b'"principal"', b'"linear"') if name == "config.json" else content)
+    again = load(tmp_path / "old.keras")
+    assert again.network == "principal"
+    np.testing.assert_array_equal(again.reconstruct(pictures), model.reconstruct(pictures))
+    again.save(tmp_path / "again.keras")
+    assert load(tmp_path / "again.keras").network == "principal"
+    now = VAE(image_shape=(16, 16, 3), network="linear", latent_dim=3)
+    now.save(tmp_path / "now.keras")
+    assert load(tmp_path / "now.keras").network == "linear"

@@ -11,7 +11,7 @@ from kvae.training.balance import BUDGET, BalanceProbe, decoder_weights, encoder
 from kvae.training.listener import Listener
 
 
-def linear(pictures: np.ndarray, network: str = "linear", **settings) -> VAE:
+def linear(pictures: np.ndarray, network: str = "principal", **settings) -> VAE:
     model = VAE(image_shape=(2, 4, 1), network=network, latent_dim=8, widths=(4,), **{"kl_weight": 1.0, **settings})
     model.adapt(pictures)
     return model
@@ -43,7 +43,7 @@ def test_the_weight_scales_the_length_of_one_arrow_and_no_angle(gaussian):
 
 
 @pytest.mark.parametrize("rate", ["diagonal", "full", "bn"])
-@pytest.mark.parametrize("network", ["linear", "hybrid", "conv"])
+@pytest.mark.parametrize("network", ["principal", "hybrid", "conv"])
 def test_every_trainable_weight_is_on_one_side(gaussian, network, rate):
     model = VAE(image_shape=(8, 8, 1), network=network, latent_dim=4, widths=(4,), rate=rate)
     sides = [weight.path for weight in encoder_weights(model) + decoder_weights(model)]

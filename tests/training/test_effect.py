@@ -34,7 +34,7 @@ def test_a_network_is_built_from_the_settings_it_is_said_to_heed_and_from_no_oth
         (
             {"network": "linear", "depth": 3},
             "depth",
-            "network linear is built without it. Leave `depth` out, or choose network spectral or hybrid or",
+            "network linear is built without it. Leave `depth` out, or choose network spectral or residual",
         ),
         (
             {"autoencoder": True, "kl_weight": 1.0},

@@ -32,20 +32,20 @@ def missing(found) -> set[str]:
     return {name for name in NUMBERS if getattr(found, name) is None}
 
 
-def small(pictures, network="linear", **settings) -> VAE:
+def small(pictures, network="principal", **settings) -> VAE:
     shape = {"image_shape": pictures.shape[1:], "latent_dim": 4, "widths": (8,)}
     model = VAE(network=network, **{**shape, **settings})
-    if model.linear_path is not None or network == "linear":
+    if model.linear_path is not None or network == "principal":
         model.adapt(pictures)
     return model
 
 
 def test_the_linear_model_has_the_numbers_of_its_closed_form(gaussian):
-    model = VAE(image_shape=(2, 4, 1), network="linear", latent_dim=8, kl_weight=1.0)
+    model = VAE(image_shape=(2, 4, 1), network="principal", latent_dim=8, kl_weight=1.0)
     model.adapt(gaussian.pictures)
     found = kvae.measure(model, gaussian.pictures[:500], training=gaussian.pictures).at[0]
     best = water_filling(gaussian.eigenvalues, 1.0, 8)
-    assert found.active == found.active_predicted == best.active == 3
+    assert found.active == best.active == 3
     assert found.rate == pytest.approx(best.rate, rel=0.05)
     assert found.distortion == pytest.approx(best.distortion, rel=0.08)
     assert found.loss == pytest.approx(found.distortion + found.rate)
@@ -62,6 +62,16 @@ def test_the_linear_model_has_the_numbers_of_its_closed_form(gaussian):
     # at rest on all pictures; these are 32 of them
     assert found.gradient_share == pytest.approx(0.5, abs=0.1) and found.gradient_cosine < -0.7
     assert missing(found) == {"ssim", "short", *FACTORS}
+
+
+def test_the_limit_predicts_the_active_dimensions_of_a_closed_form_at_every_weight(gaussian):
+    model = VAE(image_shape=(2, 4, 1), network="hybrid", latent_dim=8, widths=(4,))
+    model.adapt(gaussian.pictures)
+    for weight in (8.1, 3.0, 1.5, 0.3, 0.03):
+        model.kl_weight = weight
+        found = kvae.measure(model, gaussian.pictures[:300]).at[0]
+        expected = int(np.sum(gaussian.eigenvalues > weight / 2))
+        assert found.active == found.active_predicted == expected
 
 
 def test_a_model_is_as_evaluate_says_and_is_left_as_it_was(paintings):

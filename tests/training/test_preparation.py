@@ -1,4 +1,4 @@
-"""The PCA that a run starts from: measured once for the same pictures, and anew when its cache is damaged."""
+"""The statistics that a run starts from: measured once for the same pictures, and anew when its cache is damaged."""
 
 import os
 
@@ -16,8 +16,7 @@ from kvae.training.preparation import (
     FEWEST,
     LARGEST_BATCH,
     STEPS,
-    augmented_pca,
-    collection_pca,
+    collection_statistics,
     fitting_batch,
     prepare,
 )
@@ -44,25 +43,27 @@ class Hearing(Listener):
 
 
 def refuse(*arguments, **options):
-    raise AssertionError("the PCA was measured again")
+    raise AssertionError("they were measured again")
+
+
+def statistics(collection, indices, listener, *, vary=False, seed=0):
+    return collection_statistics(collection, indices, seed, listener, vary=vary)
 
 
 def same(one, other) -> bool:
-    arrays = (
-        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("mean", "eigenvalues", "eigenvectors")
-    )
-    return all(arrays) and (one.total, one.pictures) == (other.total, other.pictures)
+    parts = ((vars(one.spectrum), vars(other.spectrum)), (vars(one.texture), vars(other.texture)))
+    return all(np.array_equal(mine[name], its[name]) for mine, its in parts for name in mine)
 
 
-@pytest.mark.parametrize("measure", [collection_pca, augmented_pca])
-def test_a_second_preparation_reads_what_the_first_measured(collection, monkeypatch, measure):
+@pytest.mark.parametrize("vary", [False, True])
+def test_a_second_preparation_reads_what_the_first_measured(collection, monkeypatch, vary):
     indices, _ = collection.split(0.1)
-    first = measure(collection, indices, 4, 0, Listener())
-    monkeypatch.setattr(preparation, "fit_pca", refuse)
-    assert same(measure(collection, indices, 4, 0, Listener()), first)
-    for other in ((indices[1:], 4), (indices, 5)):
+    first = statistics(collection, indices, Listener(), vary=vary)
+    monkeypatch.setattr(preparation, "fit_spectrum", refuse)
+    assert same(statistics(collection, indices, Listener(), vary=vary), first)
+    for other, varied in ((indices[1:], vary), (indices, not vary)):
         with pytest.raises(AssertionError, match="measured again"):
-            measure(collection, *other, 0, Listener())
+            statistics(collection, other, Listener(), vary=varied)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_a_second_preparation_reads_what_the_first_measured(collection, monkeypa
 )
 def test_a_damaged_cache_is_measured_anew_and_written_again(collection, monkeypatch, damage):
     indices, _ = collection.split(0.1)
-    first = collection_pca(collection, indices, 4, 0, Listener())
+    first = statistics(collection, indices, Listener())
     (path,) = cache_folder().glob("*.pca")
     content = path.read_bytes()
     middle = len(content) // 2
@@ -95,24 +96,24 @@ def test_a_damaged_cache_is_measured_anew_and_written_again(collection, monkeypa
             }[damage]
         )
     heard = Hearing()
-    assert same(collection_pca(collection, indices, 4, 0, heard), first)
+    assert same(statistics(collection, indices, heard), first)
     assert heard.lines == ["the Gaussian limit in the cache was damaged and is measured anew"]
     assert path.stat().st_mode & 0o777 == 0o600
-    assert same(collection_pca(collection, indices, 4, 0, Listener()), first)
-    monkeypatch.setattr(preparation, "fit_pca", refuse)
-    assert same(collection_pca(collection, indices, 4, 0, Listener()), first)
+    assert same(statistics(collection, indices, Listener()), first)
+    monkeypatch.setattr(preparation, "fit_spectrum", refuse)
+    assert same(statistics(collection, indices, Listener()), first)
     assert [one.name for one in cache_folder().glob("*.pca")] == [path.name]
 
 
-def test_the_plain_pca_is_that_of_the_pictures_and_the_varied_one_of_a_dozen_copies(collection, pictures):
+def test_the_plain_statistics_are_those_of_the_pictures_and_varied_ones_differ(collection, pictures):
     indices, _ = collection.split(0.1)
-    plain = collection_pca(collection, indices, 4, 0, Listener())
-    values = pictures[indices].reshape(len(indices), -1) / 255.0
+    plain, varied = (statistics(collection, indices, Listener(), vary=vary).spectrum for vary in (False, True))
+    values = pictures[indices] / 255.0
     np.testing.assert_allclose(plain.mean, values.mean(0), atol=1e-5)
-    np.testing.assert_allclose(plain.eigenvalues, np.linalg.eigvalsh(np.cov(values.T, bias=True))[:-5:-1], rtol=1e-3)
-    assert plain.pictures == len(indices)
-    varied = augmented_pca(collection, indices, 4, 0, Listener())
-    assert varied.pictures == 12 * len(indices) and varied.total != plain.total
+    assert plain.eigenvalues.sum() == pytest.approx(np.square(values - values.mean(0)).sum((1, 2, 3)).mean(), rel=1e-3)
+    # of a picture and its mirror image the mean is the same on both sides
+    np.testing.assert_allclose(varied.mean, varied.mean[:, ::-1], atol=1e-5)
+    assert plain.pictures == varied.pictures == len(indices)
 
 
 def test_a_measurement_tells_its_progress_and_one_that_is_read_back_tells_nothing(collection):
@@ -124,24 +125,24 @@ def test_a_measurement_tells_its_progress_and_one_that_is_read_back_tells_nothin
             self.parts.append((done, total, what))
 
     indices, _ = collection.split(0.1)
-    for measure, parts in ((collection_pca, 5), (augmented_pca, 5 * 3)):  # 55 pictures are a block, 660 are three
+    for vary, parts in ((False, 2), (True, 1 + 5)):  # a pass over one block, then another, or one over five copies
         heard, again = Heard(), Heard()
-        measure(collection, indices, 4, 0, heard)
+        statistics(collection, indices, heard, vary=vary)
         done = [(done, total) for done, total, what in heard.parts if what == "measuring the Gaussian limit"]
         assert done == [(number, parts) for number in range(1, parts + 1)]
-        measure(collection, indices, 4, 0, again)
+        statistics(collection, indices, again, vary=vary)
         assert again.parts == []
 
 
 def test_a_large_collection_is_measured_on_a_sample_that_the_seed_repeats(collection, monkeypatch):
-    monkeypatch.setattr(preparation, "PCA_PICTURES", 20)
+    monkeypatch.setattr(preparation, "MOST_SEEN", 20)
     indices, _ = collection.split(0.1)
-    assert [collection_pca(collection, indices, 4, 0, Listener()).pictures for _ in range(2)] == [20, 20]
+    assert [statistics(collection, indices, Listener()).spectrum.pictures for _ in range(2)] == [20, 20]
     with monkeypatch.context() as patch:
-        patch.setattr(preparation, "fit_pca", refuse)
-        collection_pca(collection, indices, 4, 0, Listener())
+        patch.setattr(preparation, "fit_spectrum", refuse)
+        statistics(collection, indices, Listener())
         with pytest.raises(AssertionError, match="measured again"):
-            collection_pca(collection, indices, 4, 1, Listener())
+            statistics(collection, indices, Listener(), seed=1)
 
 
 # ---------------------------------------------------------------------- few pictures, and the batch that fits them
@@ -195,7 +196,7 @@ def test_from_eight_pictures_on_each_side_has_some_and_it_is_said_what_to_expect
             found = prepare(pictures, {**settings, "validation": 0.01}, heard)
         assert len(found.training) + len(found.validation) == 8 and len(found.validation) >= 1
         assert len(found.training) >= 4 and found.settings["batch_size"] == 2
-        assert heard.sentences[-1].startswith("only 8 pictures: expect a model that remembers these")
+        assert any(one.startswith("only 8 pictures: expect a model that remembers these") for one in heard.sentences)
 
 
 def test_pictures_that_are_all_the_same_are_refused_with_advice_that_can_be_followed(own_cache):

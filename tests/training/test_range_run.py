@@ -7,7 +7,7 @@ import pytest
 
 import kvae
 from kvae.images.collection import open_collection
-from kvae.networks.spectral import FEWEST_DIRECTIONS, MOST_DIRECTIONS, fitting_latents
+from kvae.networks.spectral import FEWEST_DIRECTIONS, MOST_DIRECTIONS, SPECTRAL
 from kvae.settings import checked
 from kvae.training.listener import Listener
 from kvae.training.preparation import collection_statistics, prepare
@@ -40,10 +40,10 @@ def run(pictures, heard, tmp_path_factory):
 def test_the_latents_are_those_that_carry_something_at_the_lowest_weight():
     eigenvalues = np.geomspace(10, 1e-5, 3000)
     for weight in (1.0, 0.01):
-        kept = fitting_latents(eigenvalues, weight) - 4  # beside those that tell the texture
+        kept = SPECTRAL.fitting(eigenvalues, weight) - 4  # beside those that tell the texture
         assert eigenvalues[kept - 1] * np.exp(2) > weight / 2 >= eigenvalues[kept] * np.exp(2)
-    assert fitting_latents(np.zeros(3000), 1.0) == FEWEST_DIRECTIONS
-    assert fitting_latents(np.ones(20_000), 0.0) == MOST_DIRECTIONS + 4
+    assert SPECTRAL.fitting(np.zeros(3000), 1.0) == FEWEST_DIRECTIONS
+    assert SPECTRAL.fitting(np.ones(20_000), 0.0) == MOST_DIRECTIONS + 4
 
 
 def test_how_many_directions_carry_something_is_said(run, heard):
@@ -51,7 +51,7 @@ def test_how_many_directions_carry_something_is_said(run, heard):
     carrying = int(np.sum(eigenvalues > 0.005))
     said = f"{carrying} of 768 directions carry something at weight 0.01; the model has {run.model.latent_dim} latents"
     assert said in heard.lines
-    assert carrying < run.model.latent_dim == fitting_latents(eigenvalues, 0.01)
+    assert carrying < run.model.latent_dim == SPECTRAL.fitting(eigenvalues, 0.01)
 
 
 def test_a_number_of_latents_holds_the_model_to_the_strongest(pictures):

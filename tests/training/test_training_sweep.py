@@ -98,18 +98,18 @@ def test_the_gaussian_limit_has_a_row_at_each_weight(delivered):
     rows, prepared = delivered.rows[3:], delivered.runs[0].prepared
     assert [(row.kl_weight, row.gaussian_limit) for row in rows] == [(1.0, True), (0.1, True)]
     for row in rows:
-        point = prepared.held.at(row.kl_weight, 4)
+        point = prepared.held.at(row.kl_weight, 768)
         assert (row.distortion, row.rate, row.loss) == (point.distortion, point.rate, point.loss)
         assert row.active == point.active and row.history == {}
         assert row.decoded_path == pytest.approx(1.0, abs=1e-3)  # it is linear
     # more weight, less rate and more distortion
     assert rows[0].rate < rows[1].rate and rows[0].distortion > rows[1].distortion
-    pictures = prepared.collection.read(prepared.validation)
-    values = pictures.reshape(len(pictures), -1) / 255.0 - prepared.pca.mean
-    kept = np.maximum(0.0, 1 - 0.05 / prepared.pca.eigenvalues[:4])
-    back = values @ prepared.pca.eigenvectors[:, :4] * kept @ prepared.pca.eigenvectors[:, :4].T
+    pictures = prepared.collection.read(prepared.validation) / 255.0
+    spectrum = prepared.statistics.spectrum
     # the mean of a posterior shrinks a coefficient; decoding it brings back (1 - s/λ) of it
-    mse = np.square(np.clip(back + prepared.pca.mean, 0, 1) - pictures.reshape(len(pictures), -1) / 255.0).mean(1)
+    kept = np.maximum(0.0, 1 - 0.05 / np.maximum(spectrum.eigenvalues, 1e-9))
+    back = spectrum.synthesis(spectrum.analysis(pictures.astype("float32")) * kept)
+    mse = np.square(np.clip(back, 0, 1) - pictures).mean((1, 2, 3))
     assert rows[1].psnr == pytest.approx(np.mean(-10 * np.log10(mse)), abs=0.01)
 
 

@@ -81,7 +81,7 @@ def _text(make: Callable[[bytes], bytes]) -> Callable[[Good, Any], Any]:
 
 
 def _newer(config: dict[str, Any]) -> None:
-    config["config"].update(format=2, palette="a setting of the future")
+    config["config"].update(format=99, palette="a setting of the future")
 
 
 SETTINGS = {

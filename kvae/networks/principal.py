@@ -1,4 +1,6 @@
-"""`linear`, the linear VAE, and the water-filling path: the linear VAE that is optimal at every KL weight at once.
+"""`principal`, the linear VAE over principal components, and its path: that VAE at every KL weight at once.
+
+Models that were made with it, or with `hybrid`, open, decode and train on; new ones are `linear` and `spectral`.
 
 Reference: Lucas et al., 2019, "Don't Blame the ELBO!", arXiv:1911.02469, for the linear solution. That it is reverse
 water-filling, Shannon's rate-distortion function of a Gaussian source, makes one path serve every weight.
@@ -16,7 +18,7 @@ from kvae.networks.blocks import Network, Networks, Plan, dense
 from kvae.objectives.base import Tensor
 
 
-def build_linear(plan: Plan) -> Networks:
+def build_principal(plan: Plan) -> Networks:
     """One linear map each way. `VAE.fit_linear` sets it to the closed form; gradient descent reaches the same."""
     images = keras.Input(plan.image_shape, name="images")
     encoder = keras.Model(images, layers.Flatten(dtype="float32")(images), name="encoder")
@@ -26,8 +28,8 @@ def build_linear(plan: Plan) -> Networks:
     return Networks(encoder, keras.Model(latents, x, name="decoder"))
 
 
-LINEAR = Network(
-    build_linear,
+PRINCIPAL = Network(
+    build_principal,
     heeds=(),
     fewest_beside=lambda image_shape, latent_dim: math.prod(image_shape) * latent_dim,
     closed_form=True,
