@@ -9,13 +9,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kvae.figures.measures import write_measures
     from kvae.figures.range import draw_range
     from kvae.figures.records import Limit, LimitCurve, SweepRun
     from kvae.figures.run import draw_run
     from kvae.figures.sweep import draw_sweep
     from kvae.figures.tiles import magnify, thumbnail, tile
 
-__all__ = ["Limit", "LimitCurve", "SweepRun", "draw_range", "draw_run", "draw_sweep", "magnify", "thumbnail", "tile"]
+__all__ = [
+    "Limit",
+    "LimitCurve",
+    "SweepRun",
+    "draw_range",
+    "draw_run",
+    "draw_sweep",
+    "magnify",
+    "thumbnail",
+    "tile",
+    "write_measures",
+]
 
 _HOMES = {
     "Limit": "records",
@@ -27,6 +39,7 @@ _HOMES = {
     "magnify": "tiles",
     "thumbnail": "tiles",
     "tile": "tiles",
+    "write_measures": "measures",
 }
 
 
