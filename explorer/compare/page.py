@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from explorer.bridge import Bridge
+from explorer.compare.offered import offered_by
 from explorer.compare.strip import ColumnStrip
 from explorer.compare.table import CompareTable
 from explorer.messages import Compared, Originals, Unread
@@ -32,6 +33,7 @@ from explorer.widgets import terms, theme
 from explorer.widgets.fields import Quiet
 from explorer.widgets.keyboard import Ring
 from explorer.widgets.notice import Notice
+from explorer.widgets.offers import offer
 from explorer.widgets.picture import FILTER, dropped_files
 from explorer.widgets.preferences import Preferences
 from explorer.widgets.question import Question
@@ -100,6 +102,7 @@ class ComparePage(QWidget):
         self.question.agreed.connect(self._ask_again)
         self.table = CompareTable()
         self.table.message = EMPTY
+        offer(self.table, partial(offered_by, self.table))
         self.area = _Area(self.table)
         self.strip = ColumnStrip(self.area.viewport())
         layout = QVBoxLayout(self)

@@ -1,5 +1,7 @@
 """The left side of the Explore page: the picture, what is held beside it, and one line under it."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PyQt6.QtCore import QEvent, QObject, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction
@@ -8,7 +10,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from explorer.explore.controls import IconButton
 from explorer.safe_text import line
 from explorer.widgets import theme
-from explorer.widgets.picture import PictureView
+from explorer.widgets.picture import Origin, PictureView
 
 ITSELF = "The picture itself."
 _LEAST, _MOST = 9 * theme.UNIT, 20 * theme.UNIT  # side of a picture held beside the large one
@@ -97,6 +99,9 @@ class Stage(QWidget):
         self._decoded: np.ndarray | None = None  # what the model painted last
         self._itself: np.ndarray | None = None  # the picture itself, while somebody holds it
         self._said = ""
+        self.origin: Callable[[], Origin] = lambda: ("", None)  # of what the model painted
+        self.picture.origin = lambda: self.origin() if self._itself is None else (self.origin()[0], None)
+        self.original.view.origin = lambda: (self.origin()[0], None)
         self.original.view.pressed.connect(lambda: self.look_at(self.original.view.image))
         self.original.view.released.connect(lambda: self.look_at(None))
         tip = "Lay it over the picture, with a line between the two to drag"

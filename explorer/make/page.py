@@ -1,5 +1,6 @@
 """Make: lead a morph through pictures, watch it, and take it away as a film, a picture or numbers."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,17 +22,29 @@ from explorer.bridge import Bridge
 from explorer.make.export import ExportBox
 from explorer.make.film import Film
 from explorer.make.form import FILMS, TABLES, MorphForm, heading
+from explorer.make.leg import LegForm
 from explorer.make.player import Player
 from explorer.make.strip import Keyframe, KeyframeStrip
-from explorer.messages import Answer, Decode, Decoded, ExportLatents, ExportMorph, ExportPicture, ModelInfo
+from explorer.messages import (
+    Answer,
+    Decode,
+    Decoded,
+    ExportLatents,
+    ExportMorph,
+    ExportPicture,
+    ModelInfo,
+    PicturePoint,
+)
 from explorer.safe_text import caption
 from explorer.state.bookmarks import Bookmark
-from explorer.state.paths import frame_count
+from explorer.state.paths import frame_count, starts, weights_along
 from explorer.state.paths import path as way_through
+from explorer.state.sliders import weights_of
 from explorer.widgets import theme
 from explorer.widgets.deferred import turns
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.notice import Notice
+from explorer.widgets.picture import Origin
 from explorer.widgets.preferences import Preferences
 
 NO_MODEL = "Open a model first. Then morph from picture to picture here."
@@ -57,6 +70,7 @@ class MakePage(QWidget):
         self.player = Player(self.film, self)
         self.strip = KeyframeStrip(self)
         self.morph = MorphForm(preferences, self)
+        self.leg = LegForm(self)
         self.notice = Notice(self)
         self.export = ExportBox(bridge, preferences, self._question, self.notice, self)
         self._build()
@@ -69,15 +83,15 @@ class MakePage(QWidget):
     def set_bookmarks(self, bookmarks: tuple[Bookmark, ...]) -> None:
         """The bookmarks of the open model. New ones join the strip; a renamed one is renamed there."""
         self._follow_model()
-        known = {_key(bookmark.latents) for bookmark in self._bookmarks}
+        known = {_key(bookmark) for bookmark in self._bookmarks}
         self._bookmarks = tuple(bookmarks)
         self._fill_menu()
-        names = {_key(bookmark.latents): bookmark.name for bookmark in bookmarks}
+        names = {_key(bookmark): bookmark.name for bookmark in bookmarks}
         for keyframe in self.strip.keyframes():
-            name = names.get(_key(keyframe.latents), keyframe.name)
+            name = names.get(_key(keyframe), keyframe.name)
             if name != keyframe.name:
                 self.strip.rename(keyframe, name)
-        new = [bookmark for bookmark in bookmarks if _key(bookmark.latents) not in known]
+        new = [bookmark for bookmark in bookmarks if _key(bookmark) not in known]
         if new and self._takes_bookmarks:
             self.strip.set_keyframes((*self.strip.keyframes(), *map(_keyframe, new)))
             self._changed()
@@ -119,6 +133,7 @@ class MakePage(QWidget):
             self._fill_menu()
         if model is not None and (before is None or _identity(model) != _identity(before)):
             self._kl_weight = model.kl_weight
+            self.leg.set_range(*weights_of(model), model.carries_weight)
             self.export.form.set_model(model.name, model.image_shape[:2])
 
     def _model_changed(self, model: ModelInfo | None, same: bool) -> None:
@@ -142,14 +157,49 @@ class MakePage(QWidget):
             return np.empty((0, self._model.latent_dim if self._model else 0), np.float32)
         points = np.stack([keyframe.latents for keyframe in keyframes])
         form = self.morph
-        return way_through(points, form.frames_per_leg, style=form.style_name, loop=form.loop, easing=form.easing)
+        return way_through(points, self._frames(), style=form.style_name, loop=form.loop, easing=self._easings())
+
+    def weights(self) -> float | np.ndarray | None:
+        """The KL weight of every frame, (frames,), or the one of all; None where the model follows none."""
+        own = self._weight()
+        if own is None:
+            return None
+        weights = [own if keyframe.kl_weight is None else keyframe.kl_weight for keyframe in self.strip.keyframes()]
+        if len(set(weights)) < 2:
+            return weights[0] if weights else own
+        return weights_along(weights, self._frames(), loop=self.morph.loop, easing=self._easings())
+
+    def _frames(self) -> list[int]:
+        """Of the way from each keyframe to the next."""
+        return [self.morph.frames_of(keyframe.seconds) for keyframe in self.strip.keyframes()]
+
+    def _easings(self) -> list[str]:
+        return [keyframe.easing or self.morph.easing for keyframe in self.strip.keyframes()]
+
+    def _origin_of_frame(self) -> Origin:
+        """What the frame that is shown is called, and where it was painted."""
+        latents, weights = self.latents(), self.weights()
+        place = min(self.player.position, len(latents) - 1)
+        if place < 0:
+            return "", None
+        return self._origin(latents[place], float(weights[place]) if isinstance(weights, np.ndarray) else weights)
+
+    def _origin_of_keyframe(self, keyframe: Keyframe) -> Origin:
+        return self._origin(keyframe.latents, self._weight() if keyframe.kl_weight is None else keyframe.kl_weight)
+
+    def _origin(self, latents: np.ndarray, kl_weight: float | None) -> Origin:
+        model = self._model
+        if model is None or not model.digest:
+            return "" if model is None else model.name, None
+        weight = model.kl_weight if kl_weight is None else kl_weight
+        return model.name, PicturePoint(model.digest, model.name, np.array(latents, np.float32), weight)
 
     def add_point(self) -> None:
         """Put the picture that Explore shows at the end of the strip."""
         if self._point is not None:
             taken = {keyframe.name for keyframe in self.strip.keyframes()}
             number = next(n for n in range(1, len(taken) + 2) if f"Picture {n}" not in taken)
-            self.strip.add(_named(f"Picture {number}", self._point))
+            self.strip.add(replace(_named(f"Picture {number}", self._point), kl_weight=self._weight()))
 
     def _changed(self) -> None:
         self._stale = True
@@ -166,7 +216,7 @@ class MakePage(QWidget):
             self.player.set_rate(self.morph.frames_per_second)
             latents = self.latents()
             first = min(self.player.position, max(0, len(latents) - 1))
-            self.film.set(latents, self._weight(), height * width * channels, first)
+            self.film.set(latents, self.weights(), height * width * channels, first)
             self.player.refresh()
             if self._plays:
                 self._plays = False
@@ -184,8 +234,10 @@ class MakePage(QWidget):
             for keyframe, image in zip(wanted, decoded.images, strict=True):
                 self.strip.set_picture(keyframe, image)
 
-        points = np.stack([keyframe.latents for keyframe in wanted])
-        self._bridge.ask(Decode(points, self._weight()), take, lane="keys", failed=self.notice.show_error)
+        points, own = np.stack([keyframe.latents for keyframe in wanted]), self._weight()
+        weights = [own if keyframe.kl_weight is None else keyframe.kl_weight for keyframe in wanted]
+        weight = own if own is None or set(weights) == {own} else np.array(weights, np.float64)
+        self._bridge.ask(Decode(points, weight), take, lane="keys", failed=self.notice.show_error)
 
     def _set_aside(self, keyframes: tuple[Keyframe, ...]) -> None:
         """Offer to bring back what was in the strip."""
@@ -210,7 +262,7 @@ class MakePage(QWidget):
 
     def _look_at(self, row: int) -> None:
         if not self.player.playing:
-            self.player.go_to(row * self.morph.frames_per_leg)
+            self.player.go_to(starts(self.strip.count(), self._frames())[row])
 
     def _fill_menu(self) -> None:
         self._menu.clear()
@@ -224,15 +276,17 @@ class MakePage(QWidget):
     def _question(self, path: str) -> ExportMorph | ExportPicture | ExportLatents:
         """What the engine is to write at `path`, whose ending says the kind."""
         form, ending = self.export.form, self.export.form.ending
-        latents = self.latents()
+        latents, weights = self.latents(), self.weights()
+        model = self._model.path if self._model is not None else ""
         if ending in FILMS:
             rate = self.morph.frames_per_second
-            return ExportMorph(path, latents, rate, form.side, form.smooth, self.morph.loop, self._weight())
+            return ExportMorph(path, latents, rate, form.side, form.smooth, self.morph.loop, weights, model)
         if ending in TABLES:
             keyframes = self.strip.keyframes()
             return ExportLatents(path, np.stack([k.latents for k in keyframes]), tuple(k.name for k in keyframes))
-        frame = latents[min(self.player.position, len(latents) - 1)]
-        return ExportPicture(path, frame, form.side, form.smooth, self._weight())
+        place = min(self.player.position, len(latents) - 1)
+        weight = float(weights[place]) if isinstance(weights, np.ndarray) else weights
+        return ExportPicture(path, latents[place], form.side, form.smooth, weight, model)
 
     # ------------------------------------------------------------------ what is on screen
 
@@ -249,7 +303,10 @@ class MakePage(QWidget):
             button.setEnabled(current >= 0)
         self.clear_button.setEnabled(count > 0)
         self.player.view.set_smooth(self.export.form.smooth)
-        frames = frame_count(count, self.morph.frames_per_leg, self.morph.loop)
+        self.leg.show_keyframe(self.strip.current())
+        for part in (self._leg_heading, self.leg):
+            part.setVisible(current >= 0)
+        frames = frame_count(count, self._frames(), self.morph.loop)
         self.export.describe(count, frames, self.morph.frames_per_second)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
@@ -274,6 +331,9 @@ class MakePage(QWidget):
         self.strip.chosen.connect(self._look_at)
         self.strip.itemSelectionChanged.connect(self._refresh)
         self.morph.changed.connect(self._changed)
+        self.leg.changed.connect(self.strip.exchange)
+        self.player.view.origin = self._origin_of_frame
+        self.strip.origin = self._origin_of_keyframe
         self.export.changed.connect(self._refresh)
         theme.notifier.changed.connect(self._draw_icons)
 
@@ -341,9 +401,11 @@ class MakePage(QWidget):
         rows = QVBoxLayout(column)
         rows.setContentsMargins(0, 0, theme.UNIT, 0)
         rows.setSpacing(theme.UNIT)
-        for part in (heading("Morph", column), self.morph, heading("Export", column), self.export):
+        self._leg_heading = heading("From this picture on", column)
+        self._leg_heading.setToolTip("Of the picture that is chosen in the strip")
+        parts = (heading("Morph", column), self.morph, self._leg_heading, self.leg, heading("Export", column))
+        for part in (*parts, self.export):
             rows.addWidget(part)
-        rows.insertSpacing(2, theme.UNIT)
         rows.addStretch(1)
         side = QScrollArea(self)
         side.setFrameShape(QFrame.Shape.NoFrame)
@@ -356,7 +418,7 @@ class MakePage(QWidget):
 
     def _order(self) -> None:
         row = (self.add_button, self.bookmarks_button, *self._edits, self.clear_button)
-        in_turn(self.player, *row, self.strip, self.morph, self.export)
+        in_turn(self.player, *row, self.strip, self.morph, self.leg, self.export)
 
     def _draw_icons(self) -> None:
         names = ("ph.arrow-left", "ph.arrow-right", "ph.copy", "ph.trash", "ph.eraser")
@@ -368,13 +430,13 @@ def _identity(model: ModelInfo) -> tuple[Any, ...]:
     return model.path, model.latent_dim, tuple(model.image_shape)
 
 
-def _key(latents: Any) -> bytes:
-    """The same for latents that are the same float32 numbers."""
-    return np.asarray(latents, np.float32).tobytes()
+def _key(one: Bookmark | Keyframe) -> tuple[bytes, float | None]:
+    """The same for latents that are the same float32 numbers, at the same weight."""
+    return np.asarray(one.latents, np.float32).tobytes(), one.kl_weight
 
 
 def _keyframe(bookmark: Bookmark) -> Keyframe:
-    return _named(bookmark.name, np.array(bookmark.latents))
+    return Keyframe(bookmark.name, np.array(bookmark.latents, np.float32), bookmark.kl_weight)
 
 
 def _named(name: str, latents: np.ndarray) -> Keyframe:

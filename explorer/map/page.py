@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PurePath
 
 import numpy as np
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PyQt6.QtWidgets import (
     QComboBox,
@@ -22,18 +23,23 @@ from superqt.utils import signals_blocked
 from explorer.bridge import Bridge
 from explorer.map.panel import FOLDER_COLOURS, NEIGHBOURS, MapPanel
 from explorer.map.scatter import ScatterView
-from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap, Unread, leading
+from explorer.messages import MapDone, MapPart, ModelInfo, PicturePoint, Progress, ReadMap, Unread, leading
 from explorer.safe_text import line, plain
 from explorer.state import mapping
 from explorer.widgets import terms, theme
 from explorer.widgets.keyboard import Ring
+from explorer.widgets.offers import Offered, offer
+from explorer.widgets.picture import Origin
 from explorer.widgets.preferences import Preferences
 from explorer.widgets.question import Question
 
 NO_MODEL = "No model is open yet. Open one, and its training pictures are laid out here, similar ones near each other."
 READING = "Looking at the training pictures …"
 CHANGED = "The model has learned since this map was drawn."
-HOW = "Drag to move, wheel to zoom, F shows all. Click a picture to load it; Shift-drag from one to another to morph."
+HOW = (
+    "Drag to move, wheel to zoom, F shows all. Click a picture to load it; Shift-drag from one to another to morph; "
+    "Ctrl-drag takes it out."
+)
 
 
 @dataclass
@@ -61,6 +67,7 @@ class MapPage(QWidget):
         self._reading: _Reading | None = None
         self._done: MapDone | None = None
         self._point: np.ndarray | None = None
+        self._shown: int | None = None  # the picture beside the map
         self._before: int | None = None  # the picture chosen before the chosen one
         self._build()
         self._clear()
@@ -74,6 +81,10 @@ class MapPage(QWidget):
         self.scatter = ScatterView()
         self.ring = Ring(self.scatter)
         self.panel = MapPanel()
+        offer(self.scatter, self._offered_on_map, Qt.KeyboardModifier.ControlModifier)
+        self.panel.picture.origin = self._origin_of_shown
+        for number, button in enumerate(self.panel.buttons):
+            offer(button, partial(self._offered_neighbour, number), Qt.KeyboardModifier.ControlModifier)
         self.question = Question(self._preferences)
         self.question.agreed.connect(self.read)
         self.status = QLabel()
@@ -176,6 +187,7 @@ class MapPage(QWidget):
         self.pictures = mapping.Pictures(model.latent_dim, leading(model)) if model else mapping.Pictures(0)
         self.thumbnails: list[np.ndarray] = []
         self.scatter.clear()
+        self._shown = None
         self.panel.show_picture(None)
         self.panel.show_neighbours((), [])
         self.panel.show_folders([], 0)
@@ -359,7 +371,7 @@ class MapPage(QWidget):
         self.panel.show_neighbours(near, [(self.thumbnails[i], self.pictures.names[i]) for i in near])
 
     def _show_picture(self, hovered: int) -> None:
-        index = hovered if hovered >= 0 else self.scatter.selected
+        index = self._shown = hovered if hovered >= 0 else self.scatter.selected
         if index is None:
             self.panel.show_picture(None)
         else:
@@ -367,6 +379,32 @@ class MapPage(QWidget):
 
     def _latents(self, index: int) -> np.ndarray:
         return self.pictures.whole(index)
+
+    # ------------------------------------------------------------------ what can be taken away
+
+    def _offered(self, index: int | None) -> Offered | None:
+        if index is None or not 0 <= index < len(self.thumbnails):
+            return None
+        return Offered(self.thumbnails[index], *self._origin(index))
+
+    def _origin(self, index: int) -> Origin:
+        """The picture's name, and its point: where the model finds it."""
+        model = self._model
+        name = PurePath(self.pictures.names[index]).stem
+        if model is None or not model.digest:
+            return name, None
+        return name, PicturePoint(model.digest, model.name, self._latents(index), model.kl_weight)
+
+    def _origin_of_shown(self) -> Origin:
+        return ("", None) if self._shown is None else self._origin(self._shown)
+
+    def _offered_on_map(self, where: QPointF | None) -> Offered | None:
+        if where is None:
+            return self._offered(self.scatter.selected)
+        return self._offered(self.scatter.picture_at(where.x(), where.y()))
+
+    def _offered_neighbour(self, number: int, _: QPointF | None) -> Offered | None:
+        return self._offered(self.panel.neighbour(number))
 
     def _on_click(self, index: int) -> None:
         self.select(index if index >= 0 else None)

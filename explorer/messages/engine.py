@@ -121,6 +121,7 @@ class ModelInfo:
     history: dict[str, list] = field(default_factory=dict)
     steps: dict[str, list] = field(default_factory=dict)
     eigenvalues: np.ndarray | None = None
+    digest: str = ""  # SHA-256 of the weights, in hexadecimal: which model this is, whatever its file is called
 
 
 MOST_LEADING = 512
@@ -148,14 +149,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Decode(Question):
-    """The pictures of `latents`, float32 (count, latent), at `kl_weight` where the model carries one.
-    Answer: `Decoded`."""
+    """The pictures of `latents`, float32 (count, latent), at `kl_weight` where the model carries one: one for all, or
+    one for each (count,). Answer: `Decoded`."""
 
     needs_model: ClassVar[bool] = True
     ends_with_model: ClassVar[bool] = True
 
     latents: np.ndarray
-    kl_weight: float | None = None
+    kl_weight: float | np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +166,31 @@ class Decoded:
     images: np.ndarray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PicturePoint:
+    """Where a picture was painted: at `latents`, float32 (latent,), and `kl_weight`, by the model called `name` whose
+    weights have this `digest`."""
+
+    digest: str
+    name: str
+    latents: np.ndarray
+    kl_weight: float
+
+
 @dataclass(frozen=True, slots=True)
 class Encode(Question):
-    """The latents of one picture: a file, or uint8 (height, width, 3) or of the model's shape. Answer: `Encoded`."""
+    """The latents of one picture: a file, or uint8 (height, width, 3) or of the model's shape. Answer: `Encoded`.
+
+    A PNG may say where it was painted: the file itself, or the bytes `png` that `picture` was decoded from. Where the
+    open model did that, the answer is `Recalled`.
+    """
 
     needs_model: ClassVar[bool] = True
     ends_with_model: ClassVar[bool] = True
 
     picture: str | np.ndarray
     kl_weight: float | None = None
+    png: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +202,14 @@ class Encoded:
     image: np.ndarray
     reconstruction: np.ndarray
     note: str = ""  # what was done to the picture that its owner may want to know
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The open model painted this picture, at `latents` (latent,) and `kl_weight`."""
+
+    latents: np.ndarray
+    kl_weight: float
 
 
 def place_of(data: Any) -> str:
@@ -303,9 +328,22 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class SavePicture(Question):
+    """Write `image`, uint8 (height, width, 1 or 3), as a PNG of `side` pixels that carries its `point`, where it has
+    one, and its `dpi`, where that is not 0. `smooth` enlarges softly, otherwise in whole pixels. Answer: `Exported`."""
+
+    path: str
+    image: np.ndarray
+    side: int
+    smooth: bool = True
+    dpi: float = 0.0
+    point: PicturePoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ExportPicture(Question):
-    """Decode `latents` (latent,) and write a PNG of `side` pixels. `smooth` enlarges softly,
-    otherwise in whole pixels."""
+    """Decode `latents` (latent,) and write a PNG of `side` pixels, which carries its point. `smooth` enlarges softly,
+    otherwise in whole pixels. `model` is the path of the model that is meant, "" the one on screen."""
 
     needs_model: ClassVar[bool] = True
 
@@ -314,11 +352,15 @@ class ExportPicture(Question):
     side: int
     smooth: bool = True
     kl_weight: float | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportMorph(Question):
-    """Decode `latents` (frames, latent) and write them as .mp4 or .gif. Answers: `Progress`, then `Exported`."""
+    """Decode `latents` (frames, latent), at one `kl_weight` or one for each (frames,), and write them as .mp4 or .gif;
+    as .png they become a folder of that name with a picture for each frame. `model` as in `ExportPicture`.
+    Answers: `Progress`, then `Exported`.
+    """
 
     needs_model: ClassVar[bool] = True
     takes_long: ClassVar[bool] = True
@@ -329,7 +371,8 @@ class ExportMorph(Question):
     side: int
     smooth: bool = True
     loop: bool = True
-    kl_weight: float | None = None
+    kl_weight: float | np.ndarray | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +382,40 @@ class ExportLatents(Question):
     path: str
     latents: np.ndarray
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBookmarks(Question):
+    """The bookmarks in the file at `path`, which need not be there where they are `optional`. Answer:
+    `BookmarksRead`."""
+
+    path: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BookmarksRead:
+    """Plain `entries` (name, packed, kl_weight), each within its bounds, of the model `name` with this `digest` and
+    `latent_dim`; None where there is no such file."""
+
+    path: str
+    digest: str
+    name: str
+    latent_dim: int
+    entries: tuple[dict[str, Any], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBookmarks(Question):
+    """Write bookmarks to `path`: `beside` their model in the place of earlier ones, else under the next free name.
+    Answer: `Exported`."""
+
+    path: str
+    digest: str
+    name: str
+    latent_dim: int
+    entries: tuple[dict[str, Any], ...]
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,11 +450,13 @@ Answer = (
     | Opened
     | Decoded
     | Encoded
+    | Recalled
     | Unread
     | MapPart
     | MapDone
     | Originals
     | Compared
     | Exported
+    | BookmarksRead
     | InterruptedRuns
 )

@@ -33,6 +33,8 @@ _THEMES = {"system": "As the &system", "light": "&Light", "dark": "&Dark"}
 _HANDS = (
     ("Double-click a slider's handle", "put that slider back"),
     ("Drop a picture", "find it in the model and start from there"),
+    ("Drag a picture out", "leave it on the desktop or in another program; on the map and in the strip with Ctrl"),
+    ("Right-click a picture", "save, copy or show it alone"),
     ("Drop a .keras file", "open that model"),
     ("Drop a folder", "train on the pictures in it"),
 )
@@ -61,14 +63,20 @@ class Menus:
     """Fills the window's menu bar; the Edit menu once the Explore page is there."""
 
     def __init__(
-        self, window: QMainWindow, does: MenuActions, preferences: Preferences, pages: Mapping[str, Page]
+        self,
+        window: QMainWindow,
+        does: MenuActions,
+        taking: Mapping[str, QAction],  # of `Takeaway`
+        preferences: Preferences,
+        pages: Mapping[str, Page],
     ) -> None:
-        self._window, self._does, self._preferences = window, does, preferences
+        self._window, self._does, self._taking, self._preferences = window, does, taking, preferences
         bar = window.menuBar()
         assert bar is not None
         self.bar: QMenuBar = bar
         self._file()
         self.edit = self._menu("&Edit")
+        self.edit.addActions([self._taking["copy"], self._taking["paste"]])
         self._view(pages)
         self._help()
 
@@ -92,6 +100,8 @@ class Menus:
         assert recent is not None
         recent.aboutToShow.connect(lambda: self._fill_recent(recent))
         menu.aboutToShow.connect(lambda: recent.setEnabled(bool(self._preferences.recent)))
+        menu.addSeparator()
+        menu.addActions([self._taking["save"], self._taking["save_as"]])
         menu.addSeparator()
         self._add(menu, "Train on a &folder of pictures…", "Ctrl+Shift+O", does.browse_folder)
         self._add(menu, "Train on the sample &paintings", "", lambda: does.train_on("paintings"))
@@ -137,7 +147,8 @@ class Menus:
         undo.setShortcuts([QKeySequence("Ctrl+Z")])
         redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
         taken = {key.toString() for action in (undo, redo) for key in action.shortcuts()}
-        self.edit.addActions([undo, redo])
+        self.edit.insertActions(self._taking["copy"], [undo, redo])
+        self.edit.insertSeparator(self._taking["copy"])
         others = [one for one in page.actions() if not taken & {key.toString() for key in one.shortcuts()}]
         if others:
             self.edit.addSeparator()
@@ -155,7 +166,8 @@ class Menus:
             action.setChecked(theme.scheme() == scheme)
             group.addAction(action)
         menu.addSeparator()
-        self._add(menu, "F&ull screen", "F11", self._toggle_full_screen)
+        menu.addAction(self._taking["alone"])
+        self._add(menu, "F&ull screen", "Shift+F11", self._toggle_full_screen)
 
     def _choose_theme(self, name: str) -> None:
         self._preferences.set("theme", name)

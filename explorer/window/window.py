@@ -18,6 +18,7 @@ from explorer.state.followed_run import Expected, FollowedRun
 from explorer.widgets import theme
 from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
+from explorer.widgets.takeaway import Takeaway
 from explorer.window.drops import choose_folder, choose_model, dropped
 from explorer.window.menus import MenuActions, Menus
 from explorer.window.pages import PAGES, Page, Pages
@@ -56,8 +57,9 @@ class MainWindow(QMainWindow):
         self._expected = Expected()
         self._watch = FileWatch(self)
         self._build(pages)
+        self.takeaway = Takeaway(self, bridge, preferences, self.notice)
         does = MenuActions(self.browse, self.browse_folder, self.open, self.train_on, self.show_page)
-        self.menus = Menus(self, does, preferences, pages)
+        self.menus = Menus(self, does, self.takeaway.actions, preferences, pages)
         self._shutdown = Shutdown(self, self.bridge, self.notice, self.close)
         self._connect()
         self._restore(pages)
@@ -97,6 +99,7 @@ class MainWindow(QMainWindow):
         welcome.open_wanted.connect(self.open)
         welcome.train_wanted.connect(self.train_on)
         welcome.watch_wanted.connect(partial(self.show_page, "train"))
+        self.takeaway.pasted.connect(self._open_picture)
         self._watch.changed.connect(self._reopen)
         self._watch.gone.connect(self._on_gone)
         self.bridge.model_changed.connect(self._on_model)
@@ -378,11 +381,11 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
             QTimer.singleShot(0, partial(action, path))  # the program it was dragged from waits until this returns
 
-    def _open_picture(self, path: str) -> None:
+    def _open_picture(self, picture: str | np.ndarray, png: bytes = b"") -> None:
         if self.bridge.model is None:
             self.notice.show_info("A picture needs a model to be found in: open one, or train on the sample paintings.")
             return
-        self.pages["explore"].open_picture(path)
+        self.pages["explore"].open_picture(picture, png)
         self.show_page("explore")
 
     # ------------------------------------------------------------------ the end
