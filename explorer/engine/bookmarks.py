@@ -90,7 +90,10 @@ def _content(path: str) -> dict[str, Any]:
     with open_regular(as_path(path), follow=True) as file:
         if os.fstat(file.fileno()).st_size > MOST_BYTES:
             raise Refused(f"is larger than bookmarks can be. {CURE}")
-        said = parse(file.read(MOST_BYTES + 1), most_nodes=10 * MOST)
+        content = file.read(MOST_BYTES + 1)
+    if content.count(b'"') > 20 * MOST:  # before anything is taken apart
+        raise Refused(f"holds more than {MOST:,} bookmarks. {CURE}")
+    said = parse(content, most_nodes=10 * MOST)
     if not isinstance(said, dict) or type(said.get("kvae_bookmarks")) is not int:
         raise Refused(f"holds no bookmarks. {CURE}")
     if said["kvae_bookmarks"] > FORMAT:

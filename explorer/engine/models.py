@@ -85,7 +85,7 @@ class Loaded:
         starts = np.flatnonzero(np.diff(kl_weight, prepend=np.nan))  # where another weight begins: the graph takes one
         parts = [
             self._in_pieces(self._decode, latents[start:end], float(kl_weight[start]), piece, nothing)
-            for start, end in zip(starts, [*starts[1:], len(latents)], strict=True)
+            for start, end in zip(starts, [*starts[1:], len(latents)], strict=False)
         ]
         return np.concatenate([nothing, *parts])
 

@@ -30,7 +30,7 @@ FRAME = 8
 SETTLE = 33  # ms between two moves of sliders that nobody holds
 _SMOOTH = "explore/smooth"
 RECALLED = "This model painted this picture: here it stands again, where it was saved."
-_WAITING = "Until then you see the nearest stored picture."
+_WAITING = "Until then a rough sketch stands here."
 
 
 class ExplorePage(QWidget):
@@ -70,7 +70,7 @@ class ExplorePage(QWidget):
         self._settle.setTimeout(SETTLE)
         self._settle.triggered.connect(self._show_point)
         self._connect()
-        self._set_smooth(bool(preferences.get(_SMOOTH, False)))
+        self._set_smooth(bool(preferences.get(_SMOOTH, True)))
         self._on_model(bridge.model, False)
 
     def _lay_out(self) -> None:
@@ -397,7 +397,9 @@ class ExplorePage(QWidget):
         self.strips.renew()
         for row in self.panel.sliders.rows:
             row.set_strip(None, None)
-        self.history.begin(starting_point(info, self._weights))
+        start = starting_point(info, self._weights)
+        self.beside.begin(start.point, info.autoencoder)
+        self.history.begin(start)
         self.bookmarks.load(info)
         self.stage.say(f"{'Loading the model' if self._engine_ready else 'Starting the engine'}. {_WAITING}")
 
@@ -422,7 +424,7 @@ class ExplorePage(QWidget):
     def _set_smooth(self, smooth: bool) -> None:
         self.stage.set_smooth(smooth)
         self._acts["smooth"].setChecked(smooth)
-        if smooth != self._preferences.get(_SMOOTH, False):
+        if smooth != self._preferences.get(_SMOOTH, True):
             self._preferences.set(_SMOOTH, smooth)
 
     def _show_undo(self, *_: object) -> None:

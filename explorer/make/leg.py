@@ -15,6 +15,13 @@ from explorer.widgets.terms import explain
 AS_ABOVE = "as above"
 
 
+class _Weight(QDoubleSpinBox):
+    """A KL weight without zeros behind it: 0.1, 0.025."""
+
+    def textFromValue(self, value: float) -> str:
+        return self.locale().toString(value, "g", 4)
+
+
 class LegForm(QWidget):
     """Shows a keyframe; `changed` carries what becomes of it. What is "as above" follows the form of the whole
     morph."""
@@ -36,7 +43,7 @@ class LegForm(QWidget):
         for value, text in PACES.items():
             self.easing.addItem(text, value)
         self.easing.setToolTip("The pace from this picture to the next one.")
-        self.weight = QDoubleSpinBox(self)
+        self.weight = _Weight(self)
         self.weight.setDecimals(4)
         self.weight.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         self.weight.setSpecialValueText("as in Explore")

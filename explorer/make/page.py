@@ -406,6 +406,8 @@ class MakePage(QWidget):
         parts = (heading("Morph", column), self.morph, self._leg_heading, self.leg, heading("Export", column))
         for part in (*parts, self.export):
             rows.addWidget(part)
+        for above in (self._leg_heading, parts[-1]):
+            above.setContentsMargins(0, theme.UNIT, 0, 0)
         rows.addStretch(1)
         side = QScrollArea(self)
         side.setFrameShape(QFrame.Shape.NoFrame)

@@ -7,7 +7,6 @@ from PyQt6.QtCore import QStandardPaths, Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
@@ -123,22 +122,25 @@ class SaveSheet(QDialog):
             for widget in widgets:
                 row.addWidget(widget, 1 if widget is not self.browse else 0)
         form.addRow("Na&me", self.name)
-        form.addRow("Fol&der", folder)
-        form.addRow("Longer s&ide", size)
+        form.addRow(_label("Fol&der", self.folder), folder)
+        form.addRow(_label("Longer s&ide", self.unit), size)
         form.addRow("Enlar&ge", self.smooth)
         form.addRow("", self.summary)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.button = QPushButton("&Save", self)
+        cancel, self.button = QPushButton("Cancel", self), QPushButton("&Save", self)
         self.button.setProperty("primary", True)
         self.button.setDefault(True)
-        buttons.addButton(self.button, QDialogButtonBox.ButtonRole.AcceptRole)
-        buttons.accepted.connect(self._save)
-        buttons.rejected.connect(self.reject)
+        self.button.clicked.connect(self._save)
+        cancel.clicked.connect(self.reject)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.UNIT)
+        buttons.addStretch(1)
+        buttons.addWidget(cancel)
+        buttons.addWidget(self.button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * theme.UNIT, 3 * theme.UNIT, 3 * theme.UNIT, 2 * theme.UNIT)
         layout.setSpacing(2 * theme.UNIT)
         layout.addLayout(form)
-        layout.addWidget(buttons)
+        layout.addLayout(buttons)
         self.setMinimumWidth(64 * theme.UNIT)
 
     def shape(self) -> Shape:
@@ -174,6 +176,12 @@ class SaveSheet(QDialog):
         name = file_name(self.name.text().removesuffix(".png"))
         self.accept()
         self.chosen.emit(path / f"{name}.png", shape)
+
+
+def _label(text: str, buddy: QWidget) -> QLabel:
+    label = QLabel(text)
+    label.setBuddy(buddy)
+    return label
 
 
 def _number(low: float, high: float, decimals: int, value: float, suffix: str) -> QDoubleSpinBox:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from PyQt6.QtCore import QMimeData, QObject, QPoint, Qt, QUrl, pyqtSignal
-from PyQt6.QtGui import QAction, QDesktopServices, QGuiApplication, QImage, QKeySequence
+from PyQt6.QtGui import QAction, QDesktopServices, QGuiApplication, QImage, QKeyEvent, QKeySequence
 from PyQt6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from explorer.bridge import Bridge
@@ -134,6 +134,9 @@ class Takeaway(QObject):
             self._alone = OnlyPicture(offered, source if isinstance(source, PictureView) else None, self._window)
             self._alone.addActions([self.actions[name] for name in ("save", "save_as", "copy", "alone")])
             self._alone.destroyed.connect(self._on_back)
+            screen = self._window.screen()
+            if screen is not None:
+                self._alone.setGeometry(screen.geometry())
             self._alone.showFullScreen()
         else:
             self._alone.close()
@@ -163,7 +166,8 @@ class OnlyPicture(QWidget):
         super().__init__(parent, Qt.WindowType.Window)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(parent.windowTitle())
-        self.setStyleSheet("background: #101010;")
+        self.setStyleSheet("OnlyPicture { background: #101010; }")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setCursor(Qt.CursorShape.BlankCursor)
         self.view = PictureView(self, smooth=offered.smooth)
         self.view.setAcceptDrops(False)
@@ -175,10 +179,12 @@ class OnlyPicture(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.view)
-        leave = QAction("Back", self)
-        leave.setShortcut(QKeySequence("Esc"))
-        leave.triggered.connect(lambda _: self.close())
-        self.addAction(leave)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            self.close()
+        else:
+            super().keyPressEvent(event)
 
     def _follow(self) -> None:
         if self._source is not None and self._source.image is not None:

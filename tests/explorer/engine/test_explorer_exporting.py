@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from explorer.engine import exporting
 from explorer.engine.exporting import CHUNK, Cancelled, export_latents, export_morph, export_picture
-from explorer.messages import ExportLatents, ExportMorph, ExportPicture
+from explorer.engine.points import point_in
+from explorer.messages import ExportLatents, ExportMorph, ExportPicture, PicturePoint
 from explorer.safe_text import cell
 
 
@@ -193,6 +195,42 @@ def test_a_film_ends_with_all_frames_reported(tmp_path, kind):
     export_morph(morph(tmp_path / f"a.{kind}"), painter(), lambda *report: not reports.append(report))
     assert reports[0] == (0, 20, "frames")
     assert reports[-1] == (20, 20, "frames")
+
+
+def test_a_sequence_is_a_folder_with_a_numbered_picture_for_each_frame_and_its_point(tmp_path):
+    (tmp_path / "sea 0.1").mkdir()
+    decode, weights = painter(), np.geomspace(0.1, 1.0, 20)
+
+    def point(latents, weight):
+        return PicturePoint("ab" * 32, "art", latents, weight)
+
+    done = export_morph(morph(tmp_path / "sea 0.1.png", side=48, kl_weight=weights), decode, go_on, point)
+    assert Path(done.path) == tmp_path / "sea 0.1-2"
+    names = sorted(one.name for one in Path(done.path).iterdir())
+    assert names == [f"sea 0.1 {number:04d}.png" for number in range(1, 21)]
+    last = Path(done.path) / names[-1]
+    assert drawn(last).shape == (48, 48, 3)
+    np.testing.assert_array_equal(point_in(last).latents, steps(20)[-1])
+    assert point_in(last).kl_weight == pytest.approx(1.0)
+
+
+def test_each_frame_is_decoded_at_its_own_weight(tmp_path):
+    seen, weights = [], np.linspace(0.1, 1.0, 20)
+
+    def decode(latents, kl_weight):
+        seen.extend(kl_weight)
+        return painter()(latents, kl_weight)
+
+    export_morph(morph(tmp_path / "a.gif", kl_weight=weights), decode, go_on)
+    np.testing.assert_array_equal(seen, weights)
+
+
+@pytest.mark.parametrize("when", [0, 5])
+def test_a_sequence_that_is_cancelled_leaves_nothing(tmp_path, when, monkeypatch):
+    monkeypatch.setattr(exporting, "SECONDS_BETWEEN_REPORTS", 0.0)
+    with pytest.raises(Cancelled):
+        export_morph(morph(tmp_path / "a.png"), painter(), lambda done, total, what: done < when)
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---------------------------------------------------------------------- latents

@@ -321,7 +321,7 @@ def test_a_dropped_folder_is_trained_on(window, fake_bridge, tmp_path, qtbot):
 def test_a_dropped_picture_is_looked_for_in_the_model(opened, tmp_path, qtbot):
     opened.show_page("map")
     _drop(opened, tmp_path / "me.png")
-    qtbot.waitUntil(lambda: opened.page("explore").told[-1:] == [("open_picture", str(tmp_path / "me.png"))])
+    qtbot.waitUntil(lambda: opened.page("explore").told[-1:] == [("open_picture", str(tmp_path / "me.png"), b"")])
     assert _shown(opened) is opened.page("explore")
 
 
