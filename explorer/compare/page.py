@@ -6,12 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QBuffer, QIODevice, QRectF, Qt, QTimer
-from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
+from PyQt6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PyQt6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
-    QMenu,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -35,6 +34,8 @@ from explorer.widgets.keyboard import Ring
 from explorer.widgets.notice import Notice
 from explorer.widgets.offers import offer
 from explorer.widgets.picture import FILTER, dropped_files
+from explorer.widgets.pictured_menu import PicturedMenu
+from explorer.widgets.portraits import PortraitBook
 from explorer.widgets.preferences import Preferences
 from explorer.widgets.question import Question
 
@@ -78,6 +79,7 @@ class ComparePage(QWidget):
         self._bridge = bridge
         self._preferences = preferences
         self._known: tuple[str, ...] = ()
+        self._portraits = PortraitBook(bridge, self)
         self._request: object = None  # told from older ones by being this one
         self._answered: set[str] = set()  # models whose row came in answer to it
         self._stale = False  # whether something changed that the engine was not asked about
@@ -120,7 +122,7 @@ class ComparePage(QWidget):
     def _make_bar(self) -> QHBoxLayout:
         self.add = QPushButton("&Add a model ▾")
         self.add.setToolTip("A model of a run, of the models folder, or a file (Ctrl+Shift+O)")
-        self._menu = QMenu(self)
+        self._menu = PicturedMenu(self)
         self._menu.aboutToShow.connect(self._fill_menu)
         self.add.setMenu(self._menu)
         self.count = QSpinBox()
@@ -191,6 +193,7 @@ class ComparePage(QWidget):
 
     def _fill_menu(self) -> None:
         self._menu.clear()
+        entries: dict[str, QAction] = {}
         names = state.told_apart((*self._known, *self.comparison.models))
         for path in self._known:
             if path in self.comparison.models:
@@ -198,7 +201,8 @@ class ComparePage(QWidget):
             action = self._menu.addAction(caption(names[path]), partial(self.add_model, path))
             if action is not None:
                 action.setToolTip(plain(path))
-        self._menu.setToolTipsVisible(True)
+                entries[path] = action
+        self._portraits.show(entries, lambda path, image: self._menu.set_picture(entries[path], image))
         if not self._menu.isEmpty():
             self._menu.addSeparator()
         self._menu.addAction("From &files…", self._choose_models)

@@ -32,6 +32,12 @@ def glimpse(path: str) -> ModelInfo | None:
         return None
 
 
+def portrait(path: str) -> np.ndarray | None:
+    """A picture by which a person knows the model again, uint8 (h, w, c); None where its file keeps none."""
+    info = glimpse(path)
+    return info.thumbnails[0] if info is not None and len(info.thumbnails) else None
+
+
 def model_info(path: str, config: Mapping[str, Any], card: Mapping[str, Any] | None) -> ModelInfo:
     """The model of `config` with what `card` tells. A part of the card that is absent or malformed is left out.
 

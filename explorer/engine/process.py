@@ -42,9 +42,11 @@ from explorer.messages import (
     Open,
     Opened,
     PicturePoint,
+    Portraits,
     Progress,
     ReadBookmarks,
     ReadMap,
+    ReadPortraits,
     Ready,
     Recalled,
     Refresh,
@@ -60,7 +62,7 @@ from explorer.safe_text import line
 # beside a busy machine; and for operations side by side, so that a picture does not wait for a filmstrip's.
 WITHIN, BESIDE = 1, 2
 _STARTED = time.monotonic()
-_WITHOUT_TENSORFLOW = Open | ExportLatents | SavePicture | ReadBookmarks | WriteBookmarks
+_WITHOUT_TENSORFLOW = Open | ExportLatents | SavePicture | ReadBookmarks | WriteBookmarks | ReadPortraits
 OTHER_MODEL = "{} painted this picture, another model than this one, in which it was found anew."
 
 logger = logging.getLogger(__name__)
@@ -154,6 +156,7 @@ class Engine:
             ExportLatents: self._export,
             ReadBookmarks: self._bookmarks,
             WriteBookmarks: self._bookmarks,
+            ReadPortraits: self._portraits,
             FindInterrupted: self._find_interrupted,
         }
         if type(job.content) not in answers:
@@ -231,6 +234,11 @@ class Engine:
         from explorer.engine.comparing import compare
 
         compare(job, self._models)
+
+    def _portraits(self, job: Job) -> None:
+        from explorer.engine.cards import portrait
+
+        job.reply(Portraits(tuple(portrait(path) for path in job.content.paths)), last=True)
 
     def _bookmarks(self, job: Job) -> None:
         from explorer.engine.bookmarks import read_bookmarks, write_bookmarks

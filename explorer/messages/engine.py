@@ -426,6 +426,20 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadPortraits(Question):
+    """One of the pictures that the card of each model file keeps. Answer: `Portraits`."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Portraits:
+    """uint8 (height, width, channels) for each path asked for, None for one without."""
+
+    images: tuple[np.ndarray | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FindInterrupted(Question):
     """Ask which runs were cut off before all that they leave was in `folder`; answered by `InterruptedRuns`."""
 
@@ -458,5 +472,6 @@ Answer = (
     | Compared
     | Exported
     | BookmarksRead
+    | Portraits
     | InterruptedRuns
 )

@@ -2,6 +2,7 @@
 every other setting that kvae declares appears folded."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from PyQt6.QtCore import Qt, pyqtSignal
@@ -14,6 +15,7 @@ from explorer.train.data import DataField
 from explorer.widgets import terms, theme
 from explorer.widgets.deferred import turns
 from explorer.widgets.fields import Field, LengthField, SwitchField, Unfit, WeightField, hint, make_field
+from explorer.widgets.folder_row import FolderRow
 from explorer.widgets.keyboard import follow
 from explorer.widgets.preferences import Preferences
 
@@ -64,6 +66,9 @@ class SettingsForm(QWidget):
         below.setSpacing(theme.UNIT)
         below.addWidget(self.complaint)
         below.addWidget(self.button)
+        self.place = FolderRow("Models go to", lambda: str(preferences.models_folder), self)
+        self.place.chosen.connect(partial(preferences.set, "models_folder"))
+        below.addWidget(self.place)
         layout.addLayout(below)
         self._busy = ""
         self.build(())

@@ -1,13 +1,11 @@
 """The Train page: choose, start, watch, turn the weight, and train again with another."""
 
-import os
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QStandardPaths, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
@@ -29,6 +27,7 @@ from explorer.messages import (
     Stop,
 )
 from explorer.safe_text import line
+from explorer.state.naming import model_name
 from explorer.state.runs import RunCurves, calibrated_weight
 from explorer.train.balance import BalanceArrows
 from explorer.train.bar import RunBar
@@ -46,17 +45,6 @@ from explorer.widgets.preferences import Preferences
 _REDRAW = 100  # ms: ten times a second is as much as an eye wants of a curve
 _BUSY = "One run at a time: this one starts when the other has ended or is stopped"
 _WELCOME = "Choose pictures on the left and start. Then train again with another weight and see both runs here."
-
-
-def models_folder(preferences: Preferences) -> Path:
-    """Where models go: as chosen, else `models` here, else a folder of our own among the documents."""
-    chosen = preferences.get("models_folder", "")
-    if chosen:
-        return Path(chosen)
-    here = Path("models").absolute()
-    if os.access(here if here.exists() else here.parent, os.W_OK):
-        return here
-    return Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)) / "kvae"
 
 
 class TrainPage(QWidget):
@@ -107,7 +95,7 @@ class TrainPage(QWidget):
     @cached_property
     def curves(self) -> CurvesPanel:
         """The plot of D, R, βR, L and β."""
-        made = CurvesPanel(self._preferences, lambda: models_folder(self._preferences), self)
+        made = CurvesPanel(self._preferences, lambda: self._preferences.models_folder, self)
         made.wanted.connect(self._touch)
         made.shown_changed.connect(self._redraw)
         made.saved.connect(lambda path: self._tell(f"Saved {path}"))
@@ -210,7 +198,7 @@ class TrainPage(QWidget):
     def look_for_interrupted(self) -> None:
         """Say by `interrupted` which run was cut off, the newest one, unless one goes on."""
         if self._alive() is None:
-            self._bridge.ask(FindInterrupted(str(models_folder(self._preferences))), self._found, lane="interrupted")
+            self._bridge.ask(FindInterrupted(str(self._preferences.models_folder)), self._found, lane="interrupted")
 
     def is_following(self, run: int) -> bool:
         """Whether Explore is to show this run while it trains."""
@@ -230,7 +218,7 @@ class TrainPage(QWidget):
 
     def _start_run(self, settings: dict[str, Any]) -> None:
         if self._alive() is None:
-            self._begin(settings, str(models_folder(self._preferences) / "art.keras"))
+            self._begin(settings, str(self._preferences.models_folder / f"{model_name(settings)}.keras"))
 
     def _begin(self, settings: dict[str, Any], output: str, resume: str = "") -> None:
         self._preferences.agree(settings.get("data", ""))  # chosen in this program

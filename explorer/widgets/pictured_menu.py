@@ -1,6 +1,7 @@
 """A menu whose entries show pictures that can be told apart: icons as large as a stamp."""
 
 import numpy as np
+from PyQt6 import sip
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QAction, QIcon, QPixmap
 from PyQt6.QtWidgets import QMenu, QProxyStyle, QStyle, QStyleOption, QWidget
@@ -28,8 +29,9 @@ class PicturedMenu(QMenu):
         self.setToolTipsVisible(True)
 
     def set_picture(self, entry: QAction, image: np.ndarray | None) -> None:
-        """Show `image`, uint8 (h, w, c), beside this entry."""
-        entry.setIcon(QIcon() if image is None else stamp(image, SIDE, self.devicePixelRatioF()))
+        """Show `image`, uint8 (h, w, c), beside this entry, unless the menu was filled anew since."""
+        if not sip.isdeleted(entry):
+            entry.setIcon(QIcon() if image is None else stamp(image, SIDE, self.devicePixelRatioF()))
 
 
 def stamp(image: np.ndarray, side: int, ratio: float) -> QIcon:

@@ -26,8 +26,11 @@ from PyQt6.QtWidgets import (
 from explorer import log
 from explorer.safe_text import caption, plain
 from explorer.widgets import theme
+from explorer.widgets.pictured_menu import PicturedMenu
+from explorer.widgets.portraits import PortraitBook
 from explorer.widgets.preferences import Preferences
 from explorer.window.pages import Page
+from explorer.window.preferences_sheet import PreferencesSheet
 
 _THEMES = {"system": "As the &system", "light": "&Light", "dark": "&Dark"}
 _HANDS = (
@@ -67,18 +70,26 @@ class Menus:
         window: QMainWindow,
         does: MenuActions,
         taking: Mapping[str, QAction],  # of `Takeaway`
+        portraits: PortraitBook,
         preferences: Preferences,
         pages: Mapping[str, Page],
     ) -> None:
         self._window, self._does, self._taking, self._preferences = window, does, taking, preferences
+        self._portraits = portraits
         bar = window.menuBar()
         assert bar is not None
         self.bar: QMenuBar = bar
         self._file()
         self.edit = self._menu("&Edit")
         self.edit.addActions([self._taking["copy"], self._taking["paste"]])
+        self.edit.addSeparator()
+        self._add(self.edit, "Pr&eferences…", "Ctrl+,", self.show_preferences)
         self._view(pages)
         self._help()
+
+    def show_preferences(self) -> None:
+        """Where things go."""
+        PreferencesSheet(self._preferences, self._window).open()
 
     def _menu(self, title: str) -> QMenu:
         menu = self.bar.addMenu(title)
@@ -96,8 +107,9 @@ class Menus:
     def _file(self) -> None:
         does, menu = self._does, self._menu("&File")
         self._add(menu, "&Open a model…", "Ctrl+O", does.browse)
-        recent = menu.addMenu("Open &recent")
-        assert recent is not None
+        recent = PicturedMenu(menu)
+        recent.setTitle("Open &recent")
+        menu.addMenu(recent)
         recent.aboutToShow.connect(lambda: self._fill_recent(recent))
         menu.aboutToShow.connect(lambda: recent.setEnabled(bool(self._preferences.recent)))
         menu.addSeparator()
@@ -113,14 +125,16 @@ class Menus:
         menu.addSeparator()
         self._add(menu, "&Quit", "Ctrl+Q", self._window.close).setMenuRole(QAction.MenuRole.QuitRole)
 
-    def _fill_recent(self, menu: QMenu) -> None:
+    def _fill_recent(self, menu: PicturedMenu) -> None:
         menu.clear()
+        entries: dict[str, QAction] = {}
         for path in self._preferences.recent:
             action = menu.addAction(caption(Path(path).name))
             assert action is not None
             action.setToolTip(plain(path))
             action.triggered.connect(lambda _, path=path: self._does.open(path))
-        menu.setToolTipsVisible(True)
+            entries[path] = action
+        self._portraits.show(entries, lambda path, image: menu.set_picture(entries[path], image))
 
     def _fill_agreed(self, menu: QMenu) -> None:
         """The places whose pictures a model's file may have shown; taking the tick away takes that back."""

@@ -17,6 +17,7 @@ from explorer.state.bookmarks import Bookmark
 from explorer.state.followed_run import Expected, FollowedRun
 from explorer.widgets import theme
 from explorer.widgets.notice import Notice
+from explorer.widgets.portraits import PortraitBook
 from explorer.widgets.preferences import Preferences
 from explorer.widgets.takeaway import Takeaway
 from explorer.window.drops import choose_folder, choose_model, dropped
@@ -59,7 +60,7 @@ class MainWindow(QMainWindow):
         self._build(pages)
         self.takeaway = Takeaway(self, bridge, preferences, self.notice)
         does = MenuActions(self.browse, self.browse_folder, self.open, self.train_on, self.show_page)
-        self.menus = Menus(self, does, self.takeaway.actions, preferences, pages)
+        self.menus = Menus(self, does, self.takeaway.actions, self.portraits, preferences, pages)
         self._shutdown = Shutdown(self, self.bridge, self.notice, self.close)
         self._connect()
         self._restore(pages)
@@ -71,7 +72,8 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.rail, self.notice, self.status = Rail(pages, self), Notice(self), StatusLine(self)
         self.stack = QStackedWidget(self)
-        self.welcome = WelcomePage(self.bridge, self.preferences, self)
+        self.portraits = PortraitBook(self.bridge, self)
+        self.welcome = WelcomePage(self.bridge, self.preferences, self.portraits, self)
         self.stack.addWidget(self.welcome)
         right = QVBoxLayout()
         right.setSpacing(0)
