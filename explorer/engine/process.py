@@ -39,6 +39,7 @@ from explorer.messages import (
     Glimpsed,
     Hello,
     InterruptedRuns,
+    LookInto,
     Open,
     Opened,
     PicturePoint,
@@ -62,7 +63,7 @@ from explorer.safe_text import line
 # beside a busy machine; and for operations side by side, so that a picture does not wait for a filmstrip's.
 WITHIN, BESIDE = 1, 2
 _STARTED = time.monotonic()
-_WITHOUT_TENSORFLOW = Open | ExportLatents | SavePicture | ReadBookmarks | WriteBookmarks | ReadPortraits
+_WITHOUT_TENSORFLOW = Open | ExportLatents | SavePicture | ReadBookmarks | WriteBookmarks | ReadPortraits | LookInto
 OTHER_MODEL = "{} painted this picture, another model than this one, in which it was found anew."
 
 logger = logging.getLogger(__name__)
@@ -157,6 +158,7 @@ class Engine:
             ReadBookmarks: self._bookmarks,
             WriteBookmarks: self._bookmarks,
             ReadPortraits: self._portraits,
+            LookInto: self._look_into,
             FindInterrupted: self._find_interrupted,
         }
         if type(job.content) not in answers:
@@ -234,6 +236,11 @@ class Engine:
         from explorer.engine.comparing import compare
 
         compare(job, self._models)
+
+    def _look_into(self, job: Job) -> None:
+        from explorer.engine.looking import look_into
+
+        look_into(job)
 
     def _portraits(self, job: Job) -> None:
         from explorer.engine.cards import portrait

@@ -133,6 +133,17 @@ def leading(model: ModelInfo) -> np.ndarray:
     return np.sort(np.argsort(-np.nan_to_num(worth), kind="stable")[:MOST_LEADING])
 
 
+def breadth(pictures: np.ndarray) -> np.ndarray:
+    """How much each of uint8 (n, h, w, c) varies as a whole, by how much from pixel to pixel. Shape (n,); 0: one
+    colour.
+
+    Of the green alone, which tells most of light and dark: a hand waits for this.
+    """
+    x = pictures[..., pictures.shape[-1] // 2].astype(np.float32)
+    steps = sum(np.abs(np.diff(x, axis=axis)).mean((1, 2)) for axis in (1, 2))
+    return x.std(axis=(1, 2)) / (steps + 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Glimpsed:
     """What the file's card tells before the network is built: enough to lay out the sliders. Not the last reply."""
@@ -426,6 +437,24 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
+class LookInto(Question):
+    """What a folder or file that somebody chose to train on holds. Answer: `Seen`."""
+
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`count` files or rows that may be pictures, `others` that are none, and a few `images`, uint8 (n, side, side,
+    channels)."""
+
+    data: str
+    count: int
+    others: int
+    images: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class ReadPortraits(Question):
     """One of the pictures that the card of each model file keeps. Answer: `Portraits`."""
 
@@ -473,5 +502,6 @@ Answer = (
     | Exported
     | BookmarksRead
     | Portraits
+    | Seen
     | InterruptedRuns
 )

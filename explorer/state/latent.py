@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from explorer.messages import ModelInfo
+from explorer.messages import ModelInfo, breadth
 
 Mode = Literal["dimensions", "directions"]
 
@@ -221,7 +221,7 @@ def starting_point(info: ModelInfo, weights: int = 0) -> LatentState:
         return LatentState(LatentPoint(info.means))
     if len(info.thumbnails) != len(info.latents):
         return LatentState(LatentPoint(info.latents[0]))
-    best = int(_breadth(info.thumbnails).argmax())
+    best = int(breadth(info.thumbnails).argmax())
     whole = info.thumbnails.shape[1:] == info.image_shape  # not made smaller: the picture itself
     moment = (weights, info.kl_weight) if whole else None
     return LatentState(LatentPoint(info.latents[best], info.thumbnails[best], moment))
@@ -234,17 +234,6 @@ def tells_the_same(one: ModelInfo | None, other: ModelInfo | None) -> bool:
         and other is not None
         and all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("rates", "means", "latents"))
     )
-
-
-def _breadth(pictures: np.ndarray) -> np.ndarray:
-    """How much each of uint8 (n, h, w, c) varies as a whole, by how much from pixel to pixel. Shape (n,); 0: one
-    colour.
-
-    Of the green alone, which tells most of light and dark: a hand waits for this.
-    """
-    x = pictures[..., pictures.shape[-1] // 2].astype(np.float32)
-    steps = sum(np.abs(np.diff(x, axis=axis)).mean((1, 2)) for axis in (1, 2))
-    return x.std(axis=(1, 2)) / (steps + 1.0)
 
 
 def stand_in(info: ModelInfo, state: LatentState) -> np.ndarray | None:

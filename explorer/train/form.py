@@ -112,6 +112,12 @@ class SettingsForm(QWidget):
             self.fill({name: value for name, value in before.items() if name in infos})
 
     @property
+    def data(self) -> DataField | None:
+        """The field that says what to train on, once it is made."""
+        field = self._fields.get("data")
+        return field if isinstance(field, DataField) else None
+
+    @property
     def fields(self) -> dict[str, Field]:
         """By name. Those that are folded away are made a few at a time, so that the window never stalls."""
         turns.finish(self)

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
+from PyQt6 import sip
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
@@ -18,10 +19,12 @@ from explorer.messages import (
     FindInterrupted,
     Hello,
     InterruptedRuns,
+    LookInto,
     Pause,
     Preview,
     RunFailed,
     RunMessage,
+    Seen,
     SettingInfo,
     SetWeight,
     Stop,
@@ -32,7 +35,7 @@ from explorer.state.runs import RunCurves, calibrated_weight
 from explorer.train.balance import BalanceArrows
 from explorer.train.bar import RunBar
 from explorer.train.curves import CurvesPanel
-from explorer.train.data import dropped_data
+from explorer.train.data import SAMPLES, DataField, dropped_data
 from explorer.train.form import SettingsForm
 from explorer.train.preview import PreviewGrid
 from explorer.train.rate_distortion import RateDistortionChart
@@ -214,7 +217,30 @@ class TrainPage(QWidget):
         self._make_form(hello.settings)
 
     def _make_form(self, settings: Sequence[SettingInfo]) -> None:
-        turns.give(self, lambda: self.form.build(settings), self._order, self.look_for_interrupted)
+        turns.give(self, lambda: self.form.build(settings), self._follow_data, self._order, self.look_for_interrupted)
+
+    def _follow_data(self) -> None:
+        """Show what is in a folder as soon as it is chosen."""
+        field = self.form.data
+        if field is not None:
+            field.edited.connect(lambda: self._look_into(field))
+            self._look_into(field)
+
+    def _look_into(self, field: DataField) -> None:
+        data = field.chosen
+        if data != SAMPLES and data != field.looked_at:
+            field.show_seen(None)
+            field.looked_at = data
+            self._bridge.ask(
+                LookInto(data), partial(self._take_seen, field), lane="look", failed=lambda why: field.say(why)
+            )
+        elif data == SAMPLES:
+            field.looked_at = ""
+            field.show_seen(None)
+
+    def _take_seen(self, field: DataField, content: Answer) -> None:
+        if isinstance(content, Seen) and not sip.isdeleted(field) and field.chosen == field.looked_at:
+            field.show_seen(content)
 
     def _start_run(self, settings: dict[str, Any]) -> None:
         if self._alive() is None:

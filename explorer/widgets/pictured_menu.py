@@ -4,19 +4,11 @@ import numpy as np
 from PyQt6 import sip
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QAction, QIcon, QPixmap
-from PyQt6.QtWidgets import QMenu, QProxyStyle, QStyle, QStyleOption, QWidget
+from PyQt6.QtWidgets import QMenu, QWidget
 
 from explorer.widgets.picture import to_qimage
 
 SIDE = 40  # pixels
-
-
-class _LargeIcons(QProxyStyle):
-    def pixelMetric(
-        self, metric: QStyle.PixelMetric, option: QStyleOption | None = None, widget: QWidget | None = None
-    ) -> int:
-        large = metric == QStyle.PixelMetric.PM_SmallIconSize
-        return SIDE if large else super().pixelMetric(metric, option, widget)
 
 
 class PicturedMenu(QMenu):
@@ -24,8 +16,7 @@ class PicturedMenu(QMenu):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._style = _LargeIcons("fusion")
-        self.setStyle(self._style)
+        self.setStyleSheet(f"QMenu {{ icon-size: {SIDE}px; }}")
         self.setToolTipsVisible(True)
 
     def set_picture(self, entry: QAction, image: np.ndarray | None) -> None:

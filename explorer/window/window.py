@@ -21,6 +21,7 @@ from explorer.widgets.portraits import PortraitBook
 from explorer.widgets.preferences import Preferences
 from explorer.widgets.takeaway import Takeaway
 from explorer.window.drops import choose_folder, choose_model, dropped
+from explorer.window.folder_sheet import FolderSheet
 from explorer.window.menus import MenuActions, Menus
 from explorer.window.pages import PAGES, Page, Pages
 from explorer.window.rail import Rail
@@ -302,7 +303,17 @@ class MainWindow(QMainWindow):
             self.train_on(path)
 
     def train_on(self, data: str) -> None:
-        """Train on a folder of pictures, or on the sample "paintings", with every other setting as it comes."""
+        """Train on the sample "paintings", or show what is in a folder of pictures and train on it once that is wanted;
+        every other setting is as it comes."""
+        if data == "paintings":
+            self._train_on(data)
+            return
+        sheet = FolderSheet(self.bridge, data, self)
+        sheet.train_wanted.connect(self._train_on)
+        sheet.other_wanted.connect(self.browse_folder)
+        sheet.open()
+
+    def _train_on(self, data: str) -> None:
         if not self.bridge.settings:  # the engine says in a moment what can be set
             self._expected.data = data
             self.welcome.show_progress("Getting ready")
@@ -325,7 +336,7 @@ class MainWindow(QMainWindow):
     def _on_hello(self, _: object) -> None:
         data, self._expected.data = self._expected.data, None
         if data is not None:
-            self.train_on(data)
+            self._train_on(data)
 
     def _on_run(self, message: RunMessage) -> None:
         self.status.take(message)

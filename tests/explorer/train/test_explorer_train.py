@@ -13,12 +13,14 @@ from explorer.messages import (
     FindInterrupted,
     Hello,
     InterruptedRuns,
+    LookInto,
     Pause,
     Paused,
     PicturesReady,
     Preview,
     Resumed,
     RunFailed,
+    Seen,
     SetWeight,
     Steps,
     Stop,
@@ -361,6 +363,23 @@ def test_where_models_go_is_shown_and_can_be_chosen(page, fake_bridge, preferenc
     assert preferences.models_folder == tmp_path / "other" and place.label.toolTip() == str(tmp_path / "other")
     page.start({"kl_weight": 0.25})
     assert fake_bridge.runs[-1][2] == str(tmp_path / "other" / "paintings 0.25.keras")
+
+
+def test_a_folder_that_is_chosen_shows_its_count_and_a_few_of_its_pictures(page, fake_bridge, tmp_path):
+    field = page.form.fields["data"]
+    assert not field.seen.isVisibleTo(page)
+    field.set_value(str(tmp_path))
+    ticket, question = fake_bridge.last(LookInto)
+    assert question.data == str(tmp_path)
+    fake_bridge.answer(ticket, Seen(str(tmp_path), 24, 0, np.zeros((8, 64, 64, 3), np.uint8)))
+    assert field.seen.isVisibleTo(page) and field.seen.words.text() == "24 pictures" and field.seen.count == 8
+    field.set_value(str(tmp_path))
+    assert fake_bridge.last(LookInto)[0] == ticket  # it is known
+    field.set_value("paintings")
+    assert not field.seen.isVisibleTo(page)
+    field.set_value(str(tmp_path))
+    fake_bridge.fail(fake_bridge.last(LookInto)[0], "There is no picture there.")
+    assert field.seen.words.text() == "There is no picture there." and field.seen.count == 0
 
 
 @pytest.mark.parametrize(
