@@ -23,7 +23,7 @@ from superqt.utils import signals_blocked
 from explorer.bridge import Bridge
 from explorer.map.panel import FOLDER_COLOURS, NEIGHBOURS, MapPanel
 from explorer.map.scatter import ScatterView
-from explorer.messages import MapDone, MapPart, ModelInfo, PicturePoint, Progress, ReadMap, Unread, leading
+from explorer.messages import MapDone, MapLaid, MapPart, ModelInfo, PicturePoint, Progress, ReadMap, Unread, leading
 from explorer.safe_text import line, plain
 from explorer.state import mapping
 from explorer.widgets import terms, theme
@@ -66,6 +66,7 @@ class MapPage(QWidget):
         self._model: ModelInfo | None = None
         self._reading: _Reading | None = None
         self._done: MapDone | None = None
+        self._laid: np.ndarray | None = None  # places (n, 2) with similar pictures side by side
         self._point: np.ndarray | None = None
         self._shown: int | None = None  # the picture beside the map
         self._before: int | None = None  # the picture chosen before the chosen one
@@ -119,6 +120,14 @@ class MapPage(QWidget):
         theme.notifier.changed.connect(self._place)
 
     def _make_bar(self) -> QHBoxLayout:
+        self.layout_choice = QComboBox()
+        self.layout_choice.addItem("Similar ones together", "likeness")
+        self.layout_choice.addItem("Along two axes", "axes")
+        self.layout_choice.setToolTip(terms.explain("map_layout"))
+        self.layout_choice.setAccessibleName("Layout of the map")
+        kept = self.layout_choice.findData(self._preferences.get("map/layout", "likeness"))
+        self.layout_choice.setCurrentIndex(max(0, kept))
+        self.layout_choice.currentIndexChanged.connect(self._choose_layout)
         self.across, self.up = QComboBox(), QComboBox()
         self.search = QLineEdit()
         self.search.setPlaceholderText("Find by file name")
@@ -138,6 +147,8 @@ class MapPage(QWidget):
         self.again = QPushButton("&Lay out the pictures")
         bar = QHBoxLayout()
         bar.setSpacing(theme.UNIT)
+        bar.addWidget(self.layout_choice)
+        self._of_axes: list[QWidget] = []
         for combo, words, tip in ((self.across, "A&cross", "left to right"), (self.up, "&Up", "bottom to top")):
             label = QLabel(words)
             label.setBuddy(combo)
@@ -146,7 +157,7 @@ class MapPage(QWidget):
             combo.currentIndexChanged.connect(lambda _: self._place(refit=True))
             bar.addWidget(label)
             bar.addWidget(combo)
-            bar.addSpacing(theme.UNIT)
+            self._of_axes += [label, combo]
         for widget in (self.search, self.found):
             bar.addWidget(widget)
         bar.addStretch(1)
@@ -161,7 +172,21 @@ class MapPage(QWidget):
         find.activated.connect(self.search.setFocus)
         between = QShortcut("M", self.scatter, context=Qt.ShortcutContext.WidgetShortcut)
         between.activated.connect(self._morph_from_before)
+        self._show_axes()
         return bar
+
+    @property
+    def _by_likeness(self) -> bool:
+        return self.layout_choice.currentData() == "likeness"
+
+    def _choose_layout(self) -> None:
+        self._preferences.set("map/layout", self.layout_choice.currentData())
+        self._show_axes()
+        self._place(refit=True)
+
+    def _show_axes(self) -> None:
+        for widget in self._of_axes:
+            widget.setVisible(not self._by_likeness)
 
     # ------------------------------------------------------------------ asking
 
@@ -182,7 +207,7 @@ class MapPage(QWidget):
     def _clear(self) -> None:
         self._stop()
         self.question.ask(None)
-        self._done, self._before = None, None
+        self._done, self._laid, self._before = None, None, None
         model = self._model
         self.pictures = mapping.Pictures(model.latent_dim, leading(model)) if model else mapping.Pictures(0)
         self.thumbnails: list[np.ndarray] = []
@@ -195,7 +220,7 @@ class MapPage(QWidget):
         self._search()
         self._say("")
         self.scatter.set_message(NO_MODEL if self._model is None else "")
-        for widget in (self.again, self.fit, self.morph, self.search, self.across, self.up):
+        for widget in (self.again, self.fit, self.morph, self.search, self.layout_choice, self.across, self.up):
             widget.setEnabled(self._model is not None)
         self._show_reading()
 
@@ -261,11 +286,18 @@ class MapPage(QWidget):
             self._show_progress(content.done, content.total)
             self._search()
             self._place()
+        elif isinstance(content, MapLaid):
+            self._laid = content.places
+            self.progress.setRange(0, content.total)
+            self.progress.setValue(content.done)
+            self._say(f"{len(self.pictures)} pictures. Similar ones come together …")
+            if self._by_likeness:
+                self._place(refit=not self.scatter.touched)
         elif isinstance(content, MapDone):
             self._reading, self._done = None, content
             self._show_reading()
             self._set_axes()
-            self._place(refit=True)
+            self._place(refit=not self._by_likeness or not self.scatter.touched)
             self._show_neighbours()
             self._say(content.note or f"{len(self.pictures)} pictures. {HOW}")
 
@@ -303,17 +335,28 @@ class MapPage(QWidget):
         self.panel.show_folders(names, int(np.sum(numbers < 0)))
         if len(names) < 2 or not self.panel.coloured.isChecked():
             numbers = np.full(len(self.pictures), -1)
-        places = mapping.positions(self.pictures.latents, across, up)
+        places = self._laid_places()
+        if places is None:
+            places = mapping.positions(self.pictures.latents, across, up)
         self.scatter.set_places(places, list(FOLDER_COLOURS), numbers, refit)
         self._show_point()
+
+    def _laid_places(self) -> np.ndarray | None:
+        """The places of the neighbourhood layout, where it is chosen and there."""
+        fits = self._by_likeness and self._laid is not None and len(self._laid) == len(self.pictures)
+        return self._laid.astype(np.float64) if fits and self._laid is not None else None
 
     def _chosen_axes(self) -> tuple[mapping.MapAxis, mapping.MapAxis]:
         return self.axes[self.across.currentIndex()], self.axes[self.up.currentIndex()]
 
     def _show_point(self) -> None:
         fits = self._point is not None and self.axes and len(self._point) == self.pictures.latent_dim
+        places = self._laid_places()
         if self._point is None or not fits:
             self.scatter.set_cross(None)
+        elif places is not None:
+            here = self._point[self.pictures.columns]
+            self.scatter.set_cross(mapping.place_among(self.pictures.latents, places, here))
         else:
             x, y = mapping.positions(self._point[None, self.pictures.columns], *self._chosen_axes())[0].tolist()
             self.scatter.set_cross((x, y))

@@ -235,7 +235,8 @@ def place_of(data: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReadMap(Question):
-    """Encode the pictures the open model was trained on, at most `most`. Answers: `MapPart`s, then `MapDone`.
+    """Encode the pictures the open model was trained on, at most `most`. Answers: `MapPart`s, `MapLaid`s, then
+    `MapDone`.
 
     Nothing is read but in one of the places `agreed`; elsewhere `Unread` is the first answer, and the map that of the
     few pictures in the model itself.
@@ -273,6 +274,16 @@ class MapPart:
     names: tuple[str, ...]
     folders: tuple[str, ...]
     columns: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapLaid:
+    """The pictures sent so far at their `places`, float32 (n, 2), similar ones side by side, after `done` of `total`
+    steps. Not the last reply."""
+
+    done: int
+    total: int
+    places: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -496,6 +507,7 @@ Answer = (
     | Recalled
     | Unread
     | MapPart
+    | MapLaid
     | MapDone
     | Originals
     | Compared
