@@ -104,9 +104,9 @@ def _content(path: str) -> dict[str, Any]:
 def _not_beside(path: Path) -> str:
     """Why nothing is written there, "" where it is: the model in the box and one that still trains have no folder of
     their own, and what is not ours is not replaced."""
-    import kvae
+    from kvae.saving.card import STARTER
 
-    if path.parent == Path(kvae.__file__).parent or path.parent.name.startswith("kvae-run-"):
+    if path.resolve().parent == STARTER.resolve().parent or path.parent.name.startswith("kvae-run-"):
         return f"Nothing is kept beside {path.stem}: its folder is not for that."
     if os.path.lexists(path):
         try:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from explorer.engine.films import write_gif, write_mp4
+from explorer.engine.films import write_mp4
 from explorer.messages import Exported, ExportLatents, ExportMorph, ExportPicture, PicturePoint, SavePicture
 from explorer.png import enlarged, to_png
 from explorer.safe_text import cell
@@ -32,7 +32,7 @@ ProgressFunction = Callable[[int, int, str], bool]  # done, total, what → whet
 
 CHUNK = 16  # frames decoded in one go, so that the engine's other work is never held up
 SECONDS_BETWEEN_REPORTS = 0.1
-FILMS = {".mp4": write_mp4, ".gif": write_gif}
+FILMS = (".mp4", ".gif")
 SEQUENCE = ".png"  # of a morph: a folder with a picture for each frame
 TABLES = (".csv", ".h5", ".hdf5")
 TEMPORARY_SUFFIX = ".part"  # as `kvae.files.atomic` names them, which the window must not import
@@ -146,9 +146,17 @@ def export_morph(
         return _write_sequence(request, frames, len(latents), progress, point)
     with _new_file(request.path) as (temporary, place):
         images = (enlarged(pixels, request.side, request.smooth) for _, pixels in frames)
-        FILMS[ending](temporary, images, len(latents), request.frames_per_second, request.loop)
+        _writer(ending)(temporary, images, len(latents), request.frames_per_second, request.loop)
         _go_on(progress, len(latents), len(latents), "frames")
         return Exported(str(place()))
+
+
+def _writer(ending: str) -> Callable[[Path, Iterator[Any], int, float, bool], None]:
+    if ending == ".mp4":
+        return write_mp4
+    from explorer.engine.gifs import write_gif  # imports Pillow, which the window has no need of
+
+    return write_gif
 
 
 def _write_sequence(

@@ -35,7 +35,7 @@ FORMATS = {  # ending: how it is called
 FILMS = (".mp4", ".gif", SEQUENCE)
 TABLES = (".csv", ".h5")
 LARGEST = 4096  # pixels: what ordinary players and x264's usual levels take
-FASTEST_GIF = 50  # frames per second
+FASTEST_GIF = 20  # frames per second
 USUAL = 512  # pixels
 PACES = {"smooth": "Rest at each picture", "even": "Keep moving"}
 

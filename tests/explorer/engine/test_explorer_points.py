@@ -12,6 +12,7 @@ from explorer.engine.models import Models
 from explorer.messages import BookmarksRead, Encode, Encoded, PicturePoint, Recalled, WriteBookmarks
 from explorer.png import to_png
 from explorer.state.bookmarks import Bookmark, from_plain, to_plain
+from kvae.saving.card import STARTER
 
 
 class Job:
@@ -142,9 +143,7 @@ def test_somebody_elses_file_of_that_name_is_left_as_it_is(tmp_path):
 
 
 def test_nothing_is_kept_beside_the_model_in_the_box_or_one_in_training(tmp_path):
-    import kvae
-
-    box = replace(request(""), path=kvae.__file__.replace("__init__.py", "starter.bookmarks"), beside=True)
+    box = replace(request(""), path=str(STARTER.resolve().with_suffix(".bookmarks")), beside=True)
     run = tmp_path / "kvae-run-1-x"
     for one in (box, request(run / "art.bookmarks", beside=True)):
         with pytest.raises(ValueError, match="Nothing is kept beside"):

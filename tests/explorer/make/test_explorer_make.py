@@ -558,7 +558,7 @@ def test_what_a_format_cannot_do_is_said_before(loop_of_three):
     choose(loop_of_three, ".gif")
     assert "101 × 101 pixels" in summary.text()
     loop_of_three.morph.rate.set_place(2, 25)
-    assert "GIFs show at most 50 frames per second" in summary.text()
+    assert "GIFs show at most 20 frames per second" in summary.text()
 
 
 def test_the_forms_are_kept_for_the_next_start(loop_of_three, fake_bridge, preferences, qtbot):
