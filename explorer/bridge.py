@@ -310,7 +310,7 @@ class Bridge(QObject):
         if one is not None and not one.ended:
             one.ended = True
             one.worker.process.kill()
-            self._tell_of_run(RunFailed(run, KILLED))
+            self._tell_of_run(RunFailed(run, KILLED, stopped=True))
 
     def warm_trainer(self) -> None:
         """Have a process ready that has imported TensorFlow, for the next run."""

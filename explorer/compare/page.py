@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QBuffer, QIODevice, QRectF, Qt, QTimer
-from PyQt6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
+from PyQt6.QtGui import QAction, QDragEnterEvent, QDropEvent, QResizeEvent, QShortcut, QShowEvent
 from PyQt6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -14,7 +14,6 @@ from PyQt6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -28,10 +27,11 @@ from explorer.messages import Compared, Originals, Unread
 from explorer.safe_text import caption, line, plain
 from explorer.state import comparison as state
 from explorer.state.comparison import Comparison
-from explorer.widgets import terms, theme
+from explorer.widgets import keys, terms, theme
 from explorer.widgets.fields import Quiet
 from explorer.widgets.keyboard import Ring
 from explorer.widgets.notice import Notice
+from explorer.widgets.numbers import NumberField
 from explorer.widgets.offers import offer
 from explorer.widgets.picture import FILTER, dropped_files
 from explorer.widgets.pictured_menu import PicturedMenu
@@ -80,6 +80,7 @@ class ComparePage(QWidget):
         self._preferences = preferences
         self._known: tuple[str, ...] = ()
         self._portraits = PortraitBook(bridge, self)
+        self._open = ""  # the open model, where it is here only because it is open
         self._request: object = None  # told from older ones by being this one
         self._answered: set[str] = set()  # models whose row came in answer to it
         self._stale = False  # whether something changed that the engine was not asked about
@@ -99,7 +100,7 @@ class ComparePage(QWidget):
     # ------------------------------------------------------------------ building
 
     def _build(self) -> None:
-        self.notice = Notice()
+        self.notice = Notice(self)
         self.question = Question(self._preferences)
         self.question.agreed.connect(self._ask_again)
         self.table = CompareTable()
@@ -110,7 +111,6 @@ class ComparePage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * theme.UNIT, theme.UNIT, 2 * theme.UNIT, theme.UNIT)
         layout.setSpacing(theme.UNIT)
-        layout.addWidget(self.notice)
         layout.addLayout(self._make_bar())
         layout.addWidget(self.question)
         layout.addWidget(self.area, 1)
@@ -121,16 +121,14 @@ class ComparePage(QWidget):
 
     def _make_bar(self) -> QHBoxLayout:
         self.add = QPushButton("&Add a model ▾")
-        self.add.setToolTip("A model of a run, of the models folder, or a file (Ctrl+Shift+O)")
+        self.add.setToolTip(f"A model of a run, of the models folder, or a file ({keys.words('add_models')})")
         self._menu = PicturedMenu(self)
         self._menu.aboutToShow.connect(self._fill_menu)
         self.add.setMenu(self._menu)
-        self.count = QSpinBox()
-        self.count.setRange(1, _MOST)
+        self.count = NumberField(1, _MOST, suffix=" held out", what="The number of pictures", whole=True)
         self.count.setValue(self.comparison.count)
-        self.count.setSuffix(" held-out pictures")
-        self.count.setToolTip(f"Of the first model's pictures. {terms.TERMS['held_out']}")
-        self.count.valueChanged.connect(lambda count: self._change(replace(self.comparison, count=count)))
+        self.count.setToolTip(f"How many of the first model's pictures. {terms.TERMS['held_out']}")
+        self.count.valueChanged.connect(lambda count: self._change(replace(self.comparison, count=int(count))))
         self.kind = Quiet()
         for kind, words in state.KINDS.items():
             self.kind.addItem(words, kind)
@@ -142,12 +140,12 @@ class ComparePage(QWidget):
         self.own_words = QLabel()
         self.held_out = QPushButton("Use &held-out pictures")
         self.held_out.clicked.connect(lambda: self._change(replace(self.comparison, pictures=())))
-        self.own = QPushButton("My o&wn pictures…")
+        self.own = QPushButton("My pict&ures…")
         self.own.setToolTip("Compare on pictures from your disk; dropping them on the page does the same")
         self.own.clicked.connect(self._choose_pictures)
         self.again = QPushButton("Compare a&gain")
-        self.again.setToolTip("Ask once more: after a failure, or when a file has changed (F5)")
-        self.again.setShortcut("F5")
+        self.again.setToolTip(f"Ask once more: after a failure, or when a file has changed ({keys.words('again')})")
+        self.again.setShortcut(keys.sequences("again")[0])
         self.again.clicked.connect(self._ask_again)
         self.status = QLabel()
         self.status.setProperty("role", "quiet")
@@ -166,7 +164,8 @@ class ComparePage(QWidget):
         bar.addWidget(self.status, 1)
         for widget in (self.save_picture, self.save_numbers):
             bar.addWidget(widget)
-        find = QShortcut(QKeySequence("Ctrl+Shift+O"), self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        (files,) = keys.sequences("add_models")
+        find = QShortcut(files, self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
         find.activated.connect(self._choose_models)
         return bar
 
@@ -178,7 +177,21 @@ class ComparePage(QWidget):
 
     def add_models(self, paths: Iterable[str]) -> None:
         """Compare these models too."""
+        paths = list(paths)
+        if self._open in (str(Path(path).absolute()) for path in paths):
+            self._open = ""  # wanted for itself now
         self._change(self.comparison.with_models(str(Path(path).absolute()) for path in paths))
+
+    def set_open(self, path: str) -> None:
+        """The model that is open is compared by itself, until another is; "" for none."""
+        path = str(Path(path).absolute()) if path else ""
+        if path == self._open:
+            return
+        before, self._open = self._open, ""
+        comparison = self.comparison.without_model(before) if before else self.comparison
+        if path and path not in comparison.models:
+            comparison, self._open = comparison.with_models([path]), path
+        self._change(comparison)
 
     def set_known(self, paths: Iterable[str]) -> None:
         """The models that the button offers: those of runs and of the models folder."""
@@ -188,7 +201,10 @@ class ComparePage(QWidget):
         """Compare on these files, in addition to those already chosen."""
         pictures = tuple(dict.fromkeys((*self.comparison.pictures, *map(str, paths))))
         if len(pictures) > _MOST:
-            self.notice.show_info(f"At most {_MOST} pictures are compared at once: the first {_MOST} are shown.")
+            self.notice.show_info(
+                f"At most {_MOST} pictures are compared at once: the first {_MOST} are shown.",
+                subject="pictures compared",
+            )
         self._change(replace(self.comparison, pictures=pictures[:_MOST]))
 
     def _fill_menu(self) -> None:
@@ -240,7 +256,7 @@ class ComparePage(QWidget):
         """Take the comparison as the new one and ask about it, at the latest when the page is looked at."""
         asked_anew = comparison.question() != self.comparison.question() or self._request is None
         self.comparison = comparison
-        self._preferences.set("compare/models", list(comparison.models))
+        self._preferences.set("compare/models", [path for path in comparison.models if path != self._open])
         self._preferences.set("compare/count", comparison.count)
         with signals_blocked(self.count):
             self.count.setValue(comparison.count)
@@ -324,8 +340,10 @@ class ComparePage(QWidget):
         try:
             written = state.write_new(wanted, data)
         except OSError as error:
-            self.notice.show_error(f"{wanted} could not be written: {error.strerror or error}. Choose another folder.")
+            sentence = f"{wanted} could not be written: {error.strerror or error}. Choose another folder."
+            self.notice.show_error(sentence, "table saved")
             return
+        self.notice.end("table saved")
         self.status.setText(line(f"Saved as {written.name}"))
         self.status.setToolTip(plain(written))
 

@@ -1,7 +1,7 @@
-"""The table of a comparison: originals over each model's reconstructions, in exact pixels, on screen and in a file.
+"""The table of a comparison: originals over each model's reconstructions, on screen and in a file.
 
-Lengths of a `Layout` are device pixels, so that a picture's pixel is a whole number of the screen's; `ratio` of them
-make one of Qt's. The file is the same drawing at another ratio.
+Lengths of a `Layout` are device pixels, so that a picture's pixel can be a whole number of the screen's; `ratio` of
+them make one of Qt's. The file is the same drawing at another ratio.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from PyQt6.QtWidgets import QToolButton, QToolTip, QWidget
 from explorer.safe_text import line, plain
 from explorer.state import comparison as state
 from explorer.state.comparison import Comparison, Layout
-from explorer.widgets import terms, theme
+from explorer.widgets import keys, terms, theme
 from explorer.widgets.picture import to_qimage
 
 _LABEL = 17 * theme.UNIT
@@ -48,6 +48,7 @@ class _Text:
     tip: str = ""
     bold: bool = False
     wrap: bool = False
+    at_top: bool = False  # of its place, where it is wrapped
 
 
 class Drawing:
@@ -74,10 +75,16 @@ class Drawing:
         whole = {name: round(length * ratio) for name, length in units.items()}
         self.layout: Layout = state.lay_out(sizes, columns, (int(room[0] * ratio), int(room[1] * ratio)), **whole)
 
+        metrics = QFontMetricsF(font)
+        words = [text for number in range(1, len(sizes)) for text in self._numbers(number, self._left, 0.0, metrics)]
+        ends = [text.where.right() + theme.UNIT for text in words]  # few pictures may be narrower than their numbers
+        width, height = max([self.layout.width / ratio, *ends]), self.layout.height / ratio
+        self.size = QSize(int(np.ceil(width)), int(np.ceil(height)))  # of the whole table, in Qt's pixels
+
     @property
-    def size(self) -> QSize:
-        """The whole table, in Qt's pixels."""
-        return QSize(int(np.ceil(self.layout.width / self.ratio)), int(np.ceil(self.layout.height / self.ratio)))
+    def _left(self) -> float:
+        """Where pictures and numbers begin."""
+        return self.layout.label / self.ratio
 
     def top(self, row: int) -> float:
         """The upper edge of a row's pictures; row 0 is the originals."""
@@ -88,7 +95,7 @@ class Drawing:
         image, zoom = self.images[row][column], self.layout.zooms[row]
         if image is None:
             return QRectF()
-        width, height = image.width() * zoom, image.height() * zoom
+        width, height = round(image.width() * zoom), round(image.height() * zoom)
         left = self.layout.left(column) + (self.layout.cell - width) // 2
         edges = (left, self.layout.tops[row], width, height)
         return QRectF(*(edge / self.ratio for edge in edges))
@@ -98,10 +105,11 @@ class Drawing:
         metrics = QFontMetricsF(self.font)
         title = state.ORIGINALS[self.comparison.kind]
         texts = [_Text(QRectF(theme.UNIT, self.top(0), _LABEL - 2 * theme.UNIT, _LINE), title, bold=True)]
+        texts += self._whose()
         texts += self._note()
         for number, (path, row) in enumerate(zip(self.paths, self.rows, strict=True), start=1):
             texts += self._label(number, path, metrics)
-            left, top = self.layout.label / self.ratio, self.top(number)
+            left, top = self._left, self.top(number)
             height = self.layout.heights[number] / self.ratio
             room = QRectF(left, top, self.size.width() - left - theme.UNIT, height)
             if row is None:
@@ -111,6 +119,15 @@ class Drawing:
             else:
                 texts += self._numbers(number, left, top + height, metrics)
         return texts
+
+    def _whose(self) -> list[_Text]:
+        """Whose pictures the models are judged on."""
+        if self.comparison.originals is None:
+            return []
+        source = line(self.comparison.source, 60)
+        words = f"held out by {source}" if source else "pictures of your own"
+        where = QRectF(theme.UNIT, self.top(0) + _LINE, _LABEL - 2 * theme.UNIT, 3 * _LINE)
+        return [_Text(where, words, "quiet", terms.TERMS["held_out"] if source else "", wrap=True, at_top=True)]
 
     def _note(self) -> list[_Text]:
         """What samples and in-betweens are, where the first row leaves room for it."""
@@ -149,12 +166,18 @@ class Drawing:
             width = metrics.horizontalAdvance(words)
             texts.append(_Text(QRectF(left, top + 2, width + 1, _LINE), words, "quiet", terms.TERMS[term]))
             left += width
+        if row is not None and (words := state.caveat(row)):
+            words = f"   {words}"
+            width = metrics.horizontalAdvance(words) + 1
+            texts.append(_Text(QRectF(left, top + 2, width, _LINE), words, "error", terms.TERMS["learned"]))
         return texts
 
     def paint(self, painter: QPainter) -> None:
         """Draw it all."""
         colours = theme.palette()
         for row, images in enumerate(self.images):
+            whole = self.layout.zooms[row].is_integer()  # its pixels are to be seen as they are
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not whole)
             for column, image in enumerate(images[: self.layout.columns]):
                 if image is not None:
                     painter.drawImage(self.picture_rect(row, column), image)
@@ -164,7 +187,8 @@ class Drawing:
             painter.setFont(font)
             painter.setPen(QColor(getattr(colours, text.tone)))
             plain = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-            painter.drawText(text.where, int(_WRAP if text.wrap else plain), text.words)
+            flags = _WRAP & ~Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignTop if text.at_top else _WRAP
+            painter.drawText(text.where, int(flags if text.wrap else plain), text.words)
 
     def to_image(self) -> QImage:
         """The table as a picture of its own."""
@@ -318,12 +342,11 @@ class CompareTable(QWidget):
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Left and right enlarge one column after the other."""
         count = len(self.drawing.images[0])
-        keys = (Qt.Key.Key_Left, Qt.Key.Key_Right)
-        if event is not None and event.key() in keys and count:
-            step = 1 if event.key() == Qt.Key.Key_Right else -1
+        step = keys.pressed("column_right", event) - keys.pressed("column_left", event)
+        if step and count:
             self._column = (self._column + step) % count if self._column >= 0 else (0 if step > 0 else count - 1)
             self.column_pointed.emit(self._column)
-        elif event is not None and event.key() == Qt.Key.Key_Escape and self._column >= 0:
+        elif keys.pressed("column_none", event) and self._column >= 0:
             self._point_at(-1)
         else:
             super().keyPressEvent(event)

@@ -1,5 +1,6 @@
 """Compare: the same pictures reconstructed by several models, each at its own size."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from explorer.engine.jobs import Job, NotWanted
 from explorer.engine.models import CHUNK, Loaded, Models
 from explorer.engine.pictures import NotAgreed, crop_of, open_pictures, picture_for, with_channels
 from explorer.engine.wording import sentence_of
-from explorer.messages import Compare, Compared, ModelInfo, Originals, Progress, Unread
+from explorer.messages import Compare, Compared, ModelInfo, Originals, Progress, Unread, place_of
 
 SEED = 1  # of the points that samples are decoded from
 
@@ -24,7 +25,7 @@ def compare(job: Job, models: Models) -> None:
     first = next((one.info for one in (_opened(models, path) for path in request.models) if one is not None), None)
     if first is not None:
         try:
-            job.reply(Originals(pictures.at(first)))
+            job.reply(Originals(pictures.at(first), "" if request.pictures else first.name))
         except NotAgreed as error:
             job.reply(Unread(error.name, error.place), last=True)
             return
@@ -63,8 +64,7 @@ class _Pictures:
         except (OSError, ValueError) as error:
             raise ValueError(f"{error} Drop a few pictures to compare with.") from error
         if not self._names:
-            share = source.settings.get("validation", 0.1)
-            held = collection.split(share if isinstance(share, float) and 0 < share < 1 else 0.1)[1]
+            held = collection.split(_share_of(source))[1]
             count = min(max(1, self._request.count), len(held))
             places = np.linspace(0, len(held) - 1, count).astype(int)  # as in the figure of a run
             self._names = tuple(collection.names[row] for row in held[places])
@@ -72,8 +72,38 @@ class _Pictures:
         rows = {name: row for row, name in enumerate(collection.names)}
         return with_channels(collection.read([rows[name] for name in self._names if name in rows]), info)
 
+    def learned(self, info: ModelInfo) -> str:
+        """Whether the model may have learned from these pictures: as `Compared.learned`.
+
+        Which side of the split a picture is on its digest decides alone (`Collection.split`): whoever holds out the
+        larger share holds out all that the other does. Painted ones have another digest at another size.
+        """
+        if not info.settings:
+            return "unknown"
+        place = place_of(info.settings.get("data"))
+        if self._request.pictures:
+            inside = place and any(_within(os.path.abspath(file), place) for file in self._request.pictures)
+            return "may" if inside else ""
+        source = self._source
+        assert source is not None
+        same = info.collection.get("manifest_hash") == source.collection.get("manifest_hash")
+        if not same and place != place_of(source.settings.get("data")):
+            return "other"
+        drawn = place != "" or (same and info.image_shape == source.image_shape)
+        return "" if drawn and _share_of(info) >= _share_of(source) else "may"
+
     def _tell(self, done: int, total: int, what: str) -> None:
         self._job.reply(Progress(done, total, what))
+
+
+def _share_of(info: ModelInfo) -> float:
+    """The share of the pictures that a model held out."""
+    share = info.settings.get("validation", 0.1)
+    return share if isinstance(share, float) and 0 < share < 1 else 0.1
+
+
+def _within(path: str, place: str) -> bool:
+    return path == place or path.startswith(place.rstrip(os.sep) + os.sep)
 
 
 def _opened(models: Models, path: str) -> Loaded | None:
@@ -88,7 +118,9 @@ def _row(job: Job, models: Models, path: str, pictures: _Pictures) -> Compared:
     try:
         job.check()
         loaded = models.get(path)
-        return _compared(job, loaded, path, pictures.at(loaded.info))
+        row = _compared(job, loaded, path, pictures.at(loaded.info))
+        learned = pictures.learned(loaded.info)
+        return replace(row, learned=learned, weights=tuple(replace(one, learned=learned) for one in row.weights))
     except NotWanted:
         raise
     except Exception as error:  # this model's row says so; the others are shown
@@ -104,7 +136,7 @@ def _compared(job: Job, loaded: Loaded, path: str, originals: np.ndarray) -> Com
             parts.append(_measured(loaded.model, originals[start : start + CHUNK], start))
     *terms, images = (np.concatenate(column) for column in zip(*parts, strict=True))
     row = _row_of(job, loaded, path, originals, info.kl_weight, terms, images)
-    row = replace(row, active=active_dimensions(info))
+    row = replace(row, active=int(np.sum(info.active)))
     if span is None:
         return row
     at = [_at_weight(job, loaded, path, originals, span.clamped(weight)) for weight in reversed(span.reported)]
@@ -160,11 +192,6 @@ def prior_points(count: int, latent_dim: int) -> np.ndarray:
     """Points of N(0, 1), float32 (count, latent): the same for every model, and with more latents the same and more."""
     points = [np.random.default_rng([SEED, place]).standard_normal(latent_dim) for place in range(count)]
     return np.array(points, np.float32).reshape(count, latent_dim)
-
-
-def active_dimensions(info: ModelInfo) -> int:
-    """Dimensions whose posterior mean varies over the training pictures, by the card."""
-    return int(np.sum(np.square(info.spreads.astype(np.float64)) >= info.active_variance))
 
 
 def _measured(model: Any, pictures: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -180,7 +180,7 @@ def _write_sequence(
 
 
 def export_latents(request: ExportLatents) -> Exported:
-    """Write latents with their names, exact in float32: columns name, z0, z1 ... of a .csv, or `latents` and `names` of
+    """Write latents with their names, exact in float32: columns name, z1, z2 ... of a .csv, or `latents` and `names` of
     an .h5.
 
     Raises:
@@ -223,7 +223,7 @@ def _write_csv(path: Path, latents: np.ndarray, names: tuple[str, ...]) -> None:
     """`str` of a float32 is the shortest text that reads back as the same float32."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["name", *(f"z{dimension}" for dimension in range(latents.shape[1]))])
+        writer.writerow(["name", *(f"z{number}" for number in range(1, latents.shape[1] + 1))])
         writer.writerows([cell(name), *map(str, row)] for name, row in zip(names, latents, strict=True))
 
 

@@ -10,7 +10,6 @@ from PyQt6.QtWidgets import (
     QLabel,
     QSizePolicy,
     QSlider,
-    QSpinBox,
     QToolButton,
     QWidget,
 )
@@ -19,6 +18,7 @@ from superqt.utils import signals_blocked
 from explorer.state.latent import LatentState
 from explorer.widgets import terms, theme
 from explorer.widgets.keyboard import in_turn
+from explorer.widgets.numbers import NumberField
 
 HOTTEST = 2.0
 _NOTCHES = 50  # per unit of temperature
@@ -116,11 +116,8 @@ class DiceRow(QWidget):
         caption = QLabel("temperature", self)
         caption.setProperty("role", "quiet")
         caption.setToolTip(terms.explain("temperature"))
-        self.number = QSpinBox(self)
-        self.number.setRange(0, 999_999)
-        self.number.setPrefix("seed ")
+        self.number = NumberField(0, 999_999, prefix="seed ", what="The seed", whole=True, parent=self)
         self.number.setFixedWidth(15 * theme.UNIT)
-        self.number.setKeyboardTracking(False)
         self.number.setAccessibleName("Seed of the dice")
         self.number.setToolTip(terms.explain("seed"))
         layout = QHBoxLayout(self)
@@ -136,7 +133,7 @@ class DiceRow(QWidget):
         self.heat.valueChanged.connect(lambda notch: self.temperature.emit(notch / _NOTCHES))
         self.heat.sliderPressed.connect(self.pressed)
         self.heat.sliderReleased.connect(self.released)
-        self.number.valueChanged.connect(self.seed)
+        self.number.valueChanged.connect(lambda number: self.seed.emit(int(number)))
 
     def show_state(self, state: LatentState) -> None:
         """Set both, without a signal."""

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QKeyEvent, QKeySequence, QShowEvent
+from PyQt6.QtGui import QKeyEvent, QShowEvent
 from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 from superqt.utils import QSignalThrottler
 
@@ -13,13 +13,15 @@ from explorer.explore.beside import Beside
 from explorer.explore.bookmarks import BookmarkKeeper
 from explorer.explore.controls import Rule
 from explorer.explore.filmstrip import Filmstrips
+from explorer.explore.pad import PadPictures
 from explorer.explore.panel import ExplorePanel, make_actions, show_undo
 from explorer.explore.stage import Stage
 from explorer.explore.undo import History
 from explorer.messages import Decode, Decoded, Encode, Encoded, ModelInfo, PicturePoint, Recalled
 from explorer.state.bookmarks import Bookmark
 from explorer.state.latent import LatentPoint, LatentState, Moment, stand_in, starting_point, tells_the_same
-from explorer.state.sliders import SliderAxis, Sliders, axes_of, centre_of, unit_of
+from explorer.state.sliders import SliderAxis, Sliders, axes_of, centre_of, found, unit_of
+from explorer.widgets import keys
 from explorer.widgets.keyboard import HeldKey
 from explorer.widgets.notice import Notice
 from explorer.widgets.picture import FILTER, Origin
@@ -60,9 +62,10 @@ class ExplorePage(QWidget):
         self._lay_out()
         self.beside = Beside(bridge, self.stage, self._question, self)
         self.strips = Filmstrips(bridge, self.panel.sliders, self._origin, self)
+        self.under_pad = PadPictures(bridge, self.panel.pad, self)
         self.stage.origin = lambda: self._origin(self.point())
         self.stage.other.view.origin = self._origin_of_other
-        self._space = HeldKey(Qt.Key.Key_Space, self)
+        self._space = HeldKey("swap", self)
         self._throttle = QSignalThrottler(parent=self)  # leading and trailing: the last value always arrives
         self._throttle.setTimeout(FRAME)
         self._throttle.triggered.connect(self._ask_picture)
@@ -86,17 +89,18 @@ class ExplorePage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self.notice)
         layout.addLayout(across, 1)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # so that D and Space are heard after a click on the picture
 
     def _connect(self) -> None:
         panel, stage, rows = self.panel, self.stage, self.panel.sliders
-        for moving in (rows, panel.dice, panel.details):
+        for moving in (rows, panel.pad, panel.dice, panel.details):
             moving.pressed.connect(self._press)
             moving.released.connect(self._release)
         rows.wanted.connect(self._move)
         rows.typed.connect(self._move)
+        panel.pad.wanted.connect(lambda x, y: self._change(self._state().moved(0, x).moved(1, y), "move both latents"))
+        panel.finder.taken.connect(self._find)
         rows.reset_wanted.connect(
             lambda axis: self._change(axis.moved(self._state(), axis.centre), _named("reset", axis))
         )
@@ -119,8 +123,8 @@ class ExplorePage(QWidget):
             told.connect(self._show_undo)
         self.bookmarks.changed.connect(self.bookmarks_changed)
         self.bookmarks.chosen.connect(self._visit)
-        self.bookmarks.said.connect(lambda sentence: self.notice.show_info(sentence))
-        self.bookmarks.refused.connect(self.notice.show_error)
+        self.bookmarks.said.connect(lambda sentence: self.notice.show_info(sentence, subject="bookmarks"))
+        self.bookmarks.refused.connect(lambda sentence: self.notice.show_error(sentence, "bookmarks"))
         self._bridge.model_changed.connect(self._on_model)
         self._bridge.engine_changed.connect(self._on_engine)
 
@@ -146,6 +150,7 @@ class ExplorePage(QWidget):
         that this model painted leads back to where it did."""
         if self._info is None:
             return
+        self.notice.end("picture")
         self.stage.say("Looking for your picture …")
         then, failed = partial(self._found, self._era_of_model(), self._moment(self._state())), self._not_found
         self._bridge.ask(Encode(picture, self.kl_weight(), png), then, lane="encode", failed=failed)
@@ -159,7 +164,7 @@ class ExplorePage(QWidget):
     def roll(self) -> None:
         """Throw the dice: the next seed."""
         if self.history.state is not None:
-            self._roll((self._state().seed + 1) % 1_000_000)
+            self._roll(self._state().next_seed())
 
     def reset(self) -> None:
         """Everything that is not locked back to the middle."""
@@ -206,6 +211,15 @@ class ExplorePage(QWidget):
 
     def _move(self, axis: SliderAxis, value: float) -> None:
         self._change(axis.moved(self._state(), value), _named("move", axis))
+
+    def _find(self, number: float | None) -> None:
+        """Bring the slider of this latent dimension, counted from 1, into view."""
+        if number is not None and self._info is not None and self._mode == "dimensions":
+            self._axes = self._dimensions = found(self._dimensions, self._info, int(number) - 1)
+            self.panel.sliders.set_axes(self._axes)
+            self.panel.sliders.reveal(int(number) - 1)
+            self.panel.finder.set_value(None)
+            self._show(self._state())
 
     def _lock(self, axis: SliderAxis) -> None:
         if axis.direction is not None:
@@ -268,6 +282,8 @@ class ExplorePage(QWidget):
         if state is not None:
             self.panel.sliders.show_state(state, self._weight(state))
             self.strips.follow(state, self.kl_weight(), self._dimensions.behind)
+            both = (*self._dimensions.shown, *self._dimensions.unfolded)
+            self.under_pad.follow(state, both, self._moment(state), self.kl_weight())
             self.point_changed.emit(self.point())
 
     def _weight(self, state: LatentState) -> float:
@@ -365,7 +381,7 @@ class ExplorePage(QWidget):
 
     def _not_found(self, sentence: str) -> None:
         self.stage.say("")
-        self.notice.show_error(sentence)
+        self.notice.show_error(sentence, "picture")
 
     # ------------------------------------------------------------------ the model and the engine
 
@@ -439,15 +455,14 @@ class ExplorePage(QWidget):
         """Keys that no widget on the page wanted. As shortcuts, D and Space would be taken from entries and buttons."""
         if event is None:
             return
-        plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
-        if plain and event.key() == Qt.Key.Key_D:
+        if keys.pressed("dice_plain", event):
             self.roll()
-        elif plain and event.key() == Qt.Key.Key_Space:
+        elif keys.pressed("swap", event):
             if not event.isAutoRepeat():
                 self._space.press()
-        elif event.matches(QKeySequence.StandardKey.Undo):
+        elif keys.pressed("undo", event):
             self.undo_stack.undo()
-        elif event.matches(QKeySequence.StandardKey.Redo):
+        elif keys.pressed("redo", event):
             self.undo_stack.redo()
         else:
             super().keyPressEvent(event)

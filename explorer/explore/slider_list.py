@@ -6,18 +6,17 @@ at a time.
 
 from collections.abc import Callable
 
-from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, Qt, pyqtSignal
 from PyQt6.QtGui import QHelpEvent, QKeyEvent, QResizeEvent
-from PyQt6.QtWidgets import QDoubleSpinBox, QScrollArea, QToolButton, QToolTip, QVBoxLayout, QWidget
-from superqt.utils import signals_blocked
+from PyQt6.QtWidgets import QScrollArea, QToolButton, QToolTip, QVBoxLayout, QWidget
 
 from explorer.state.latent import LatentState
 from explorer.state.sliders import SliderAxis, Sliders
-from explorer.widgets import terms, theme
+from explorer.widgets import keys, terms, theme
 from explorer.widgets.deferred import turns
+from explorer.widgets.numbers import NumberLine
 from explorer.widgets.sliders import SliderRow
 
-_FARTHEST = 1e4  # what can be typed: a code of an autoencoder may lie far out
 _FIRST, _MORE = 6, 4  # rows built at once, and in each turn after that
 
 
@@ -80,6 +79,15 @@ class SliderList(QScrollArea):
             return []
         top = bar.value()
         return [row for row in self._rows if row.y() + row.height() > top and row.y() < top + view.height()]
+
+    def reveal(self, index: int) -> None:
+        """Bring the slider of this latent dimension into view, and the keyboard to it."""
+        turns.finish(self)
+        row = next((row for row in self._rows if row.axis.direction is None and row.axis.index == index), None)
+        if row is not None:
+            self._layout.activate()
+            self.ensureWidgetVisible(row, 0, 0)
+            row.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def set_axes(self, axes: Sliders) -> None:
         """Show these axes, those that say little behind the fold. Rows are used again where they are there."""
@@ -203,10 +211,6 @@ class SliderList(QScrollArea):
         self.uncovered.emit()
 
 
-def _nothing(value: float) -> None:
-    pass
-
-
 class _Rows(QWidget):
     """Holds the rows, and explains them: an `event` of each row's own would be called for everything that happens to
     it."""
@@ -220,54 +224,45 @@ class _Rows(QWidget):
         return super().event(event)
 
 
-class _Entry(QDoubleSpinBox):
+class _Entry(NumberLine):
     """The number of one row while it is typed: one for all rows. Enter takes it, Escape leaves it."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setDecimals(3)
-        self.setRange(-_FARTHEST, _FARTHEST)
-        self.setKeyboardTracking(False)
-        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        super().__init__(what="This slider", decimals=3, parent=parent)
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._row: SliderRow | None = None
-        self._take: Callable[[float], None] = _nothing
-        self.valueChanged.connect(lambda value: self._take(value))
+        self._wanted: Callable[[float], None] | None = None
+        self.taken.connect(lambda value: self._wanted(value) if self._wanted is not None else None)
         self.editingFinished.connect(self.leave)
-        line = self.lineEdit()
-        if line is not None:
-            line.installEventFilter(self)
 
     def open(self, row: SliderRow, text: str, take: Callable[[float], None]) -> None:
         """Stand in the place of the number of `row`, with `text` typed already."""
         self.leave()
-        with signals_blocked(self):
-            self.setSingleStep(row.axis.unit / 10)
-            self.setValue(row.number)
-        self._row, self._take = row, take
+        self.set_range(*row.reach())
+        self.set_value(row.number)
+        self._row, self._wanted = row, take
+        self.what = row.title()
         self.setAccessibleName(f"{row.title()}, as a number")
         self.setGeometry(row.number_rect().translated(row.pos()).adjusted(-8, 0, 0, 0))
         self.show()
         self.raise_()
         self.setFocus()
-        self.selectAll()
-        line = self.lineEdit()
-        if text and line is not None:
-            line.insert(text)
+        if text:
+            self.setText(text)
 
     def leave(self) -> None:
         """Hide; the row has the keyboard again."""
         row, self._row = self._row, None
-        self._take = _nothing
+        self._wanted = None
         if row is not None:
             had = self.hasFocus()
             self.hide()
             if had:
                 row.setFocus()
 
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_Escape:
-            self._take = _nothing
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if keys.pressed("give_up", event):
+            self.give_up()
             self.leave()
-            return True
-        return super().eventFilter(watched, event)
+        else:
+            super().keyPressEvent(event)

@@ -11,7 +11,7 @@ from explorer.bridge import Bridge
 from explorer.make.form import FILMS, TABLES, ExportForm
 from explorer.messages import Answer, Exported, Progress, Question
 from explorer.safe_text import line
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
 from explorer.widgets.takeaway import show_folder
@@ -47,8 +47,8 @@ class ExportBox(QWidget):
         self.summary.setProperty("role", "quiet")
         self.button = QPushButton("E&xport", self)
         self.button.setProperty("primary", True)
-        self.button.setToolTip("Write the file (Ctrl+E)")
-        self.button.setShortcut("Ctrl+E")
+        self.button.setToolTip(f"Write the file ({keys.words('export')})")
+        self.button.setShortcut(keys.sequences("export")[0])
         self.doing = QLabel(self)
         self.doing.setProperty("role", "quiet")
         self.doing.setTextFormat(Qt.TextFormat.PlainText)
@@ -97,8 +97,9 @@ class ExportBox(QWidget):
             path = self.form.path()
             self._waiting.append((Path(path).name, self._question(path)))
         except ValueError as error:
-            self._notice.show_error(str(error))
+            self._notice.show_error(str(error), "export")
             return
+        self._notice.end("export")
         self._next()
 
     def _next(self) -> None:
@@ -112,7 +113,7 @@ class ExportBox(QWidget):
         """Stop writing; the engine removes what it has written of the file. Those that wait come next."""
         if self._ticket is not None:
             self._bridge.cancel(self._ticket)
-            self._notice.show_info(f"The export of {self._writing} was cancelled.")
+            self._notice.show_info(f"The export of {self._writing} was cancelled.", subject="export")
             self._end()
 
     def _take(self, answer: Answer) -> None:
@@ -122,11 +123,13 @@ class ExportBox(QWidget):
         elif isinstance(answer, Exported):
             self._end()
             folder = Path(answer.path).parent
-            self._notice.show_info(f"Saved to {answer.path}", "Show in folder", lambda: show_folder(folder))
+            self._notice.show_info(
+                f"Saved to {answer.path}", "Show in folder", lambda: show_folder(folder), subject="export"
+            )
 
     def _fail(self, sentence: str) -> None:
         self._end()
-        self._notice.show_error(sentence)
+        self._notice.show_error(sentence, "export")
 
     def _end(self) -> None:
         self._ticket = None

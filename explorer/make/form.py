@@ -8,7 +8,6 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -20,6 +19,7 @@ from PyQt6.QtWidgets import (
 
 from explorer.widgets import theme
 from explorer.widgets.keyboard import in_turn
+from explorer.widgets.numbers import NumberField
 from explorer.widgets.save_sheet import FOLDER, picture_folder
 from explorer.widgets.terms import explain
 
@@ -48,11 +48,7 @@ class NumberChoice(QWidget):
     def __init__(self, low: float, high: float, decimals: int, suffix: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.combo = QComboBox(self)
-        self.number = QDoubleSpinBox(self)
-        self.number.setRange(low, high)
-        self.number.setDecimals(decimals)
-        self.number.setSuffix(suffix)
-        self.number.setKeyboardTracking(False)
+        self.number = NumberField(low, high, digits=6, suffix=suffix, whole=decimals == 0, parent=self)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.UNIT)
@@ -117,12 +113,7 @@ class MorphForm(QWidget):
         )
         self.loop_box = QCheckBox("Back to the start (&loop)", self)
         self.loop_box.setToolTip(explain("loop"))
-        self.seconds = QDoubleSpinBox(self)
-        self.seconds.setRange(0.1, 60.0)
-        self.seconds.setDecimals(1)
-        self.seconds.setSingleStep(0.5)
-        self.seconds.setSuffix(" s")
-        self.seconds.setKeyboardTracking(False)
+        self.seconds = NumberField(0.1, 60.0, step=0.5, decimals=1, suffix=" s", what="A step", parent=self)
         self.seconds.setToolTip("Seconds from one picture of the strip to the next.")
         self.rate = NumberChoice(1.0, 120.0, 3, " per s", self)
         self.rate.set_choices((f"{rate} per s", rate) for rate in (24, 30, 60))

@@ -40,7 +40,7 @@ from explorer.state.bookmarks import Bookmark
 from explorer.state.paths import frame_count, starts, weights_along
 from explorer.state.paths import path as way_through
 from explorer.state.sliders import weights_of
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.deferred import turns
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.notice import Notice
@@ -131,6 +131,7 @@ class MakePage(QWidget):
             self.strip.set_keyframes(())
             self.film.clear()
             self._fill_menu()
+            self.notice.end("film", "strip")
         if model is not None and (before is None or _identity(model) != _identity(before)):
             self._kl_weight = model.kl_weight
             self.leg.set_range(*weights_of(model), model.carries_weight)
@@ -210,6 +211,7 @@ class MakePage(QWidget):
         it would only slow the others."""
         if self.isVisible() and self._stale and self._model is not None:
             self._stale = False
+            self.notice.end("film")
             self._ask_pictures(self._faded)
             self._faded = False
             height, width, channels = self._model.image_shape
@@ -237,7 +239,10 @@ class MakePage(QWidget):
         points, own = np.stack([keyframe.latents for keyframe in wanted]), self._weight()
         weights = [own if keyframe.kl_weight is None else keyframe.kl_weight for keyframe in wanted]
         weight = own if own is None or set(weights) == {own} else np.array(weights, np.float64)
-        self._bridge.ask(Decode(points, weight), take, lane="keys", failed=self.notice.show_error)
+        self._bridge.ask(Decode(points, weight), take, lane="keys", failed=self._film_failed)
+
+    def _film_failed(self, sentence: str) -> None:
+        self.notice.show_error(sentence, "film")
 
     def _set_aside(self, keyframes: tuple[Keyframe, ...]) -> None:
         """Offer to bring back what was in the strip."""
@@ -250,7 +255,7 @@ class MakePage(QWidget):
                 self._changed()
 
         many = f"{len(keyframes)} pictures were" if len(keyframes) > 1 else "1 picture was"
-        self.notice.show_info(f"{many} taken out of the strip.", "Bring back", bring_back)
+        self.notice.show_info(f"{many} taken out of the strip.", "Bring back", bring_back, subject="strip")
 
     def _clear_strip(self) -> None:
         before = self.strip.keyframes()
@@ -311,7 +316,7 @@ class MakePage(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Space that no widget wanted plays and pauses."""
-        if event is not None and event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+        if keys.pressed("play", event) and event is not None and not event.isAutoRepeat():
             self.player.toggle()
             return
         super().keyPressEvent(event)
@@ -326,7 +331,7 @@ class MakePage(QWidget):
     def _connect(self) -> None:
         self._bridge.model_changed.connect(self._model_changed)
         self._bridge.engine_changed.connect(self._engine_changed)
-        self.film.failed.connect(self.notice.show_error)
+        self.film.failed.connect(self._film_failed)
         self.strip.changed.connect(self._changed)
         self.strip.chosen.connect(self._look_at)
         self.strip.itemSelectionChanged.connect(self._refresh)
@@ -361,7 +366,6 @@ class MakePage(QWidget):
         page = QVBoxLayout(self)
         page.setContentsMargins(0, 0, 0, 0)
         page.setSpacing(0)
-        page.addWidget(self.notice)
         page.addLayout(body, 1)
         self._draw_icons()
 

@@ -16,7 +16,7 @@ from PyQt6.QtWidgets import (
 )
 
 from explorer.safe_text import line, plain
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.offers import Offered, offer
 from explorer.widgets.picture import Origin, to_qimage
 
@@ -184,21 +184,18 @@ class KeyframeStrip(QListWidget):
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         assert event is not None
-        alt = event.modifiers() & Qt.KeyboardModifier.AltModifier
-        control = event.modifiers() & Qt.KeyboardModifier.ControlModifier
-        match event.key():
-            case Qt.Key.Key_Space:
-                event.ignore()  # the page plays and pauses
-            case Qt.Key.Key_Delete | Qt.Key.Key_Backspace:
-                self.remove()
-            case Qt.Key.Key_D if control:
-                self.duplicate()
-            case Qt.Key.Key_Left if alt:
-                self.shift(-1)
-            case Qt.Key.Key_Right if alt:
-                self.shift(1)
-            case _:
-                super().keyPressEvent(event)
+        does = {
+            "play": event.ignore,  # the page plays and pauses
+            "remove": self.remove,
+            "duplicate": self.duplicate,
+            "earlier": lambda: self.shift(-1),
+            "later": lambda: self.shift(1),
+        }
+        name = next((name for name in does if keys.pressed(name, event)), None)
+        if name is None:
+            super().keyPressEvent(event)
+        else:
+            does[name]()
 
     def _insert(self, row: int, keyframe: Keyframe, icon: QIcon) -> None:
         item = QListWidgetItem(icon, line(keyframe.name, 120))

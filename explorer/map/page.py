@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 import numpy as np
 from PyQt6.QtCore import QPointF, Qt, pyqtSignal
-from PyQt6.QtGui import QKeySequence, QShortcut, QShowEvent
+from PyQt6.QtGui import QShortcut, QShowEvent
 from PyQt6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -26,7 +26,8 @@ from explorer.map.scatter import ScatterView
 from explorer.messages import MapDone, MapLaid, MapPart, ModelInfo, PicturePoint, Progress, ReadMap, Unread, leading
 from explorer.safe_text import line, plain
 from explorer.state import mapping
-from explorer.widgets import terms, theme
+from explorer.state.latent import tells_the_same
+from explorer.widgets import keys, terms, theme
 from explorer.widgets.keyboard import Ring
 from explorer.widgets.offers import Offered, offer
 from explorer.widgets.picture import Origin
@@ -133,7 +134,8 @@ class MapPage(QWidget):
         self.search.setPlaceholderText("Find by file name")
         self.search.setToolTip("Shows only pictures with this in their name (Ctrl+F); Enter goes from one to the next.")
         self.search.setClearButtonEnabled(True)
-        self.search.setFixedWidth(200)
+        self.search.setMinimumWidth(100)
+        self.search.setMaximumWidth(200)
         self.found = QLabel()
         self.found.setProperty("role", "quiet")
         self.morph = QPushButton("&Morph")
@@ -152,11 +154,14 @@ class MapPage(QWidget):
         for combo, words, tip in ((self.across, "A&cross", "left to right"), (self.up, "&Up", "bottom to top")):
             label = QLabel(words)
             label.setBuddy(combo)
-            combo.setMinimumWidth(190)
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setMinimumContentsLength(10)
+            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            combo.setMaximumWidth(230)
             combo.setToolTip(f"What the map shows from {tip}. {terms.TERMS['principal']}")
             combo.currentIndexChanged.connect(lambda _: self._place(refit=True))
             bar.addWidget(label)
-            bar.addWidget(combo)
+            bar.addWidget(combo, 1)
             self._of_axes += [label, combo]
         for widget in (self.search, self.found):
             bar.addWidget(widget)
@@ -168,9 +173,10 @@ class MapPage(QWidget):
         self.morph.toggled.connect(lambda on: setattr(self.scatter, "morphing", on))
         self.fit.clicked.connect(lambda: self.scatter.fit())
         self.again.clicked.connect(self._on_again)
-        find = QShortcut(QKeySequence.StandardKey.Find, self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        (search,), (morph,) = keys.sequences("search"), keys.sequences("morph")
+        find = QShortcut(search, self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
         find.activated.connect(self.search.setFocus)
-        between = QShortcut("M", self.scatter, context=Qt.ShortcutContext.WidgetShortcut)
+        between = QShortcut(morph, self.scatter, context=Qt.ShortcutContext.WidgetShortcut)
         between.activated.connect(self._morph_from_before)
         self._show_axes()
         return bar
@@ -195,9 +201,9 @@ class MapPage(QWidget):
         self._read_if_new()
 
     def _on_model(self, model: ModelInfo | None, same: bool) -> None:
-        self._model = model
+        before, self._model = self._model, model
         if same and model is not None:
-            if self._done is not None:
+            if self._done is not None and not tells_the_same(before, model):  # not merely opened anew
                 self._say(CHANGED)
         else:
             self._clear()
@@ -372,12 +378,17 @@ class MapPage(QWidget):
         text, folders = self.search.text(), self.panel.chosen()
         if not text.strip() and not folders:
             self.matches = np.arange(len(self.pictures))
+            was_searched = self.found.text() != ""
             self.scatter.set_shown(None)
             self.found.setText("")
+            if was_searched:
+                self.scatter.fit_shown()
             return
         shown = self.pictures.matching(text, folders)
         self.matches = np.flatnonzero(shown)
         self.scatter.set_shown(shown)
+        if len(self.matches):
+            self.scatter.fit_shown()
         self.found.setText(f"{len(self.matches)} of {len(self.pictures)}")
 
     def _next_found(self) -> None:

@@ -71,7 +71,7 @@ class MapPanel(QWidget):
         self.picture.set_image(thumbnail)
         self.name.setText(line(name, 120))
         self.name.setToolTip(plain(name))
-        self.folder.setText("" if thumbnail is None else line(mapping.short_folder(folder), 120))
+        self.folder.setText("" if thumbnail is None or not folder else line(mapping.short_folder(folder), 120))
         self.folder.setToolTip(plain(folder))
 
     # ------------------------------------------------------------------ neighbours

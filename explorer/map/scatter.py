@@ -5,6 +5,7 @@ scaled pixmap is kept. Both cost a few milliseconds a frame at 10,000 pictures.
 """
 
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
@@ -24,7 +25,7 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from explorer.state import mapping
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.picture import to_qimage
 
 MOST = 1500  # thumbnails in one frame
@@ -34,6 +35,7 @@ _DOT = 3
 _BULK = (
     0.96  # of the pictures, along each axis: what the first view shows, so that a few far ones do not make all small
 )
+_NEAREST = 12  # how much larger than in the view of all pictures the ones that were found are shown at most
 _PAN = 64  # pixels for an arrow key
 
 
@@ -140,6 +142,18 @@ class ScatterView(QWidget):
         """Show all pictures, or the middle `share` of them."""
         self._touched, self._share = False, share
         self.view = self.view.fitting(self.places, _MARGIN, share)
+        self.update()
+
+    def fit_shown(self) -> None:
+        """Show those that were looked for, no larger than a few in the middle of the view."""
+        shown = self._shown_of(len(self.places))
+        if shown is None or not shown.any():
+            self.fit(_BULK)
+            return
+        near, whole = self.view.fitting(self.places[shown], 2 * _MARGIN), self.view.fitting(self.places, _MARGIN, _BULK)
+        near = replace(near, scale=min(near.scale, _NEAREST * whole.scale))
+        self._touched, self.view = False, near
+        self._share = _BULK
         self.update()
 
     def zoom(self, factor: float, about: QPointF | None = None) -> None:
@@ -351,24 +365,17 @@ class ScatterView(QWidget):
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        if event is None:
-            return
-        key = event.key()
-        steps: dict[int, tuple[int, int]] = {
-            Qt.Key.Key_Left: (1, 0),
-            Qt.Key.Key_Right: (-1, 0),
-            Qt.Key.Key_Up: (0, 1),
-            Qt.Key.Key_Down: (0, -1),
-        }
-        if key in steps:
-            self._go(self.view.moved(*(_PAN * part for part in steps[key])))
-        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
+        ways = {"west": (1, 0), "east": (-1, 0), "north": (0, 1), "south": (0, -1)}
+        way = next((way for name, way in ways.items() if keys.pressed(name, event)), None)
+        if way is not None:
+            self._go(self.view.moved(*(_PAN * part for part in way)))
+        elif keys.pressed("closer", event):
             self.zoom(1.25)
-        elif key == Qt.Key.Key_Minus:
+        elif keys.pressed("farther", event):
             self.zoom(0.8)
-        elif key == Qt.Key.Key_F:
+        elif keys.pressed("show_all", event):
             self.fit()
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.selected is not None:
+        elif keys.pressed("enter", event) and self.selected is not None:
             self.activated.emit(self.selected)
         else:
             super().keyPressEvent(event)
@@ -379,7 +386,7 @@ class ScatterView(QWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         self.view = self.view.resized(self.width(), self.height())
         if not self._touched:
-            self.fit(self._share)
+            self.fit(self._share) if self._shown is None else self.fit_shown()
 
     def sizeHint(self) -> QSize:
         return QSize(900, 600)

@@ -94,7 +94,7 @@ class ModelInfo:
     channels), are a few of the training pictures. A dimension is active where its posterior mean varies over the
     pictures by at least `active_variance`. `carries_weight` says whether the picture itself follows the KL weight,
     `weight_range` the weights that one model was trained for, where there are several. `eigenvalues` (latent,), where
-    the engine knows them, tell when a dimension dies: at KL weights of twice its own and more; NaN: not told.
+    the engine knows them, tell at which other weights a dimension is active; NaN: not told.
     """
 
     path: str
@@ -122,6 +122,14 @@ class ModelInfo:
     steps: dict[str, list] = field(default_factory=dict)
     eigenvalues: np.ndarray | None = None
     digest: str = ""  # SHA-256 of the weights, in hexadecimal: which model this is, whatever its file is called
+
+    @property
+    def active(self) -> np.ndarray:
+        """Which dimensions the model uses at the KL weight where it stands, bool (latent,); all others have collapsed.
+
+        Measured on the training pictures, as kvae does everywhere: `kvae.measures.posterior.ACTIVE_VARIANCE`.
+        """
+        return np.square(self.spreads, dtype=np.float64) >= self.active_variance
 
 
 MOST_LEADING = 512
@@ -315,9 +323,11 @@ class Compare(Question):
 
 @dataclass(frozen=True, slots=True)
 class Originals:
-    """uint8 (count, height, width, channels). Not the last reply."""
+    """uint8 (count, height, width, channels): held-out pictures of the model called `source`, or "" for files that a
+    person chose. Not the last reply."""
 
     images: np.ndarray
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +338,9 @@ class Compared:
     model, `between` as many on the straight line between the codes of the first and the last picture, both included;
     each uint8 (count, height, width, channels). `weights` has a model of a range at several of its weights, the largest
     first: rows of their own that have none in turn.
+
+    `learned` says whether the model may have learned from these very pictures: "" it has not, "may", "other" it learned
+    from another collection, "unknown" its file does not tell.
 
     `failure` is a sentence where this model could not be used; then `images` is empty. The last model's row is the last
     reply.
@@ -347,6 +360,7 @@ class Compared:
     samples: np.ndarray | None = None
     between: np.ndarray | None = None
     weights: tuple["Compared", ...] = ()
+    learned: str = ""
 
 
 @dataclass(frozen=True, slots=True)

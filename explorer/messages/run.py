@@ -184,11 +184,12 @@ class Delivered:
 @dataclass(frozen=True, slots=True)
 class RunFailed:
     """The run ended without a model; one sentence. `unread` where it was because nobody agreed to reading the pictures
-    there."""
+    there, `stopped` where it was asked to."""
 
     run: int
     sentence: str
     unread: str = ""
+    stopped: bool = False
 
 
 RunMessage = (

@@ -19,6 +19,11 @@ NOTES = {
     "autoencoder has no prior; nothing ties its codes to these points.",
     "between": "From the first picture to the last, on the straight line between their codes.",
 }
+LEARNED = {  # what is said of a row by `Compared.learned`
+    "may": "may have learned from these very pictures, which flatters it",
+    "other": "learned from other pictures",
+    "unknown": "its file does not tell what it learned from",
+}
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,8 @@ class Comparison:
     `kind` is one of KINDS. Models of a range of weights have a line for each of several weights, or where they are in
     `folded` one for the weight at which they stand.
 
-    `originals` uint8 (count, height, width, channels) and `rows` by model path are the engine's answers so far;
-    `unread` is one that waits for a person to agree.
+    `originals` uint8 (count, height, width, channels), held out by the model called `source`, and `rows` by model path
+    are the engine's answers so far; `unread` is one that waits for a person to agree.
     """
 
     models: tuple[str, ...] = ()
@@ -40,6 +45,7 @@ class Comparison:
     unread: Unread | None = None
     kind: str = "images"
     folded: frozenset[str] = frozenset()
+    source: str = ""
 
     def lines(self) -> list[tuple[str, Compared | None]]:
         """What is shown below the originals, from the top: a model's path, and a row of it or None before it came."""
@@ -95,7 +101,7 @@ class Comparison:
             return replace(self, rows={**self.rows, content.path: content})
         same = self.originals is not None and np.array_equal(self.originals, content.images)
         rows = {path: row for path, row in self.rows.items() if same and not row.failure}
-        return replace(self, originals=content.images, rows=rows)
+        return replace(self, originals=content.images, rows=rows, source=content.source)
 
     def failed(self, sentence: str, answered: Iterable[str]) -> "Comparison":
         """Every model but those `answered` fails with `sentence`."""
@@ -171,6 +177,11 @@ def measures(row: Compared, originals: np.ndarray | None = None) -> tuple[tuple[
     )
 
 
+def caveat(row: Compared) -> str:
+    """What to know before the numbers of this row are held against those of others; "" where they can be."""
+    return "" if row.failure else LEARNED.get(row.learned, "")
+
+
 def numbers(row: Compared) -> str:
     """One line: "D 196.2 · R 221 nats · PSNR 17.3 dB · 128 of 128 active"."""
     return " · ".join(words for words, _ in measures(row))
@@ -185,18 +196,18 @@ def table(comparison: Comparison) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ("model", "path", "autoencoder", "kl_weight", "sigma", "distortion", "rate_nats")
-        + ("psnr_db", "active", "latent_dim", "pictures", "failure")
+        + ("psnr_db", "active", "latent_dim", "pictures", "held_out_by", "learned", "failure")
     )
     for path, row in comparison.lines():
         if row is None or row.failure:
             why = cell(row.failure) if row else "no answer yet"
-            writer.writerow((cell(PurePath(path).stem), cell(path), *[""] * 9, why))
+            writer.writerow((cell(PurePath(path).stem), cell(path), *[""] * 11, why))
             continue
         weight = ("", "") if row.autoencoder else (row.kl_weight, (row.kl_weight / 2) ** 0.5)
         rate = "" if row.rate is None else row.rate
         writer.writerow(
             (cell(row.name), cell(path), row.autoencoder, *weight, row.distortion, rate)
-            + (row.psnr, row.active, row.latent_dim, len(row.images), "")
+            + (row.psnr, row.active, row.latent_dim, len(row.images), cell(comparison.source), caveat(row), "")
         )
     return text.getvalue()
 
@@ -225,12 +236,15 @@ def write_new(path: Path, data: bytes) -> Path:
 
 # ---------------------------------------------------------------------- the layout of the table
 
+_AT_ONCE = 3  # the originals over two models
+_NEARLY = 0.9  # of a column: what an enlargement by a whole number has to fill
+
 
 @dataclass(frozen=True)
 class Layout:
     """Where everything stands, in whole pixels: a label at the left, then one column per picture, rows from the top.
 
-    `zooms` are whole numbers, one per row; the first row is the originals. `tops` and `heights` are those of the
+    `zooms` are the enlargements, one per row; the first row is the originals. `tops` and `heights` are those of the
     pictures.
     """
 
@@ -238,7 +252,7 @@ class Layout:
     gap: int
     cell: int
     columns: int
-    zooms: tuple[int, ...]
+    zooms: tuple[float, ...]
     tops: tuple[int, ...]
     heights: tuple[int, ...]
     width: int
@@ -258,6 +272,13 @@ class Layout:
         return None
 
 
+def _exact(cell: int, width: int) -> int:
+    """The width of a column of `cell` pixels in which a picture that is `width` wide is enlarged by a whole number,
+    where that costs next to nothing."""
+    whole = cell // width * width
+    return whole if whole >= _NEARLY * cell else cell
+
+
 def lay_out(
     sizes: list[tuple[int, int]],
     columns: int,
@@ -269,23 +290,25 @@ def lay_out(
     least: int,
     comfortable: int = 128,
 ) -> Layout:
-    """The layout of rows of pictures of `sizes` (height, width) each, in a room of (width, height), whole-number
-    scaling.
+    """The layout of rows of pictures of `sizes` (height, width) each, in a room of (width, height).
 
-    Pictures are as large as the width allows; where the rows then do not fit the height, smaller, but not below
-    `comfortable` pixels: rather scroll. All rows share the columns: smaller pictures are enlarged as often as they fit.
-    `caption` pixels stand under each row but the first, the originals; no row is less than `least` high, which is the
-    height of one without pictures, size (0, 0).
+    Pictures use the width there is; where the first `_AT_ONCE` rows then do not fit the height, they are smaller, but
+    not below `comfortable` pixels: rather scroll. All rows share the columns. An enlargement by a whole number is taken
+    where it costs next to nothing. `caption` pixels stand under each row but the first, the originals; no row is less
+    than `least` high, which is the height of one without pictures, size (0, 0).
     """
     widest = max((size[1] for size in sizes), default=1)
-    most = max(((room[0] - label - gap) // max(columns, 1) - gap) // widest, 1)
-    smallest = min(most, -(-comfortable // widest))
-    for zoom in range(most, smallest - 1, -1):
-        cell = widest * zoom
-        zooms = tuple(max(cell // max(size[1], 1), 1) for size in sizes)
-        heights = tuple(max(size[0] * factor, least) for size, factor in zip(sizes, zooms, strict=True))
-        if sum(heights) + gap * (len(sizes) + 1) + caption * (len(sizes) - 1) <= room[1]:
-            break
+    most = max((room[0] - label - gap) // max(columns, 1) - gap, min(widest, comfortable // 2))
+    seen = min(len(sizes), _AT_ONCE)
+    between = gap * (seen + 1) + caption * (seen - 1)
+
+    def rows(cell: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
+        zooms = tuple(cell / max(size[1], 1) for size in sizes)
+        return zooms, tuple(max(round(size[0] * zoom), least) for size, zoom in zip(sizes, zooms, strict=True))
+
+    fitting = (cell for cell in range(most, comfortable, -1) if sum(rows(cell)[1][:seen]) + between <= room[1])
+    cell = _exact(next(fitting, min(most, comfortable)), widest)
+    zooms, heights = rows(cell)
     tops = tuple(gap * (row + 1) + sum(heights[:row]) + caption * max(row - 1, 0) for row in range(len(sizes)))
     total = label + columns * (cell + gap) + gap
     return Layout(label, gap, cell, columns, zooms, tops, heights, total, tops[-1] + heights[-1] + caption + gap)

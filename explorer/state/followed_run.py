@@ -16,6 +16,7 @@ class Expected:
     first_run: int | None = None  # the run that was begun on the welcome page and has no picture yet
     data: str | None = None  # what to train on once the engine has said what can be set
     reread: str | None = None  # the open file, read anew because it changed on disk
+    delivered: str | None = None  # the model that the last run left
 
 
 @dataclass

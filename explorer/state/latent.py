@@ -77,8 +77,9 @@ class LatentState:
     """One point in latent space and all that undo brings back.
 
     `point` is the one on the screen, `other` the one held against it, `showing` the letter of the one on the screen.
-    `kl_weight` None is the model's own. `seed` and `temperature` are those of the last throw of the dice. `details` is
-    how much of the latents without a slider in view is painted, from 0 to 1.
+    `kl_weight` None is the model's own. `seed` and `temperature` are those of the last throw of the dice before the
+    point on the screen, `other_throw` those of the other point. `details` is how much of the latents without a slider
+    in view is painted, from 0 to 1.
     """
 
     point: LatentPoint
@@ -89,6 +90,7 @@ class LatentState:
     kl_weight: float | None = None
     temperature: float = 1.0
     seed: int = 0
+    other_throw: tuple[int, float] | None = None
     details: float = 1.0
 
     def __eq__(self, other: object) -> bool:
@@ -182,17 +184,30 @@ class LatentState:
 
     def held(self) -> LatentState:
         """With this point kept as the other one, to compare with."""
-        return replace(self, other=self.point)
+        return replace(self, other=self.point, other_throw=(self.seed, self.temperature))
 
     def swapped(self) -> LatentState:
         """With the other point on the screen; the same where none is held."""
         if self.other is None:
             return self
-        return replace(self, point=self.other, other=self.point, showing="B" if self.showing == "A" else "A")
+        seed, temperature = self.other_throw or (self.seed, self.temperature)
+        return replace(
+            self,
+            point=self.other,
+            other=self.point,
+            showing="B" if self.showing == "A" else "A",
+            seed=seed,
+            temperature=temperature,
+            other_throw=(self.seed, self.temperature),
+        )
 
     def release(self) -> LatentState:
         """Without the other point."""
-        return replace(self, other=None, showing="A")
+        return replace(self, other=None, other_throw=None, showing="A")
+
+    def next_seed(self) -> int:
+        """One that neither of the two points was thrown with."""
+        return (max(self.seed, self.other_throw[0] if self.other_throw else 0) + 1) % 1_000_000
 
     def with_mode(self, mode: Mode) -> LatentState:
         """With sliders along latent dimensions or along principal directions."""

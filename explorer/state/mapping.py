@@ -119,7 +119,7 @@ def axes_of(model: ModelInfo, done: MapDone | None = None, most_directions: int 
         unit = origin.copy()
         unit[place] = 1.0
         note = f", {float(worth[place]):.2g} nats" if rated else ""
-        dimensions.append(MapAxis(f"latent {columns[place]}{note}", unit, origin))
+        dimensions.append(MapAxis(f"latent {columns[place] + 1}{note}", unit, origin))
     return directions[:most_directions] + dimensions
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,13 +24,14 @@ from explorer.messages import (
     Steps,
     Working,
 )
+from explorer.state.preparation import Preparation
+from explorer.state.smoothing import ROUGHLY, fresh_starts, smoothed, turned
 
 QUANTITIES = ("loss", "distortion", "weighted_rate", "rate", "kl_weight")  # in the order of reading
 ALONG = ("steps", "epochs", "time")  # what x can be
 
 _TERMS = ("step", "distortion", "rate", "kl_weight", "loss", "seconds")
 _LOSS_AT = "loss_at_"  # and a weight: what is measured of a model of a range
-_ROUGHLY = 1e-4  # weights closer than this (relatively) are one: float32 0.1, or a mean of it, is no turn from 0.1
 
 
 def calibrated_weight(distortion: float, shape: Sequence[int]) -> float:
@@ -93,7 +95,7 @@ class LimitCurve:
     def at(self, kl_weight: float) -> tuple[float, float] | None:
         """D and L at `kl_weight`, between two points along the logarithm of the weight;
         None beyond the curve's ends."""
-        low, high = self.weights[0] * (1 - _ROUGHLY), self.weights[-1] * (1 + _ROUGHLY)
+        low, high = self.weights[0] * (1 - ROUGHLY), self.weights[-1] * (1 + ROUGHLY)
         if not low <= kl_weight <= high:
             return None
         along = np.log(self.weights)
@@ -110,9 +112,11 @@ class RunCurves:
 
     number: int
     settings: dict[str, Any]
+    name: str = ""  # that a person gave it
     phase: str = "preparing"
     sentence: str = ""  # the last thing it said, or why it failed
-    working: tuple[int, int, str] | None = None  # done, total, what
+    preparation: Preparation = field(default_factory=Preparation)
+    saving: bool = False  # it trains no more: its model is measured and saved
     device: str = ""
     pictures: int = 0
     limit: LimitCurve | None = None
@@ -127,12 +131,14 @@ class RunCurves:
     turns: list[Turn] = field(default_factory=list)
     terms: Columns = field(default_factory=lambda: Columns(_TERMS))
     began_with: float | None = None
+    before: tuple[int, float] = (0, 0.0)  # steps and seconds of a run of an earlier session, whose curves are not kept
     balance: Balanced | None = None  # the last one measured
 
     # ------------------------------------------------------------------ what happens to it
 
     def take(self, message: RunMessage) -> None:
         """Learn from one message of this run; other kinds of message change nothing."""
+        self.preparation.take(message, time.monotonic())
         match message:
             case Steps():
                 self._append(message)
@@ -141,17 +147,17 @@ class RunCurves:
             case EpochEnded():
                 self.epochs.append(dict(message.record))
             case Working():
-                self.working = (message.done, message.total, message.what)
+                self.saving = self.phase != "preparing"
             case Resumed():
                 self.settings = dict(message.settings)
             case Said():
                 self.sentence = message.sentence
             case PicturesReady():
                 self.limit, self.device = LimitCurve.of(message), message.device
-                self.pictures, self.working = message.training, None
+                self.pictures = message.training
             case Began():
                 self.total_steps, self.steps_per_epoch = message.total_steps, message.steps_per_epoch
-                self.began_with, self.working = message.kl_weight, None
+                self.began_with = message.kl_weight
                 self._goes_on()
             case Paused():
                 self.phase = "paused" if self.is_alive and self.phase != "stopping" else self.phase
@@ -159,7 +165,7 @@ class RunCurves:
                 self.phase, self.path, self.stopped = "done", message.path, message.stopped
                 self.evaluated, self.progress = dict(message.evaluated), 1.0
             case RunFailed():
-                self.phase, self.sentence = "failed", message.sentence
+                self.phase, self.sentence, self.stopped = "failed", message.sentence, message.stopped
 
     def go_on(self) -> None:
         """It was told to continue."""
@@ -181,9 +187,7 @@ class RunCurves:
         self._goes_on()
         before = self.kl_weight if len(self.terms) else self.began_with
         weights = np.asarray(message.kl_weight, np.float64)
-        earlier = np.concatenate([[weights[0] if before is None else before], weights[:-1]])
-        turned = ~np.isclose(weights, earlier, rtol=_ROUGHLY, atol=0.0)
-        for place in np.flatnonzero(turned):
+        for place in np.flatnonzero(turned(weights, before)):
             self.turns.append(Turn(float(message.step[place]), float(f"{weights[place]:.6g}")))
         self.terms.append([getattr(message, name) for name in _TERMS])
         self.progress, self.images_per_second = message.progress, message.images_per_second
@@ -210,6 +214,12 @@ class RunCurves:
         return float(ends[0]), float(ends[1])
 
     @property
+    def pictures_of(self) -> tuple[str, int | None]:
+        """What it learns from and at which size: D and R of runs are comparable where these are the same."""
+        size = self.settings.get("size")
+        return str(self.settings.get("data") or "paintings"), int(size) if isinstance(size, int | float) else None
+
+    @property
     def kl_weight(self) -> float:
         """The weight now: of the last batch, or the one it sets out with. 0 for an autoencoder."""
         if self.autoencoder:
@@ -217,26 +227,34 @@ class RunCurves:
         if len(self.terms):
             return float(f"{self.terms['kl_weight'][-1]:.6g}")
         if self.began_with is not None:
-            return self.began_with
+            return self.turns[-1].kl_weight if self.turns else self.began_with
         span = self.weight_range
         return float(self.settings.get("kl_weight") or 0.0) if span is None else math.sqrt(span[0] * span[1])
 
     @property
     def step(self) -> int:
         """The last batch that was reported, 0 before the first."""
-        return int(self.terms["step"][-1]) if len(self.terms) else 0
+        return int(self.terms["step"][-1]) if len(self.terms) else self.before[0]
 
     @property
     def seconds(self) -> float:
         """Training time so far."""
-        return float(self.terms["seconds"][-1]) if len(self.terms) else 0.0
+        return float(self.terms["seconds"][-1]) if len(self.terms) else self.before[1]
 
     @property
     def seconds_left(self) -> float | None:
-        """A guess from the share that is done; None where there is nothing to guess from."""
-        if self.phase != "training" or self.progress <= 0.0 or len(self.terms) == 0:
+        """What the minutes asked for leave, or a guess from the pace of the newer half of the batches: the first ones
+        take long. None where there is nothing to guess from."""
+        if self.phase != "training" or len(self.terms) == 0:
             return None
-        return self.seconds * (1.0 - self.progress) / self.progress
+        if self.total_steps is None and (minutes := self.settings.get("minutes")):
+            return max(60.0 * float(minutes) - self.seconds, 0.0)
+        steps, seconds = self.terms["step"], self.terms["seconds"]
+        half = len(steps) // 2
+        if self.total_steps is not None and steps[-1] > steps[half]:
+            pace = (seconds[-1] - seconds[half]) / (steps[-1] - steps[half])
+            return max(float(pace * (self.total_steps - steps[-1])), 0.0)
+        return self.seconds * (1.0 - self.progress) / self.progress if self.progress > 0.0 else None
 
     @property
     def epoch(self) -> tuple[int, int | None]:
@@ -297,19 +315,21 @@ class RunCurves:
     def smoothed(self, quantity: str, span: int, *, log: bool = False) -> np.ndarray:
         """`values` averaged over about `span` batches, shape (batches,).
 
-        The weight is set, not measured: it is not averaged, and βR and L = D + βR follow at once where it is turned.
+        The weight is set, not measured: it is not averaged. Where it is turned every average begins anew, as what came
+        before belongs to another weight.
         """
         if self.weight_range is not None:
             return self.values(quantity)
         weight, rate = self.terms["kl_weight"], self.terms["rate"]
         if quantity == "kl_weight":
             return weight
+        starts = fresh_starts(weight)
         if quantity == "weighted_rate":
-            return weight * smoothed(rate, span, log=log)
+            return weight * smoothed(rate, span, log=log, starts=starts)
         whole = self.terms["distortion"] + weight * rate
         if quantity == "loss" and np.all(rate > 0) and np.allclose(self.terms["loss"], whole, rtol=1e-3):
             return self.smoothed("distortion", span, log=log) + self.smoothed("weighted_rate", span, log=log)
-        return smoothed(self.terms[quantity], span, log=log)
+        return smoothed(self.terms[quantity], span, log=log, starts=starts)
 
     def x(self, along: str) -> np.ndarray:
         """The batches in steps, in epochs or in seconds, shape (batches,)."""
@@ -336,54 +356,14 @@ class RunCurves:
         return right if places[right] - x < x - places[right - 1] else right - 1
 
 
-# ---------------------------------------------------------------------- curves made readable
-
-
-def smoothed(values: np.ndarray, span: int, *, log: bool = False) -> np.ndarray:
-    """The exponential moving average over about `span` values, debiased: right from the first value on.
-
-    With a = 1 − 1/span: s_k = Σ_j≤k a^(k−j) x_j / Σ_j≤k a^(k−j). `log` averages logarithms, as on a log axis the eye
-    does; what is not above 0 cannot stand there and becomes NaN. NaN counts for nothing and stays NaN. Shape (n,).
-    """
-    x = np.asarray(values, np.float64)
-    if log:
-        x = np.log(np.where(x > 0, x, np.nan))
-    if span > 1 and x.size:
-        known = np.isfinite(x)
-        sums = _decaying_sums(np.stack([np.where(known, x, 0.0), known.astype(np.float64)]), 1.0 - 1.0 / span)
-        x = np.divide(sums[0], sums[1], out=np.full(x.shape, np.nan), where=known)
-    return np.exp(x) if log else x
-
-
-def _decaying_sums(x: np.ndarray, decay: float) -> np.ndarray:
-    """Σ_j≤k decay^(k−j) x_j along the last axis of x (rows, n), in blocks short enough for decay^−j to stay exact."""
-    rows, length = x.shape
-    block = int(np.clip(math.log(1e6) / -math.log(decay), 1, length))
-    blocks = -(-length // block)
-    padded = np.zeros((rows, blocks * block))
-    padded[:, :length] = x
-    powers = decay ** np.arange(block)
-    within = np.cumsum(padded.reshape(rows, blocks, block) / powers, axis=2) * powers
-    carried = np.zeros((rows, blocks))
-    for place in range(1, blocks):
-        carried[:, place] = carried[:, place - 1] * decay**block + within[:, place - 1, -1]
-    return (within + carried[:, :, None] * (powers * decay)).reshape(rows, -1)[:, :length]
-
-
-def thinned(x: np.ndarray, y: np.ndarray, count: int = 2000) -> tuple[np.ndarray, np.ndarray]:
-    """At most `count` points of a curve: the ends, and the lowest and highest of each stretch, so no spike is lost."""
-    if x.size <= count:
-        return x, y
-    stretch = -(-x.size // (count // 2 - 1))
-    stretches = -(-x.size // stretch)
-    padded = np.full(stretches * stretch, np.nan)
-    padded[: x.size] = y
-    table = padded.reshape(stretches, stretch)
-    lowest = np.argmin(np.where(np.isnan(table), np.inf, table), axis=1)
-    highest = np.argmax(np.where(np.isnan(table), -np.inf, table), axis=1)
-    start = np.arange(stretches) * stretch
-    keep = np.unique(np.concatenate([[0], start + lowest, start + highest, [x.size - 1]]))
-    return x[keep], y[keep]
+def beside(runs: Iterable[RunCurves], number: int) -> frozenset[int]:
+    """The numbers of the runs that learn from the same pictures as run `number`, or where there is none of that number,
+    as the newest."""
+    runs = list(runs)
+    if not runs:
+        return frozenset()
+    chosen = next((run for run in runs if run.number == number), runs[-1])
+    return frozenset(run.number for run in runs if run.pictures_of == chosen.pictures_of)
 
 
 def csv_text(runs: Iterable[RunCurves]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from explorer.state.latent import HELD, LatentState, Mode, dot
 
 REACH = 4.0  # a slider goes from -REACH to +REACH standard deviations
 WIDEST = 3.0  # a filmstrip goes from -WIDEST to +WIDEST standard deviations
-COLLAPSED_RATE = 0.01  # nats: below it a dimension says nothing about the picture
 SHOWN, UNFOLDED = 48, 80  # sliders at most: the most telling ones, and those behind the fold
 
 
@@ -97,6 +96,10 @@ class Sliders:
         """How many of those not shown are collapsed at this weight."""
         return int(np.count_nonzero(self.behind & (self.dies_at <= kl_weight)))
 
+    def active(self, kl_weight: float) -> int:
+        """How many of all are active at this weight."""
+        return int(np.count_nonzero(self.dies_at > kl_weight))
+
 
 def axes_of(info: ModelInfo, mode: Mode, keep: Sliders | None = None) -> Sliders:
     """The sliders of a model, the most informative first, collapsed ones last.
@@ -125,15 +128,31 @@ def axes_of(info: ModelInfo, mode: Mode, keep: Sliders | None = None) -> Sliders
     return Sliders(tuple(axes[:count]), tuple(axes[count:]), behind, dies_at)
 
 
+def found(sliders: Sliders, info: ModelInfo, index: int) -> Sliders:
+    """With the slider of latent dimension `index` among those shown: first, where it was not there yet."""
+    if not sliders.behind[index]:
+        return sliders
+    behind = sliders.behind.copy()
+    behind[index] = False
+    axis = _dimension(info, index, float(sliders.dies_at[index]))
+    unfolded = tuple(one for one in sliders.unfolded if one.index != index)
+    return replace(sliders, shown=(axis, *sliders.shown), unfolded=unfolded, behind=behind)
+
+
 def _dies_at(info: ModelInfo) -> np.ndarray:
-    """The KL weight from which on each dimension is dead, (latent,): told by its eigenvalue, or else by its card."""
-    silent = np.square(info.spreads) < info.active_variance
-    if not info.autoencoder:
-        silent = silent | (np.nan_to_num(info.rates, nan=COLLAPSED_RATE) < COLLAPSED_RATE)
-    dies_at = np.where(silent, 0.0, np.inf)
-    if info.eigenvalues is not None:
-        dies_at = np.where(np.isnan(info.eigenvalues), dies_at, 2.0 * info.eigenvalues)
-    return dies_at
+    """The KL weight from which on each dimension has collapsed, (latent,): 0 always, infinity never.
+
+    Where the model stands that was measured (`ModelInfo.active`), and it is so whatever its eigenvalue says. At another
+    weight β the posterior mean of a direction with the eigenvalue λ varies by 1 − (β/2)/λ.
+    """
+    active = info.active
+    if info.eigenvalues is None:
+        return np.where(active, np.inf, 0.0)
+    theory = 2.0 * np.asarray(info.eigenvalues, np.float64) * (1.0 - info.active_variance)
+    measured = np.where(
+        active, np.maximum(theory, np.nextafter(info.kl_weight, np.inf)), np.minimum(theory, info.kl_weight)
+    )
+    return np.where(np.isnan(theory), np.where(active, np.inf, 0.0), measured)
 
 
 def weights_of(info: ModelInfo) -> tuple[float, float]:

@@ -4,7 +4,7 @@ import math
 
 import pyqtgraph as pg
 
-from explorer.train.words import number
+from explorer.train.words import minus, number
 
 _TIMES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
@@ -54,7 +54,7 @@ class NumberAxis(pg.AxisItem):
         if self.scale_kind == "time":
             return [clock(value) for value in values]
         decimals = max(0, math.ceil(-math.log10(spacing) - 1e-9)) if spacing > 0 else 0
-        return [f"{value * scale:,.{decimals}f}" for value in values]
+        return [minus(f"{value * scale:,.{decimals}f}") for value in values]
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -76,6 +76,6 @@ def log_ticks(low: float, high: float) -> list[float]:
 def clock(seconds: float) -> str:
     """Seconds as 0:45, 12:00 or 1:02:00."""
     whole = round(seconds)
-    sign, whole = ("-" if whole < 0 else ""), abs(whole)
+    sign, whole = (minus("-") if whole < 0 else ""), abs(whole)
     minutes, rest = divmod(whole, 60)
     return sign + (f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}")

@@ -7,6 +7,7 @@ from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from explorer.messages import Balanced
+from explorer.train.words import minus
 from explorer.widgets import terms, theme
 
 _HEAD = 9.0  # pixels, of an arrow's head
@@ -76,16 +77,19 @@ class BalanceArrows(QWidget):
         painter.drawEllipse(middle, 2.5, 2.5)
         self._write(painter, room)
 
-    def _write(self, painter: QPainter, room: QRectF) -> None:
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """What is written under the arrows, each with its colour."""
         assert self._balance is not None
         colours, share = theme.palette(), round(100 * self._balance.share)
-        lines = (
+        return (
             (f"likeness (D) {100 - share} %", colours.distortion),
             (f"smoothness (βR) {share} %", colours.rate),
-            (f"cosine {self._balance.cosine:+.2f}", colours.quiet),
+            (minus(f"cosine {self._balance.cosine:+.2f}"), colours.quiet),
         )
+
+    def _write(self, painter: QPainter, room: QRectF) -> None:
         height = painter.fontMetrics().height()
-        for place, (text, colour) in enumerate(reversed(lines)):
+        for place, (text, colour) in enumerate(reversed(self.lines())):
             painter.setPen(QColor(colour))
             line = QRectF(room.left(), room.bottom() - (place + 1) * height, room.width(), height)
             painter.drawText(line, Qt.AlignmentFlag.AlignCenter, text)

@@ -53,6 +53,10 @@ class RunBar(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.UNIT // 2)
+        for part in (self.progress, self.knob, self.follow, self.pause, self.stop):
+            policy = part.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)  # what stands below stays where it is when the run ends
+            part.setSizePolicy(policy)
         in_turn(self.follow, self.pause, self.stop, self.knob)
         layout.addLayout(first)
         layout.addWidget(self.progress)
@@ -86,17 +90,14 @@ class RunBar(QWidget):
         self.knob.set_calibrated(calibrated)
         self.follow.setVisible(run.is_alive)
         self.progress.setVisible(run.is_alive)
-        if run.phase == "preparing" and (run.working is None or run.working[1] <= 0):
-            self.progress.setRange(0, 0)  # it moves: something is being done
-        else:
-            done = run.working[0] / run.working[1] if run.working and run.working[1] > 0 else run.progress
-            self.progress.setRange(0, _LONG)
-            self.progress.setValue(round(_LONG * done))
+        share = run.preparation.share if run.phase == "preparing" else run.progress
+        self.progress.setRange(0, _LONG if share > 0 or run.phase != "preparing" else 0)  # 0: something is being done
+        self.progress.setValue(round(_LONG * share))
 
     def _say(self, run: RunCurves) -> None:
         self.text.setText(line(status(run)))
         self.text.setToolTip(terms.explain("epoch") if run.is_alive else plain(run.path))
-        role = "error" if run.phase == "failed" else ""
+        role = "error" if run.phase == "failed" and not run.stopped else ""
         if self.text.property("role") != role:
             self.text.setProperty("role", role)
             if (style := self.text.style()) is not None:  # a role takes effect when the style looks again

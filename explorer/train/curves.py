@@ -9,7 +9,7 @@ from PyQt6.QtGui import QImage, QPainter
 from PyQt6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QVBoxLayout, QWidget
 
 from explorer.state.comparison import write_new
-from explorer.state.runs import ALONG, RunCurves, csv_text
+from explorer.state.runs import ALONG, RunCurves, beside, csv_text
 from explorer.train.legend import Legend
 from explorer.train.lines import View
 from explorer.train.plot import CurvesPlot
@@ -75,14 +75,15 @@ class CurvesPanel(QWidget):
         self.smoothing = QSlider(Qt.Orientation.Horizontal, self)
         self.smoothing.setRange(0, _PER_DECADE * _DECADES)
         self.smoothing.setValue(self._kept_smoothing())
-        self.smoothing.setFixedWidth(14 * theme.UNIT)
+        self.smoothing.setMinimumWidth(6 * theme.UNIT)
+        self.smoothing.setMaximumWidth(14 * theme.UNIT)
         tip = "How many steps each point is averaged over. The values as they came stay faintly behind."
         self.smoothing.setToolTip(tip)
         self.smoothing.setAccessibleName("Smoothing of the curves, in steps")
         self.smoothing.valueChanged.connect(self._smooth)
         self.smoothed = QLabel(self)
         self.smoothed.setProperty("role", "quiet")
-        self.smoothed.setMinimumWidth(16 * theme.UNIT)
+        self.smoothed.setMinimumWidth(self.smoothed.fontMetrics().horizontalAdvance("over 1,000 steps"))
         self.hold = self._tool("Hold the curves still while you read them; training goes on", checkable=True)
         self.hold.toggled.connect(self._held)
         self.fit = self._tool("Show all again (double-click the plot); turn the wheel to zoom, drag to move")
@@ -120,16 +121,21 @@ class CurvesPanel(QWidget):
         """The numbers of the runs that are hidden."""
         return self.view.hidden_runs
 
-    def set_runs(self, runs: Sequence[RunCurves]) -> None:
-        """The runs there are, oldest first. BatchSample with the next `redraw`."""
+    def set_runs(self, runs: Sequence[RunCurves], chosen: int = 0) -> None:
+        """The runs there are, oldest first, of which the `chosen` one stands in front. Drawn with the next `redraw`."""
         self._runs = list(runs)
-        known = {run.number for run in runs}
-        self.view = replace(self.view, hidden_runs=self.view.hidden_runs & known)
-        self.legend.set_runs(self._runs, self.hidden_runs)
+        known = frozenset(run.number for run in runs)
+        self.view = replace(
+            self.view,
+            hidden_runs=self.view.hidden_runs & known,
+            chosen=chosen,
+            faded=known - beside(runs, chosen),
+        )
+        self._show_legend()
 
     def redraw(self) -> None:
         """Draw what has come in, unless the curves are held still or cannot be seen."""
-        self.legend.set_runs(self._runs, self.hidden_runs)
+        self._show_legend()
         if not self.hold.isChecked():
             self._draw()
 
@@ -137,8 +143,11 @@ class CurvesPanel(QWidget):
         """Hide or show the curves of a run."""
         hidden = self.hidden_runs - {number} if shown else self.hidden_runs | {number}
         self._look(replace(self.view, hidden_runs=hidden))
-        self.legend.set_runs(self._runs, hidden)
+        self._show_legend()
         self.shown_changed.emit()
+
+    def _show_legend(self) -> None:
+        self.legend.set_runs(self._runs, self.hidden_runs, self.view.chosen, self.view.faded)
 
     def _quantity(self, name: str, shown: bool) -> None:
         hidden = self.view.hidden - {name} if shown else self.view.hidden | {name}

@@ -21,6 +21,7 @@ from explorer.widgets.preferences import Preferences
 
 OPEN = ("data", "size", "latent_dim", "network", "kl_weight", "autoencoder")  # in this order, above the fold
 LENGTH = ("epochs", "minutes")
+_KEPT = ("data", *LENGTH)  # what the form begins with the next time
 MORE, METHODS = "More settings", "Other ways to balance, for experimenters"
 METHOD_GROUPS = ("weighting", "objective")  # of kvae's settings: what the second fold holds
 _ABOVE = {"data", "kl_weight"}  # wide fields: their label stands above them
@@ -71,6 +72,7 @@ class SettingsForm(QWidget):
         below.addWidget(self.place)
         layout.addLayout(below)
         self._busy = ""
+        self._refused = False  # what was typed last, and nothing was changed since
         self.build(())
         theme.notifier.changed.connect(self._draw_folds)
 
@@ -96,6 +98,7 @@ class SettingsForm(QWidget):
             self.length = LengthField(lengths, inside)
             self._label(rows, "Length", self.length, self.length.toolTip())
             self.length.edited.connect(self._hush)
+            self.length.refused.connect(self._refuse)
         self.folds = {}
         others = [info for info in settings if info.name not in (*OPEN, *LENGTH)]
         for title, methods in ((MORE, False), (METHODS, True)):
@@ -110,6 +113,21 @@ class SettingsForm(QWidget):
         self._allow()
         if before:
             self.fill({name: value for name, value in before.items() if name in infos})
+        elif infos:
+            self._restore()
+
+    def _restore(self) -> None:
+        """The pictures and the length of the last time, where they still fit."""
+        kept = self._preferences.get("train/begun_with", {})
+        if (data := self._fields.get("data")) is not None and isinstance(kept.get("data"), str):
+            data.set_value(kept["data"])
+            try:
+                data.value()
+            except Unfit:  # the folder is gone
+                data.set_value(None)
+        if self.length is not None:
+            lengths = {name: kept[name] for name in LENGTH if isinstance(kept.get(name), int | float)}
+            self.length.set_values(lengths)
 
     @property
     def data(self) -> DataField | None:
@@ -177,6 +195,7 @@ class SettingsForm(QWidget):
             field = make_field(info)
         self._fields[info.name] = field
         field.edited.connect(self._hush)
+        field.refused.connect(self._refuse)
         if isinstance(field, SwitchField):
             rows.addRow(field)
             if info.name == "autoencoder":
@@ -225,6 +244,9 @@ class SettingsForm(QWidget):
         """Start what is chosen, or say what stands against it and go there."""
         if self._busy or not self.fields:
             return
+        if self._refused:  # by this very press, as like as not: what would start is not what was typed
+            self._refused = False
+            return
         for field in (*self.fields.values(), self.length):
             try:
                 _ = field.value() if isinstance(field, Field) else field.values() if field is not None else None
@@ -233,7 +255,9 @@ class SettingsForm(QWidget):
                 self.complain(str(problem))
                 return
         self._hush()
-        self.started.emit(self.values())
+        chosen = self.values()
+        self._preferences.set("train/begun_with", {name: chosen[name] for name in _KEPT if name in chosen})
+        self.started.emit(chosen)
 
     def complain(self, sentence: str) -> None:
         """Say what stands against starting; the line stays until something is changed."""
@@ -269,7 +293,12 @@ class SettingsForm(QWidget):
         self.button.setEnabled(bool(self._fields) and not self._busy)
         self.button.setToolTip(self._busy or "Train with these settings (Ctrl+Return)")
 
+    def _refuse(self, sentence: str) -> None:
+        self.complain(f"{sentence} It stays as it was; start once more to train with that.")
+        self._refused = True
+
     def _hush(self) -> None:
+        self._refused = False
         self.complaint.clear()
         self.complaint.hide()
 

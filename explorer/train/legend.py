@@ -8,9 +8,10 @@ from PyQt6.QtWidgets import QToolButton, QWidget
 from superqt import QFlowLayout
 from superqt.utils import signals_blocked
 
+from explorer.safe_text import caption, line, plain
 from explorer.state.runs import QUANTITIES, RunCurves
 from explorer.train.lines import pen_of
-from explorer.train.words import weight_of
+from explorer.train.words import pictures_of, title, weight_of
 from explorer.widgets import terms, theme
 
 _NAMES = {
@@ -34,7 +35,7 @@ class Legend(QWidget):
         super().__init__(parent)
         self.quantities: dict[str, QToolButton] = {}
         self.runs: dict[int, QToolButton] = {}
-        self._ages: dict[int, int] = {}
+        self._ages: dict[int, tuple[int, bool]] = {}  # and whether it is faded
         self._layout = QFlowLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(0)
@@ -47,8 +48,10 @@ class Legend(QWidget):
         self.restyle()
         theme.notifier.changed.connect(self.restyle)
 
-    def set_runs(self, runs: Sequence[RunCurves], hidden: frozenset[int]) -> None:
-        """A button for each run, newest last."""
+    def set_runs(
+        self, runs: Sequence[RunCurves], hidden: frozenset[int], chosen: int = 0, faded: frozenset[int] = frozenset()
+    ) -> None:
+        """A button for each run, newest last; `faded` are those on other pictures than the `chosen` one."""
         for number in [number for number in self.runs if number not in {run.number for run in runs}]:
             button = self.runs.pop(number)
             self._layout.removeWidget(button)
@@ -61,15 +64,17 @@ class Legend(QWidget):
                 button.toggled.connect(lambda on, n=run.number: self._toggle_run(n, on))
                 self.runs[run.number] = button
             button = self.runs[run.number]
-            text = f"Run {run.number}: {'β ' if not run.autoencoder else ''}{weight_of(run)}"
-            if button.text() != text:
-                button.setText(text)
-                button.setToolTip(f"{text}\nClick to hide or show its curves.")
+            text = f"{title(run)}: {'β ' if not run.autoencoder else ''}{weight_of(run)}"
+            tip = plain(f"{text}\n{line(pictures_of(run))}\nClick to hide or show its curves.")
+            if (button.text(), button.toolTip()) != (caption(text), tip):
+                button.setText(caption(text))
+                button.setToolTip(tip)
             if button.isChecked() != (run.number not in hidden):
                 fresh = True
                 with signals_blocked(button):
                     button.setChecked(run.number not in hidden)
-        ages = {run.number: age for age, run in enumerate(reversed(runs))}
+        in_order = sorted(reversed(runs), key=lambda run: run.number != chosen)
+        ages = {run.number: (age, run.number in faded) for age, run in enumerate(in_order)}
         if fresh or ages != self._ages:
             self._ages = ages
             self.restyle()
@@ -98,7 +103,7 @@ class Legend(QWidget):
         _dress(self.quantities[name], pen_of(name))
 
     def _dress_run(self, number: int) -> None:
-        _dress(self.runs[number], pen_of("loss", self._ages.get(number, 0)))
+        _dress(self.runs[number], pen_of("loss", *self._ages.get(number, (0, False))))
 
     def _button(self, text: str) -> QToolButton:
         button = QToolButton(self)

@@ -8,7 +8,9 @@ import pyqtgraph as pg
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QPen
 
-from explorer.state.runs import QUANTITIES, RunCurves, Turn, thinned
+from explorer.safe_text import line
+from explorer.state.runs import QUANTITIES, RunCurves, Turn
+from explorer.state.smoothing import thinned
 from explorer.train.words import number
 from explorer.widgets import theme
 
@@ -22,6 +24,7 @@ _DASHES: tuple[list[float], ...] = (
     [7, 2.5, 1, 2.5, 1, 2.5],
 )  # newest run first; beyond these the last again
 _RATE = [5.0, 3.5]
+_FADED = 0.3  # how opaque a run on other pictures is
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,9 @@ class View:
     hidden: frozenset[str] = frozenset()
     hidden_runs: frozenset[int] = frozenset()
     room: tuple[float, float] | None = None
-    age: int = 0  # 0 is the newest run
+    chosen: int = 0  # the run that stands in front; 0 for the newest
+    faded: frozenset[int] = frozenset()  # runs on other pictures than that one
+    age: int = 0  # 0 is the run in front, then the newest
     alone: bool = True  # no other run is in view
 
     def on_axis(self, values: np.ndarray) -> np.ndarray:
@@ -68,15 +73,17 @@ def colour_of(quantity: str) -> str:
     }.get(quantity, colours.quiet)
 
 
-def pen_of(quantity: str, age: int = 0) -> QPen:
-    """The stroke of a quantity: its colour, R dashed; the newest run is solid and wide,
-    older ones thinner and broken."""
+def pen_of(quantity: str, age: int = 0, faded: bool = False) -> QPen:
+    """The stroke of a quantity: its colour, R dashed; the run in front is solid and wide, older ones thinner and
+    broken, and one on other pictures `faded`."""
     if quantity == "limit":
         return pg.mkPen(theme.palette().quiet, width=theme.stroke(1), style=Qt.PenStyle.DotLine)
     pattern = _DASHES[min(age, len(_DASHES) - 1)]
     if quantity == "rate":
         pattern = _RATE + ([] if age == 0 else [1.0, 3.5] * age)
-    pen = pg.mkPen(colour_of(quantity), width=theme.stroke(2.0 if age == 0 else 1.3))
+    colour = QColor(colour_of(quantity))
+    colour.setAlphaF(_FADED if faded else 1.0)
+    pen = pg.mkPen(colour, width=theme.stroke(2.0 if age == 0 else 1.3))
     pen.setCapStyle(Qt.PenCapStyle.FlatCap)
     if pattern:
         pen.setDashPattern([float(part) for part in pattern])
@@ -113,18 +120,19 @@ class RunLines:
         self.held_out.remove()
         self.marks = []
 
-    def restyle(self, age: int) -> None:
+    def restyle(self, age: int, faded: bool = False) -> None:
         """Colours of the present appearance, and the stroke of a run of this age."""
-        if self._styled == (age, theme.palette()):
+        if self._styled == (age, faded, theme.palette()):
             return
-        self._styled = (age, theme.palette())
+        self._styled = (age, faded, theme.palette())
         for name in LEFT:
             faint = QColor(colour_of(name))
-            faint.setAlphaF(0.28 if age == 0 else 0.16)
+            faint.setAlphaF(0.0 if faded else 0.28 if age == 0 else 0.16)
+            pen = pen_of(name, age, faded)
             self.raw[name].setPen(pg.mkPen(faint, width=1))
-            self.front[name].setPen(pen_of(name, age))
-            self.numbers[name].setColor(QColor(colour_of(name)))
-        self.weight.setPen(pen_of("kl_weight", age))
+            self.front[name].setPen(pen)
+            self.numbers[name].setColor(pen.color())
+        self.weight.setPen(pen_of("kl_weight", age, faded))
         for mark in self.marks:
             _style_mark(mark, age)
 
@@ -145,6 +153,10 @@ class RunLines:
                 self._set(name, view)
         self.held_out.draw(run, view, visible and "loss" not in view.hidden)
         self._mark(run, view, visible and "kl_weight" not in view.hidden)
+
+    def names(self) -> list[pg.TextItem]:
+        """What is written at the ends of its lines, as `draw` left it; what matters most stands first."""
+        return [*(one for one in self.numbers.values() if one.isVisible()), *self.held_out.names()]
 
     def draw_weight(self, view: View, log: bool) -> None:
         """The weight against its own axis."""
@@ -193,7 +205,7 @@ class RunLines:
         known = np.flatnonzero(np.isfinite(view.on_axis(drawn.front))) if speaks else np.empty(0, np.intp)
         label.setVisible(len(known) > 0)
         if len(known):
-            label.setText(str(run.number))
+            label.setText(line(run.name or str(run.number), 16))
             label.setPos(float(drawn.x[known[-1]]), float(view.on_axis(drawn.front[known[-1:]])[0]))
 
     def _mark(self, run: RunCurves, view: View, shown: bool) -> None:
@@ -243,23 +255,27 @@ class HeldOutLines:
             self._items[weight] = pg.PlotDataItem(connect="finite"), pg.TextItem(anchor=(1, 1))
             for item in self._items[weight]:
                 self._box.addItem(item, ignoreBounds=True)
-        for weight, (line, name) in self._items.items():
-            for item in (line, name):
+        for weight, (curve, name) in self._items.items():
+            for item in (curve, name):
                 item.setVisible(weight in self._losses)
             if weight not in self._losses:
                 continue
             steps, losses = self._losses[weight]
             x = np.array([run.x_of(step, view.along) for step in steps])
             few = len(x) < 3
-            line.setData(x, view.on_axis(losses), symbol="o" if few else None)
-            line.setPen(pen_of("loss", view.age))
-            line.setSymbolSize(6)
-            line.setSymbolBrush(QColor(colour_of("loss")))
-            line.setSymbolPen(None)
+            curve.setData(x, view.on_axis(losses), symbol="o" if few else None)
+            curve.setPen(pen_of("loss", view.age))
+            curve.setSymbolSize(6)
+            curve.setSymbolBrush(QColor(colour_of("loss")))
+            curve.setSymbolPen(None)
             name.setText(f"β {weight}" + ("" if view.alone else f" ({run.number})"))
             name.setColor(QColor(colour_of("loss")))
             name.setPos(float(x[-1]), float(view.on_axis(losses[-1:])[0]))
             self.shown.append(BatchSample(x, losses, losses, losses))
+
+    def names(self) -> list[pg.TextItem]:
+        """The weights at the ends of the lines that are shown."""
+        return [name for _, name in self._items.values() if name.isVisible()]
 
     def told(self, step: float) -> list[str]:
         """The losses of the last epoch that had ended by `step`, in words."""

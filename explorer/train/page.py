@@ -1,13 +1,15 @@
 """The Train page: choose, start, watch, turn the weight, and train again with another."""
 
+import os
 import time
 from collections.abc import Sequence
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 from PyQt6 import sip
-from PyQt6.QtCore import Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut, QShowEvent
+from PyQt6.QtCore import QFile, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QShortcut, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
@@ -30,6 +32,7 @@ from explorer.messages import (
     Stop,
 )
 from explorer.safe_text import line
+from explorer.state.kept_runs import from_plain, to_plain
 from explorer.state.naming import model_name
 from explorer.state.runs import RunCurves, calibrated_weight
 from explorer.train.balance import BalanceArrows
@@ -40,12 +43,13 @@ from explorer.train.form import SettingsForm
 from explorer.train.preview import PreviewGrid
 from explorer.train.rate_distortion import RateDistortionChart
 from explorer.train.runs import RunsPanel
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.deferred import turns
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.preferences import Preferences
 
 _REDRAW = 100  # ms: ten times a second is as much as an eye wants of a curve
+_ROOMY = 140 * theme.UNIT  # pixels: in a narrower page the arrows would take the room from the curves
 _BUSY = "One run at a time: this one starts when the other has ended or is stopped"
 _WELCOME = "Choose pictures on the left and start. Then train again with another weight and see both runs here."
 
@@ -63,11 +67,15 @@ class TrainPage(QWidget):
     def __init__(self, bridge: Bridge, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bridge, self._preferences = bridge, preferences
-        self.runs: dict[int, RunCurves] = {}
+        self.runs: dict[int, RunCurves] = from_plain(preferences.get("train/runs"))  # those of earlier sessions
         self._previews: dict[int, Preview] = {}
         self._followed: set[int] = set()
         self._resumed: dict[int, str] = {}  # models that runs go on with
+        self._offered: set[str] = set()  # models of runs that were cut off: each is offered once a session
         self._current = 0  # the run in the bar
+        self._below: QSplitter | None = None
+        self._divided = False  # whether somebody has moved what divides the lower parts
+        self._shared = 0, 0  # their width, and the table's
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REDRAW)
@@ -119,8 +127,9 @@ class TrainPage(QWidget):
             below.addWidget(widget)
             below.setStretchFactor(below.count() - 1, share)
             below.setCollapsible(below.count() - 1, False)
-        below.setSizes([276, 258, 400])
-        self.chart.setMinimumSize(200, 150)
+        below.splitterMoved.connect(lambda *_: setattr(self, "_divided", True))
+        self._below = below
+        self.chart.setMinimumSize(160, 150)
         self.curves.setMinimumHeight(200)
         below.setMinimumHeight(150)
         both = QSplitter(Qt.Orientation.Vertical, self)
@@ -169,10 +178,12 @@ class TrainPage(QWidget):
         self.table.to_form.connect(self._to_form)
         self.table.chosen.connect(self._choose)
         self.table.removed.connect(self._remove)
+        self.table.renamed.connect(self._rename)
+        self.table.trashed.connect(self._trash)
         self.table.killed.connect(self._bridge.kill_run)
         theme.notifier.changed.connect(self._touch)
-        submit = QShortcut(QKeySequence("Ctrl+Return"), self)
-        submit.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        (start,) = keys.sequences("start")
+        submit = QShortcut(start, self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
         submit.activated.connect(self.form.submit)
 
     # ------------------------------------------------------------------ for the window
@@ -199,7 +210,7 @@ class TrainPage(QWidget):
         return self._resumed.get(run, "")
 
     def look_for_interrupted(self) -> None:
-        """Say by `interrupted` which run was cut off, the newest one, unless one goes on."""
+        """Say by `interrupted` which run was cut off, the newest one, unless one goes on or that was said already."""
         if self._alive() is None:
             self._bridge.ask(FindInterrupted(str(self._preferences.models_folder)), self._found, lane="interrupted")
 
@@ -210,8 +221,11 @@ class TrainPage(QWidget):
     # ------------------------------------------------------------------ starting and steering
 
     def _found(self, content: Answer) -> None:
-        if isinstance(content, InterruptedRuns) and content.paths and self._alive() is None:
-            self.interrupted.emit(content.paths[0], content.steps[0])
+        if not isinstance(content, InterruptedRuns) or not content.paths or self._alive() is not None:
+            return
+        if (newest := content.paths[0]) not in self._offered:
+            self._offered.add(newest)
+            self.interrupted.emit(newest, content.steps[0])
 
     def _on_hello(self, hello: Hello) -> None:
         self._make_form(hello.settings)
@@ -250,6 +264,7 @@ class TrainPage(QWidget):
         self._preferences.agree(settings.get("data", ""))  # chosen in this program
         run = self._bridge.start_run(settings, output, resume, self._preferences.agreed)
         self._resumed[run] = resume
+        self._offered.discard(resume)  # should it be cut off once more, that is news
         self.runs[run] = RunCurves(run, dict(settings))
         self._current = run
         # unasked it never takes the place of a model that somebody is looking at
@@ -300,11 +315,32 @@ class TrainPage(QWidget):
             del self.runs[run]
             self._previews.pop(run, None)
             if self._current == run:
-                self._current = max(self.runs, default=0)
+                self._current = max((number for number in self.runs if number > 0), default=0)
+            self._keep()
             self._redraw()
+
+    def _rename(self, run: int, name: str) -> None:
+        if run in self.runs:
+            self.runs[run].name = name
+            self._keep()
+            self._redraw()
+
+    def _trash(self, run: int) -> None:
+        """Take a run off the list, and its model to the system's trash."""
+        path = self.runs[run].path
+        if not QFile.moveToTrash(path)[0] and os.path.exists(path):
+            self._tell(f"{path} could not be moved to the trash. Delete it in your file manager.")
+            return
+        self._tell(f"{Path(path).name} is in the trash.")
+        self._remove(run)
+
+    def _keep(self) -> None:
+        """Remember the runs for the next session."""
+        self._preferences.set("train/runs", to_plain(self.runs[number] for number in sorted(self.runs)))
 
     def _choose(self, run: int) -> None:
         self.preview.show_preview(self._previews.get(run))
+        self._touch()
 
     # ------------------------------------------------------------------ hearing and showing
 
@@ -318,8 +354,10 @@ class TrainPage(QWidget):
             if self.table.current is None or self.table.current.number == run.number:
                 self.preview.show_preview(message)
         if isinstance(message, Delivered):
+            self._keep()
             self.run_delivered.emit(message.path)
-        elif isinstance(message, RunFailed) and not message.unread:  # the window asks about that one
+        elif isinstance(message, RunFailed) and not message.unread and not message.stopped:
+            # of one that is unread the window asks itself
             self.look_for_interrupted()
         if isinstance(message, Delivered | RunFailed):
             self._redraw()  # the end is not to wait for a timer
@@ -352,16 +390,35 @@ class TrainPage(QWidget):
         run = self.runs.get(self._current)
         self.welcome.setVisible(not runs)
         self.bar.draw(run, self._calibrated(run))
-        self.curves.set_runs(runs)
+        chosen = self._in_front()
+        self.curves.set_runs(runs, chosen)
         self.curves.redraw()
         balance = None if run is None else run.balance
-        self.arrows.setVisible(balance is not None)
+        self.arrows.setVisible(balance is not None and self.width() >= _ROOMY)
         self.arrows.show_balance(balance)
-        self.chart.draw(runs, self.curves.hidden_runs)
+        self.chart.draw(runs, self.curves.hidden_runs, chosen)
         self.table.draw(runs, self.curves.hidden_runs)
+        self._divide()
         # on a slow machine curves come less often, so that most of the time is left to the hand
         spent = time.perf_counter() - began + self.curves.plot.paint_seconds
         self._timer.setInterval(max(_REDRAW, min(round(3000 * spent), 1000)))
+
+    def _divide(self) -> None:
+        """Give the table what it needs, up to a half, so that nothing in it is cut; unless somebody has divided."""
+        if self._below is None or self._divided:
+            return
+        room = sum(self._below.sizes())
+        table = min(max(self.table.needed(), 20 * theme.UNIT), room // 2)
+        if room and (room, table) != self._shared:
+            self._shared = room, table
+            chart = round(0.48 * (room - table))
+            self._below.setSizes([room - table - chart, chart, table])
+
+    def _in_front(self) -> int:
+        """The run that is chosen in the table; a new one is as soon as it is there."""
+        chosen = self.table.current
+        newest = max(self.runs, default=0)
+        return newest if chosen is None or not self.table.knows(newest) else chosen.number
 
     def _calibrated(self, run: RunCurves | None) -> float | None:
         """β* = 2·MSE of the held-out pictures, as soon as a preview tells how many values one has."""

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import QPointF, Qt, pyqtSignal
+from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QLabel, QWidget
 
 from explorer.state.runs import QUANTITIES, RunCurves
 from explorer.train.axes import NumberAxis, clock
 from explorer.train.lines import LEFT, RunLines, View, colour_of, span_of
-from explorer.train.words import SYMBOLS, measured, number
+from explorer.train.words import SYMBOLS, measured, number, title
 from explorer.widgets import theme
 
 pg.setConfigOptions(imageAxisOrder="row-major")
@@ -95,31 +95,47 @@ class CurvesPlot(pg.PlotWidget):
         self.y_axis.set_kind("log" if view.log else "linear")
         self.x_axis.set_kind("time" if view.along == "time" else "linear")
         self.x_axis.say(_LABELS[view.along])
-        for age, run in enumerate(reversed(runs)):
+        for age, run in enumerate(self._in_order()):
             if run.number not in self.lines:
                 self.lines[run.number] = RunLines(self.left, self.right)
-            self.lines[run.number].restyle(age)
+            self.lines[run.number].restyle(age, run.number in view.faded)
             self.lines[run.number].draw(run, self._view_of(age))
         self._draw_limit(in_view)
         known = any(len(run.terms) for run in runs)
         self.empty.setVisible(not known)
         for axis in (self.x_axis, self.y_axis):
             axis.show_values(known)
-        if self.follows:
-            self._show_all(in_view)
+        if self.follows:  # what is faded may lie outside
+            self._show_all([number for number in in_view if number not in view.faded] or in_view)
         self._range_weight(in_view)
+        self._thin_names()
+
+    def _thin_names(self) -> None:
+        """Of names at the ends of lines that would lie on each other, leave that of the run in front, or the newer."""
+        taken: list[QRectF] = []
+        for run in self._in_order():
+            for name in self.lines[run.number].names():
+                where = name.mapRectToScene(name.boundingRect())
+                room = where.adjusted(0, 3, 0, -3)  # around the letters is some air
+                name.setVisible(not any(room.intersects(other) for other in taken))
+                if name.isVisible():
+                    taken.append(room)
 
     def show_all(self) -> None:
         """Forget the zoom."""
         self.follows = True
         self.draw(self.runs, self.view)
 
+    def _in_order(self) -> list[RunCurves]:
+        """The run in front, then the newest."""
+        return sorted(reversed(self.runs), key=lambda run: run.number != self.view.chosen)
+
     def _view_of(self, age: int) -> View:
         return replace(self.view, age=age)
 
     def _draw_limit(self, in_view: list[int]) -> None:
-        """What the best linear model would reach at the weight of the newest run in view."""
-        newest = next((run for run in reversed(self.runs) if run.number in in_view), None)
+        """What the best linear model would reach at the weight of the run in front."""
+        newest = next((run for run in self._in_order() if run.number in in_view), None)
         curve = newest.limit if newest is not None and newest.weight_range is None else None  # a range has many
         point = curve.at(newest.kl_weight) if newest is not None and curve is not None else None
         self.limit_words = "" if point is None else f"L {number(point[1])}  ·  D {number(point[0])}"
@@ -176,7 +192,7 @@ class CurvesPlot(pg.PlotWidget):
             place = run.nearest(x, self.view.along)
             if place is None or run.number in self.view.hidden_runs:
                 continue
-            words = [f"Run {run.number}", f"step {int(run.terms['step'][place]):,}", clock(run.terms["seconds"][place])]
+            words = [title(run), f"step {int(run.terms['step'][place]):,}", clock(run.terms["seconds"][place])]
             for name in QUANTITIES:
                 front = self.lines[run.number].shown[name].front
                 if name not in self.view.hidden and place < len(front) and np.isfinite(front[place]):
@@ -246,5 +262,5 @@ class CurvesPlot(pg.PlotWidget):
             "8px;"
         )
         self.empty.setStyleSheet(f"color: {colours.quiet}; background: transparent;")
-        for age, run in enumerate(reversed(self.runs)):
-            self.lines[run.number].restyle(age)
+        for age, run in enumerate(self._in_order()):
+            self.lines[run.number].restyle(age, run.number in self.view.faded)

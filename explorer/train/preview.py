@@ -1,4 +1,4 @@
-"""The fixed preview of a run: held-out pictures over what the model makes of them, pixel by pixel."""
+"""The fixed preview of a run: held-out pictures over what the model makes of them."""
 
 import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
@@ -11,13 +11,14 @@ from explorer.widgets.offers import Offered, offer
 from explorer.widgets.picture import to_qimage
 
 _GAP = 6.0  # screen pixels between two pairs
-_FEW = 4
+_LEAST = 88.0  # pixels of a picture's width: smaller ones show nothing to go by
+_NEARLY = 0.9  # of the room: what an enlargement by a whole number has to fill
 _EMPTY = "After the first epoch: pictures that training never sees, over what the model makes of them."
 
 
 class PreviewGrid(QWidget):
-    """Pairs, original over reconstruction, in as many columns as let the pixels be largest;
-    enlarged by whole numbers."""
+    """Pairs, original over reconstruction, in as many columns as let them be largest. As many as are not too small;
+    enlarged by whole numbers where that costs next to nothing."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -26,7 +27,7 @@ class PreviewGrid(QWidget):
         offer(self, self._offered)
         self.caption = ""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(16 * theme.UNIT, 16 * theme.UNIT)
+        self.setMinimumSize(10 * theme.UNIT, 16 * theme.UNIT)
 
     def sizeHint(self) -> QSize:
         return QSize(280, 220)
@@ -42,20 +43,13 @@ class PreviewGrid(QWidget):
         self.update()
 
     def layout_of(self, width: float, height: float) -> tuple[int, int, float]:
-        """How many pairs, in how many columns, and their enlargement, for a room of screen pixels.
-
-        Whole pixels that fill most of the room, but never fewer than a few pairs: rather than that they are made
-        smaller.
-        """
-        few = min(_FEW, len(self._pairs))
-        whole = []
-        for count in range(few, len(self._pairs) + 1):
-            columns, scale = self._columns_of(count, width, height)
-            if scale >= 1:
-                whole.append((count * int(scale) ** 2, count, columns, float(int(scale))))
-        if whole:
-            return max(whole)[1:]
-        return few, *self._columns_of(few, width, height)
+        """How many pairs, in how many columns, and their enlargement, for a room of screen pixels."""
+        least = _LEAST * self.devicePixelRatioF() / self._pairs[0][0].width()
+        fewest = min(2, len(self._pairs))
+        counts = range(len(self._pairs), fewest, -1)
+        count = next((n for n in counts if self._columns_of(n, width, height)[1] >= least), fewest)
+        columns, scale = self._columns_of(count, width, height)
+        return count, columns, float(int(scale)) if int(scale) >= max(_NEARLY * scale, 1.0) else scale
 
     def _columns_of(self, count: int, width: float, height: float) -> tuple[int, float]:
         picture, best = self._pairs[0][0], (1, 0.0)
@@ -77,7 +71,7 @@ class PreviewGrid(QWidget):
         ratio = self.devicePixelRatioF()
         count, columns, scale = self.layout_of(self.width() * ratio, self.height() * ratio)
         high = self._pairs[0][0].height() * scale
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, scale < 1)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not scale.is_integer())
         for place, pair in enumerate(self._pairs[:count]):
             for row, image in enumerate(pair):
                 painter.drawImage(self._place(place, row, columns, scale), image)

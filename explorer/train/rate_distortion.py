@@ -6,18 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import QPointF, Qt, pyqtSignal
+from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent
 from PyQt6.QtWidgets import QLabel, QWidget
 
-from explorer.state.runs import LimitCurve, RunCurves
+from explorer.safe_text import line
+from explorer.state.runs import LimitCurve, RunCurves, beside
 from explorer.train.axes import NumberAxis
-from explorer.train.words import number, weight_of
+from explorer.train.words import number, pictures_of, title, weight_of
 from explorer.widgets import terms, theme
 
 pg.setConfigOptions(imageAxisOrder="row-major")
 
 _NEAR = 14  # pixels within which the mouse means a point
+_DOT = 5.0  # pixels from the middle of a point to where a name may begin
+_FADED = 0.3  # how opaque a run on other pictures is
+# of a name on which its point lies, as shares of its width and height; what is tried first stands first
+_SIDES = ((0.0, 1.0), (0.0, 0.0), (1.0, 1.0), (1.0, 0.0), (0.5, 1.3), (0.5, -0.3), (-0.1, 0.5), (1.1, 0.5))
 
 
 @dataclass
@@ -67,6 +72,7 @@ class RateDistortionChart(pg.PlotWidget):
         self.places: list[Place] = []
         self.limit_lines: list[pg.PlotCurveItem] = []
         self.limits: list[LimitCurve] = []
+        self._front: frozenset[int] = frozenset()  # runs on the same pictures as the chosen one
         self.said = QLabel(self)
         self.said.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.said.hide()
@@ -76,47 +82,56 @@ class RateDistortionChart(pg.PlotWidget):
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setWordWrap(True)
         self.empty.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self._drawn: tuple[Sequence[RunCurves], frozenset[int]] = ((), frozenset())
+        self._drawn: tuple[Sequence[RunCurves], frozenset[int], int] = ((), frozenset(), 0)
         self._key: object = None  # what tells one drawing from another
         self.restyle()
         theme.notifier.changed.connect(self.restyle)
+        self.plot.getViewBox().sigResized.connect(self._place_names)
 
-    def draw(self, runs: Sequence[RunCurves], hidden: frozenset[int] = frozenset()) -> None:
-        """Show these runs, oldest first, without the hidden ones; nothing is painted anew that stands there already."""
-        told = [(id(run), run.phase, run.kl_weight, len(run.epochs), len(run.evaluated), id(run.limit)) for run in runs]
-        before, self._key = self._key, (told, hidden)
-        self._drawn = (list(runs), hidden)
+    def draw(self, runs: Sequence[RunCurves], hidden: frozenset[int] = frozenset(), chosen: int = 0) -> None:
+        """Show these runs, oldest first, without the hidden ones; those on other pictures than the `chosen` one (0: the
+        newest) are faded. Nothing is painted anew that stands there already."""
+        told = [
+            (id(run), run.phase, run.name, run.kl_weight, len(run.epochs), len(run.evaluated), id(run.limit))
+            for run in runs
+        ]
+        before, self._key = self._key, (told, hidden, chosen)
+        self._drawn = (list(runs), hidden, chosen)
         if self._key == before:
             return
         shown = [run for run in runs if run.number not in hidden]
+        self._front = beside(shown, chosen)
         self.places = [place for run in shown if (place := place_of(run)) is not None]
         self._draw_limits(shown)
         for gone in set(self.items_of) - {place.run.number for place in self.places}:
             self.items_of.pop(gone).remove(self.plot)
-        newest = self.places[-1].run.number if self.places else 0
         for place in self.places:
             if place.run.number not in self.items_of:
                 self.items_of[place.run.number] = RunItems(self.plot)
-            self._draw_run(self.items_of[place.run.number], place, place.run.number == newest)
+            self._draw_run(self.items_of[place.run.number], place, place.run.number == chosen)
         self.empty.setVisible(not self.places)
         for axis in (self.x_axis, self.y_axis):
             axis.show_values(bool(self.places or self.limits))
         self._range()
+        self._place_names()
 
-    def _draw_run(self, items: RunItems, place: Place, newest: bool) -> None:
+    def _draw_run(self, items: RunItems, place: Place, chosen: bool) -> None:
         colours = theme.palette()
         run, has_rate = place.run, place.rate is not None
-        ink = QColor(colours.ink)
+        share = 1.0 if run.number in self._front else _FADED
+        ink, level = QColor(colours.ink), QColor(colours.distortion)
+        ink.setAlphaF(share)
+        level.setAlphaF(share)
         way = QColor(ink)
-        way.setAlphaF(0.3)
+        way.setAlphaF(0.3 * share)
         for item in (items.way, items.point):
             item.setVisible(has_rate)
         items.level.setVisible(not has_rate)
         items.name.setColor(ink)
         if not has_rate:
             items.level.setPos(place.distortion)
-            items.level.setPen(pg.mkPen(colours.distortion, width=theme.stroke(1), style=Qt.PenStyle.DashLine))
-            items.name.setText(f"autoencoder ({run.number}), D only")
+            items.level.setPen(pg.mkPen(level, width=theme.stroke(1), style=Qt.PenStyle.DashLine))
+            items.name.setText(line(run.name, 16) or f"autoencoder ({run.number}), D only")
             return
         rates, distortions = way_of(run)
         items.way.setData(rates, distortions)
@@ -125,9 +140,8 @@ class RateDistortionChart(pg.PlotWidget):
         fill = ink if run.phase == "done" else QColor(colours.surface)
         points = ([place.rate], [place.distortion]) if run.weight_range is None else (rates, distortions)
         items.point.setData(*points, brush=fill, pen=pg.mkPen(ink, width=2))
-        items.name.setText(f"β {weight_of(run)}")
-        items.name.setPos(*((points[0][-1], points[1][-1]) if len(points[0]) else (place.rate, place.distortion)))
-        items.point.setZValue(11 if newest else 10)
+        items.name.setText(line(run.name, 16) or f"β {weight_of(run)}")
+        items.point.setZValue(11 if chosen else 10)
 
     def _draw_limits(self, runs: Sequence[RunCurves]) -> None:
         """One curve for each collection: runs on the same pictures with as many latents share theirs."""
@@ -136,52 +150,90 @@ class RateDistortionChart(pg.PlotWidget):
             if run.limit is not None and not any(_same(run.limit, other) for other in self.limits):
                 self.limits.append(run.limit)
         while len(self.limit_lines) < len(self.limits):
-            line = pg.PlotCurveItem(antialias=True)
-            line.setZValue(-1)
-            self.plot.addItem(line, ignoreBounds=True)
-            self.limit_lines.append(line)
-        for line in self.limit_lines[len(self.limits) :]:
-            self.plot.removeItem(line)
+            curve = pg.PlotCurveItem(antialias=True)
+            curve.setZValue(-1)
+            self.plot.addItem(curve, ignoreBounds=True)
+            self.limit_lines.append(curve)
+        for curve in self.limit_lines[len(self.limits) :]:
+            self.plot.removeItem(curve)
         del self.limit_lines[len(self.limits) :]
-        for line, limit in zip(self.limit_lines, self.limits, strict=True):
-            line.setPen(pg.mkPen(theme.palette().quiet, width=theme.stroke(1), style=Qt.PenStyle.DotLine))
-            line.setData(limit.rates, limit.distortions)
+        for curve, limit in zip(self.limit_lines, self.limits, strict=True):
+            colour = QColor(theme.palette().quiet)
+            mine = any(run.number in self._front for run in runs if run.limit is not None and _same(run.limit, limit))
+            colour.setAlphaF(1.0 if mine else _FADED)
+            curve.setPen(pg.mkPen(colour, width=theme.stroke(1), style=Qt.PenStyle.DotLine))
+            curve.setData(limit.rates, limit.distortions)
 
     def _range(self) -> None:
         """All points and the ways to them; of the limit the part near them,
         or all of it where there is no point yet."""
-        ways = [way_of(place.run) for place in self.places]
+        places = [place for place in self.places if place.run.number in self._front] or self.places
+        ways = [way_of(place.run) for place in places]
         # of a model of a range the whole curve counts, of others where they stand
         ends = [
             place.distortion if place.run.weight_range is None else float(max(way[1], default=place.distortion))
-            for place, way in zip(self.places, ways, strict=True)
+            for place, way in zip(places, ways, strict=True)
         ]
         rates = np.concatenate([way[0] for way in ways] + [np.empty(0)])
-        distortions = np.concatenate([way[1] for way in ways] + [np.array([p.distortion for p in self.places])])
+        distortions = np.concatenate([way[1] for way in ways] + [np.array([p.distortion for p in places])])
         if rates.size == 0:
             rates = np.concatenate([limit.rates for limit in self.limits] or [np.array([0.0, 1.0])])
         if distortions.size == 0:
             distortions = np.concatenate([limit.distortions for limit in self.limits] or [np.array([0.0, 1.0])])
         right, top = float(rates.max()), float(distortions.max())
         # the limit above each point is what the point is to be read against
-        limits = [p.run.limit.at(p.run.kl_weight) for p in self.places if p.run.limit is not None]
+        limits = [p.run.limit.at(p.run.kl_weight) for p in places if p.run.limit is not None]
         above = [limit[0] for limit in limits if limit is not None]
-        if self.places:  # a first epoch far above all present points is not worth half the chart
+        if places:  # a first epoch far above all present points is not worth half the chart
             top = max(min(top, 1.5 * max(ends)), *above, 0.0)
         low = float(distortions.min())
         room = max(top - low, 0.1 * top, 1e-9)
         self.plot.setXRange(0.0, right * 1.3 or 1.0, padding=0)
         self.plot.setYRange(max(low - 0.35 * room, -0.08 * top), top + 0.25 * room, padding=0)
-        for place in self.places:
-            if place.rate is None:
-                self.items_of[place.run.number].name.setPos(0.0, place.distortion)
+
+    def _place_names(self) -> None:
+        """Each name beside its point, on the first side where it is whole and lies on no other; on none it is left out,
+        and the pointer tells it."""
+        view = self.plot.getViewBox()
+        wide, high = view.width(), view.height()
+        if not self.places or wide <= 0 or high <= 0:
+            return
+        (left, right), (low, top) = view.viewRange()
+        across, down = wide / max(right - left, 1e-12), high / max(top - low, 1e-12)
+        points = {place.run.number: self._named_at(place) for place in self.places}
+        pixels = {number: ((x - left) * across, (top - y) * down) for number, (x, y) in points.items()}
+        taken = [QRectF(x - _DOT, y - _DOT, 2 * _DOT, 2 * _DOT) for x, y in pixels.values()]
+        room = QRectF(0.0, 0.0, wide, high)
+        first = sorted(reversed(self.places), key=lambda place: place.run.number not in self._front)
+        for place in first:
+            number = place.run.number
+            name, (x, y) = self.items_of[number].name, pixels[number]
+            size = name.boundingRect().size()
+            for anchor in _SIDES if place.rate is not None else _SIDES[:2]:
+                where = QRectF(x - anchor[0] * size.width(), y - anchor[1] * size.height(), size.width(), size.height())
+                if room.contains(where) and not any(where.intersects(other) for other in taken):
+                    name.setAnchor(anchor)
+                    name.setPos(*points[number])
+                    taken.append(where)
+                    name.setVisible(True)
+                    break
+            else:
+                name.setVisible(False)
+
+    def _named_at(self, place: Place) -> tuple[float, float]:
+        """Where a run is named: at its point, at the end of a range's curve, at the left of a level."""
+        if place.rate is None:
+            return 0.0, place.distortion
+        rates, distortions = way_of(place.run)
+        at_end = place.run.weight_range is not None and len(rates)
+        return (float(rates[-1]), float(distortions[-1])) if at_end else (place.rate, place.distortion)
 
     # ------------------------------------------------------------------ reading
 
     def readout(self, place: Place) -> str:
         """The numbers of a point."""
         run = place.run
-        lines = [f"Run {run.number}, " + ("autoencoder" if run.autoencoder else f"weight {number(run.kl_weight)}")]
+        lines = [f"{title(run)}, " + ("autoencoder" if run.autoencoder else f"weight {number(run.kl_weight)}")]
         if run.weight_range is not None:
             lines[0] += f" of {weight_of(run)}"
         lines.append(
@@ -191,6 +243,8 @@ class RateDistortionChart(pg.PlotWidget):
             lines.append(f"L {number(run.measured('loss'), 4)}")
         if run.limit is not None and (limit := run.limit.at(run.kl_weight)) is not None:
             lines.append(f"Gaussian limit: D {number(limit[0], 4)}  L {number(limit[1], 4)}")
+        if run.number not in self._front:
+            lines.append(f"on other pictures: {pictures_of(run)}")
         return "\n".join(lines)
 
     def nearest(self, where: QPointF) -> Place | None:

@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QLineEdit
 
 from explorer.messages import SettingInfo
 from explorer.widgets import terms, theme
+from explorer.widgets.numbers import NumberLine, number_of
 from explorer.widgets.weight_knob import WeightKnob
 
 AUTOMATIC = "automatic"
@@ -50,6 +51,7 @@ class Field(QWidget):
     """One setting. `value` raises `Unfit`; `set_value(None)` goes back to the default."""
 
     edited = pyqtSignal()
+    refused = pyqtSignal(str)  # what was typed, in a sentence; the setting stays as it was
 
     def __init__(self, info: SettingInfo, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -120,7 +122,7 @@ class EntryField(Field):
 
     def __init__(self, info: SettingInfo, parent: QWidget | None = None) -> None:
         super().__init__(info, parent)
-        self.entry = QLineEdit(self)
+        self.entry = self._make_entry(info)
         suggested = [n for n in _SUGGESTED.get(info.name, ()) if _within(info, n)] if info.kind == "int" else []
         if suggested:
             box = Quiet(self)
@@ -140,6 +142,14 @@ class EntryField(Field):
         self.entry.textChanged.connect(lambda _: self.edited.emit())
         self.set_value(None)
 
+    def _make_entry(self, info: SettingInfo) -> QLineEdit:
+        if info.many or info.kind == "str":
+            return QLineEdit(self)
+        whole, what = info.kind == "int", terms.label(info.name)
+        entry = NumberLine(*_ends(info), what=what, whole=whole, digits=10, optional=True, parent=self)
+        entry.refused.connect(self.refused)
+        return entry
+
     def value(self) -> Any:
         text = self.entry.text().strip()
         if not text or (self.info.default is None and text.lower() in ("auto", AUTOMATIC)):
@@ -152,17 +162,13 @@ class EntryField(Field):
 
     def set_value(self, value: Any) -> None:
         value = self.info.default if value is None else value
-        self.entry.setText("" if value is None else _written(value))
+        if isinstance(self.entry, NumberLine):
+            self.entry.set_value(value)
+        else:
+            self.entry.setText("" if value is None else _written(value))
 
     def _number(self, text: str) -> int | float:
-        try:
-            number = float(text.replace(",", "."))
-        except ValueError:
-            number = math.nan
-        whole = self.info.kind == "int"
-        if not _within(self.info, number) or (whole and number != int(number)):
-            raise Unfit(_rule(self.info, text))
-        return int(number) if whole else number
+        return _number(self.info, text)
 
 
 class WeightField(Field):
@@ -186,6 +192,7 @@ class WeightField(Field):
         self.every.toggled.connect(lambda on: self.knob.setEnabled(not on))
         self.every.toggled.connect(lambda _: self.edited.emit())
         self.knob.changed.connect(lambda _: self.edited.emit())
+        self.knob.refused.connect(self.refused)
 
     def _name_range(self) -> None:
         low, high = self._range
@@ -217,11 +224,13 @@ class LengthField(QWidget):
     """How long to train: in passes over the pictures or in minutes, of which one counts."""
 
     edited = pyqtSignal()
+    refused = pyqtSignal(str)
 
     def __init__(self, infos: dict[str, SettingInfo], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.infos = infos
-        self.entry = QLineEdit(self)
+        self.entry = NumberLine(what="Length", digits=10, optional=True, parent=self)
+        self.entry.refused.connect(self.refused)
         self.entry.setPlaceholderText("auto")
         self.entry.setAccessibleName("Length")
         self.unit = Quiet(self)
@@ -237,7 +246,14 @@ class LengthField(QWidget):
         self.setFocusProxy(self.entry)
         self.setToolTip("\n\n".join(hint(info) for info in infos.values()))
         self.entry.textChanged.connect(lambda _: self.edited.emit())
-        self.unit.currentIndexChanged.connect(lambda _: self.edited.emit())
+        self.unit.currentIndexChanged.connect(self._take_unit)
+        self._take_unit()
+
+    def _take_unit(self) -> None:
+        info = self.infos[self.unit.currentData()]
+        self.entry.set_range(*_ends(info), whole=info.kind == "int")
+        self.entry.what = terms.label(info.name)
+        self.edited.emit()
 
     def values(self) -> dict[str, Any]:
         """The setting that counts, and nothing where the length is left to kvae."""
@@ -245,20 +261,14 @@ class LengthField(QWidget):
         if not text:
             return {}
         info = self.infos[self.unit.currentData()]
-        try:
-            number = float(text.replace(",", "."))
-        except ValueError:
-            number = math.nan
-        if not _within(info, number) or (info.kind == "int" and number != int(number)):
-            raise Unfit(_rule(info, text))
-        return {info.name: int(number) if info.kind == "int" else number}
+        return {info.name: _number(info, text)}
 
     def set_values(self, values: dict[str, Any]) -> None:
         """Show the one of these settings that is given; minutes count where both are."""
         given = [name for name in self.infos if values.get(name) is not None]
-        self.entry.setText(_written(values[given[-1]]) if given else "")
         if given:
             self.unit.setCurrentIndex(self.unit.findData(given[-1]))
+        self.entry.set_value(values[given[-1]] if given else None)
 
 
 def make_field(info: SettingInfo, parent: QWidget | None = None) -> Field:
@@ -274,10 +284,21 @@ def _written(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _ends(info: SettingInfo) -> tuple[float, float]:
+    return -math.inf if info.low is None else info.low, math.inf if info.high is None else info.high
+
+
 def _within(info: SettingInfo, number: float) -> bool:
-    low = -math.inf if info.low is None else info.low
-    high = math.inf if info.high is None else info.high
+    low, high = _ends(info)
     return math.isfinite(number) and low <= number <= high
+
+
+def _number(info: SettingInfo, text: str) -> int | float:
+    """The number typed for a setting. Raises `Unfit`."""
+    number, whole = number_of(text), info.kind == "int"
+    if not _within(info, number) or (whole and number != int(number)):
+        raise Unfit(_rule(info, text))
+    return int(number) if whole else number
 
 
 def _rule(info: SettingInfo, received: str) -> str:

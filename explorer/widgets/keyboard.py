@@ -5,7 +5,7 @@ from PyQt6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QApplication, QWidget
 
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 
 _BY_KEY = (
     Qt.FocusReason.TabFocusReason,
@@ -40,7 +40,7 @@ def _stops(*parts: QWidget) -> list[list[QWidget]]:
 
 
 class HeldKey(QObject):
-    """A key with two meanings: `tapped`, or `held` for longer than `LONG`, which is over with `let_go`.
+    """A key of the table with two meanings: `tapped`, or `held` for longer than `LONG`, which is over with `let_go`.
 
     `press` says that it went down. Its end is heard wherever the keyboard is by then; leaving the program ends it, too.
     """
@@ -50,9 +50,9 @@ class HeldKey(QObject):
     held = pyqtSignal()
     let_go = pyqtSignal()
 
-    def __init__(self, key: Qt.Key, parent: QObject | None = None) -> None:
+    def __init__(self, name: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._key, self._down = key, False
+        self._name, self._down = name, False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(self.LONG)
@@ -68,7 +68,7 @@ class HeldKey(QObject):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyRelease:
-            if event.key() == self._key and not event.isAutoRepeat():
+            if keys.pressed(self._name, event) and not event.isAutoRepeat():
                 self._end(tapped=self._timer.isActive())
         elif event is not None and event.type() == QEvent.Type.ApplicationStateChange:
             self._end(tapped=False)

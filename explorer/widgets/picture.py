@@ -20,7 +20,7 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from explorer.messages import PicturePoint
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.offers import Offered, drag_out, offer
 
 # as kvae.images.kinds has them, which the window may not import; what a file really is, the engine tells by its content
@@ -194,9 +194,10 @@ class PictureView(QWidget):
         self.update()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        steps: dict[int, float] = {Qt.Key.Key_Left: -0.02, Qt.Key.Key_Right: 0.02}
-        if event is not None and event.key() in steps and not self._beside.isNull():
-            self._line = min(max(self._line + steps[event.key()], 0.0), 1.0)
+        steps = {"line_left": -0.02, "line_right": 0.02}
+        step = next((by for name, by in steps.items() if keys.pressed(name, event)), None)
+        if step is not None and not self._beside.isNull():
+            self._line = min(max(self._line + step, 0.0), 1.0)
             self.update()
         else:
             super().keyPressEvent(event)

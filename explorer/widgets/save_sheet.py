@@ -7,7 +7,6 @@ from PyQt6.QtCore import QStandardPaths, Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QComboBox,
     QDialog,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -21,6 +20,7 @@ from PyQt6.QtWidgets import (
 from explorer.png import LARGEST, pixels_of, size_at
 from explorer.safe_text import file_name
 from explorer.widgets import theme
+from explorer.widgets.numbers import NumberField
 from explorer.widgets.offers import Offered
 from explorer.widgets.preferences import Preferences
 from explorer.widgets.terms import explain
@@ -92,9 +92,11 @@ class SaveSheet(QDialog):
         self.unit.addItem("Pixels", False)
         self.unit.addItem("Centimetres", True)
         self.unit.setCurrentIndex(int(kept.printed))
-        self.pixels = _number(8, LARGEST, 0, kept.pixels, " px")
-        self.centimetres = _number(0.5, 500, 1, kept.centimetres, " cm")
-        self.dpi = _number(30, 1200, 0, kept.dpi, " dpi")
+        self.pixels = NumberField(8, LARGEST, suffix=" px", what="The longer side", whole=True, step=64)
+        self.centimetres = NumberField(0.5, 500, suffix=" cm", what="The longer side", decimals=1)
+        self.dpi = NumberField(30, 1200, suffix=" dpi", what="The number of dots", whole=True, step=50)
+        for field, value in ((self.pixels, kept.pixels), (self.centimetres, kept.centimetres), (self.dpi, kept.dpi)):
+            field.setValue(value)
         self.smooth = QComboBox(self)
         self.smooth.addItem("Smooth", True)
         self.smooth.addItem("Pixels", False)
@@ -182,13 +184,3 @@ def _label(text: str, buddy: QWidget) -> QLabel:
     label = QLabel(text)
     label.setBuddy(buddy)
     return label
-
-
-def _number(low: float, high: float, decimals: int, value: float, suffix: str) -> QDoubleSpinBox:
-    made = QDoubleSpinBox()
-    made.setRange(low, high)
-    made.setDecimals(decimals)
-    made.setSuffix(suffix)
-    made.setValue(value)
-    made.setKeyboardTracking(False)
-    return made

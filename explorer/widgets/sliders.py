@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import QAbstractSlider, QApplication, QSizePolicy, QWidget
 from superqt.utils import signals_blocked
 
 from explorer.state.sliders import REACH, WIDEST, SliderAxis
-from explorer.widgets import terms, theme
+from explorer.widgets import keys, terms, theme
 
 FRAMES = 7  # pictures of a filmstrip, at -3, -2 ... +3 standard deviations: above the places of the slider they show
 HEIGHT = 60
@@ -26,6 +26,7 @@ _NAME, _NUMBER, _LOCK = 58, 52, 24  # widths of the columns beside the filmstrip
 _STRIP, _RADIUS = 32, 6
 _STEP = {Qt.KeyboardModifier.ShiftModifier: 0.5, Qt.KeyboardModifier.ControlModifier: 0.01}  # standard deviations
 _LIVES, _DEAD = 16, 0.3  # shades of a dimension on its way out, and how opaque a dead one is
+_UNIT = " nats"
 _NOTCHES = 100  # of a standard deviation, for screen readers, which know whole numbers only
 
 
@@ -118,7 +119,11 @@ class SliderRow(QAbstractSlider):
     def worth(self) -> str:
         """How much it says about a picture."""
         rate = self.axis.rate
-        return "" if rate is None or math.isnan(rate) else f"{rate:.2f} nats"
+        return "" if rate is None or math.isnan(rate) else f"{rate:.2f}{_UNIT}"
+
+    def short_worth(self) -> str:
+        """The same without its unit, which the list says once for all."""
+        return self.worth().removesuffix(_UNIT)
 
     # ------------------------------------------------------------------ geometry
 
@@ -195,7 +200,7 @@ class SliderRow(QAbstractSlider):
         small.setPointSizeF(max(font.pointSizeF() - 2, 6))
         painter.setFont(small)
         painter.setPen(QColor(colours.quiet))
-        painter.drawText(QRect(6, room.y() + 17, _NAME - 8, 16), left | middle, self.worth())
+        painter.drawText(QRect(6, room.y() + 17, _NAME - 8, 16), left | middle, self.short_worth())
         painter.setFont(font)
 
     def _paint_strip(self, painter: QPainter, colours: theme.Palette) -> None:
@@ -308,17 +313,17 @@ class SliderRow(QAbstractSlider):
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         if event is None:
             return
-        key, plain = event.key(), event.modifiers() in (Qt.KeyboardModifier.NoModifier, _KEYPAD)
-        if key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
-            sigmas = _STEP.get(event.modifiers() & ~_KEYPAD, 0.1) * (1 if key == Qt.Key.Key_Right else -1)
+        plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, _KEYPAD)
+        if (more := keys.pressed("more", event)) or keys.pressed("less", event):
+            sigmas = _STEP.get(event.modifiers() & ~_KEYPAD, 0.1) * (1 if more else -1)
             self._step(sigmas, event.isAutoRepeat())
-        elif key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
-            self.step_wanted.emit(1 if key == Qt.Key.Key_Down else -1)
-        elif key == Qt.Key.Key_Home and plain:
+        elif keys.pressed("above", event) or keys.pressed("below", event):
+            self.step_wanted.emit(1 if keys.pressed("below", event) else -1)
+        elif keys.pressed("middle", event):
             self.reset_wanted.emit()
-        elif key == Qt.Key.Key_L and plain:
+        elif keys.pressed("lock", event):
             self.lock_wanted.emit()
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        elif keys.pressed("type_number", event):
             self.entry_wanted.emit("")
         elif plain and event.text() and event.text() in "0123456789.,-+":
             self.entry_wanted.emit(event.text())
@@ -331,14 +336,14 @@ class SliderRow(QAbstractSlider):
             self._let_go()
             self._keyed = True
             self.pressed.emit()
-        here = min(max(self._value + sigmas * self.axis.unit, self._low()), self._high())
+        low, high = self.reach()
+        here = min(max(self._value + sigmas * self.axis.unit, low), high)
         self.wanted.emit(round(here, 6))
 
-    def _low(self) -> float:
-        return min(self.axis.centre - REACH * self.axis.unit, self._value)
-
-    def _high(self) -> float:
-        return max(self.axis.centre + REACH * self.axis.unit, self._value)
+    def reach(self) -> tuple[float, float]:
+        """From where to where it goes: to its ends, and to where it is now if that lies beyond them."""
+        low, high = (self.axis.centre + side * REACH * self.axis.unit for side in (-1, 1))
+        return min(low, self._value), max(high, self._value)
 
     def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
         if event is not None and not event.isAutoRepeat():

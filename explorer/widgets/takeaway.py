@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 from PyQt6.QtCore import QMimeData, QObject, QPoint, Qt, QUrl, pyqtSignal
-from PyQt6.QtGui import QAction, QDesktopServices, QGuiApplication, QImage, QKeyEvent, QKeySequence
+from PyQt6.QtGui import QAction, QDesktopServices, QGuiApplication, QImage, QKeyEvent
 from PyQt6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from explorer.bridge import Bridge
 from explorer.messages import Answer, Exported, SavePicture
 from explorer.safe_text import file_name
+from explorer.widgets import keys
 from explorer.widgets.notice import Notice
 from explorer.widgets.offers import Offer, Offered, as_mime, hub, offered_in
 from explorer.widgets.picture import PictureView, dropped_files
@@ -25,12 +26,12 @@ from explorer.widgets.save_sheet import SaveSheet, Shape, picture_folder
 MOST_PASTED = 4096  # pixels of a side: a model sees far fewer
 NOTHING = "There is no picture here. Point at one and try again."
 NO_PASTE = "There is no picture to paste. Copy one first, in this or another program."
-_ACTIONS = (  # name, text, keys
-    ("save", "&Save the picture", "Ctrl+S"),
-    ("save_as", "Save the picture &as…", "Ctrl+Shift+S"),
-    ("copy", "&Copy the picture", "Ctrl+C"),
-    ("paste", "&Paste as my picture", "Ctrl+V"),
-    ("alone", "Only the &picture", "F11"),
+_ACTIONS = (  # name, text, the name of its keys
+    ("save", "&Save the picture", "save_picture"),
+    ("save_as", "Save the picture &as…", "save_picture_as"),
+    ("copy", "&Copy the picture", "copy_picture"),
+    ("paste", "&Paste as my picture", "paste_picture"),
+    ("alone", "Only the &picture", "only_picture"),
 )
 
 
@@ -53,9 +54,9 @@ class Takeaway(QObject):
             "alone": self.show_alone,
         }
         self.actions: dict[str, QAction] = {}
-        for name, text, keys in _ACTIONS:
+        for name, text, pressed in _ACTIONS:
             action = self.actions[name] = QAction(text, window)
-            action.setShortcut(QKeySequence(keys))
+            action.setShortcuts(keys.sequences(pressed))
             done = self.paste if name == "paste" else partial(self._with_current, does[name])
             action.triggered.connect(lambda _, done=done: done())
         hub.menu_wanted.connect(self._show_menu)
@@ -66,7 +67,7 @@ class Takeaway(QObject):
     def _with_current(self, act: Callable[[Offered], object]) -> None:
         found = offered_in(self._root())
         if found is None:
-            self._notice.show_info(NOTHING)
+            self._notice.show_info(NOTHING, subject="picture")
         else:
             act(found)
 
@@ -114,12 +115,12 @@ class Takeaway(QObject):
 
     def _write(self, offered: Offered, path: Path, shape: Shape) -> None:
         question = SavePicture(str(path), offered.image, shape.side, shape.smooth, shape.written_dpi, offered.point)
-        self._bridge.ask(question, self._on_saved, failed=self._notice.show_error)
+        self._bridge.ask(question, self._on_saved, failed=lambda why: self._notice.show_error(why, "picture"))
 
     def _on_saved(self, answer: Answer) -> None:
         if isinstance(answer, Exported):
             folder = Path(answer.path).parent
-            self._notice.show_info(f"Saved to {answer.path}", "Show in folder", lambda: show_folder(folder))
+            self._notice.show_info(f"Saved to {answer.path}", "Show in folder", lambda: show_folder(folder), "picture")
 
     def copy(self, offered: Offered) -> None:
         """Put it on the clipboard."""
@@ -156,7 +157,7 @@ class Takeaway(QObject):
         elif data is not None and (pixels := _pixels(data)) is not None:
             self.pasted.emit(pixels, data.data("image/png").data() if data.hasFormat("image/png") else b"")
         else:
-            self._notice.show_info(NO_PASTE)
+            self._notice.show_info(NO_PASTE, subject="picture")
 
 
 class OnlyPicture(QWidget):
@@ -181,7 +182,7 @@ class OnlyPicture(QWidget):
         layout.addWidget(self.view)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        if event is not None and event.key() == Qt.Key.Key_Escape:
+        if keys.pressed("leave_picture", event):
             self.close()
         else:
             super().keyPressEvent(event)

@@ -48,6 +48,9 @@ TERMS: dict[str, str] = {
     "lock": "A locked slider stays where it is when you throw the dice or reset.",
     "compare_ab": "A and B are two places in the space of pictures: hold one, move the other, and look at both.",
     "bookmark": "Bookmark: a place worth coming back to, kept with the model.",
+    "pad": "Everything that this model can paint: one latent dimension from left to right, the other from bottom "
+    "to top.",
+    "find_slider": "The number of a latent dimension: its slider comes to the top of the list.",
     "filmstrip": "What this slider does on its own, from one end to the other.",
     # making
     "linear": "Straight line between two places. Simple; the middle can look a little paler.",
@@ -68,6 +71,8 @@ TERMS: dict[str, str] = {
     "epoch": "Epoch: one pass over all pictures.",
     "step": "Step: the model looks at one small batch of pictures and improves a little.",
     "held_out": "Held-out pictures: a few that training never sees, to measure honestly.",
+    "learned": "A model is judged fairly on pictures that it never learned from, and two models side by side on "
+    "pictures of the kind that both learned from.",
     "autoencoder": "Plain autoencoder: the same network without smoothing, as a comparison. It copies well but has no "
     "even space to walk in.",
     "network": "Kinds of network: spectral and hybrid are right from the first step, then refined, and spectral "

@@ -325,6 +325,7 @@ QMenu::item:disabled { color: %(faint)s; }
 QMenu::separator { height: 1px; background: %(rule)s; margin: 4px 8px; }
 
 QScrollArea { border: none; background: transparent; }
+QAbstractScrollArea::corner { border: none; background: transparent; }
 QScrollArea > QWidget > QWidget { background: transparent; }
 QScrollBar:vertical { background: transparent; width: 10px; margin: 0; }
 QScrollBar::handle:vertical { background: %(groove)s; border-radius: 3px; min-height: 24px; margin: 2px; }

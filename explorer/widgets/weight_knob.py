@@ -3,10 +3,11 @@
 import math
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSlider, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayout, QWidget
 from superqt.utils import QSignalDebouncer, QSignalThrottler, signals_blocked
 
 from explorer.widgets import terms, theme
+from explorer.widgets.numbers import NumberLine
 
 LOW, HIGH = 1e-3, 1e2  # of the slider, unless told; the entry then takes what kvae takes
 HIGHEST = 1e6
@@ -23,6 +24,7 @@ class WeightKnob(QWidget):
 
     changed = pyqtSignal(float)
     released = pyqtSignal(float)
+    refused = pyqtSignal(str)  # what was typed, in a sentence
 
     def __init__(
         self,
@@ -37,14 +39,13 @@ class WeightKnob(QWidget):
         self._value = value
         self._calibrated: float | None = None
         self._low, self._high = LOW, HIGH  # of the slider
-        self._least, self._most = 0.0, HIGHEST  # of the entry
         self._title = QLabel(title, self)
         self._slider = QSlider(Qt.Orientation.Horizontal, self)
         self._slider.setRange(0, round(_NOTCHES * math.log10(HIGH / LOW)))
         self._slider.setSingleStep(_NOTCHES // 20)
         self._slider.setPageStep(_NOTCHES // 4)
         self._slider.setAccessibleName(title)
-        self._entry = QLineEdit(self)
+        self._entry = NumberLine(0.0, HIGHEST, what="The weight", parent=self)
         self._entry.setAccessibleName(f"{title}, as a number")
         self._entry.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._entry.setFixedWidth(9 * theme.UNIT)
@@ -66,7 +67,8 @@ class WeightKnob(QWidget):
         self._settle.triggered.connect(self._let_go)
         self._slider.valueChanged.connect(self._slid)
         self._slider.sliderReleased.connect(self._let_go)
-        self._entry.editingFinished.connect(self._typed)
+        self._entry.taken.connect(self._typed)
+        self._entry.refused.connect(self.refused)
         self._star.clicked.connect(self._take_calibrated)
         self._show()
 
@@ -102,14 +104,15 @@ class WeightKnob(QWidget):
 
     def set_range(self, low: float, high: float) -> None:
         """Go from `low`, above 0, to `high`, and nowhere else."""
-        self._low, self._high = self._least, self._most = low, high
+        self._low, self._high = low, high
+        self._entry.set_range(low, high)
         with signals_blocked(self._slider):
             self._slider.setRange(0, round(_NOTCHES * math.log10(high / low)))
         self._show()
 
     def set_calibrated(self, kl_weight: float | None) -> None:
         """Offer the calibrated weight beside σ; None takes the offer away, and so does one beyond the range."""
-        known = kl_weight is not None and kl_weight > 0 and self._least <= kl_weight <= self._most
+        known = kl_weight is not None and kl_weight > 0 and self._entry.allowed(kl_weight)
         self._calibrated = kl_weight if known else None
         self._star.setVisible(known)
         self._star.setText(f"{terms.LABELS['calibrated']}: {kl_weight:.2g}" if known else "")
@@ -120,8 +123,7 @@ class WeightKnob(QWidget):
         self._write()
 
     def _write(self) -> None:
-        if not (self._entry.hasFocus() and self._entry.isModified()):  # somebody is typing
-            self._entry.setText(f"{self._value:.3g}")
+        self._entry.set_value(self._value)
         self._sigma.setText(f"{terms.LABELS['sigma']} {math.sqrt(self._value / 2):.2g}")
 
     def _slid(self, notch: int) -> None:
@@ -132,17 +134,11 @@ class WeightKnob(QWidget):
         if not self._slider.isSliderDown():
             self._settle.throttle()
 
-    def _typed(self) -> None:
-        try:
-            wanted = float(self._entry.text().replace(",", "."))
-        except ValueError:
-            wanted = math.nan
-        self._entry.setModified(False)
-        within = min(max(wanted, self._least), self._most)
-        if not 0 <= wanted <= HIGHEST or f"{within:.3g}" == f"{self._value:.3g}":  # NaN is not between
+    def _typed(self, weight: float) -> None:
+        if f"{weight:.3g}" == f"{self._value:.3g}":
             self._show()
-            return
-        self._take(within)
+        else:
+            self._take(weight)
 
     def _take_calibrated(self) -> None:
         if self._calibrated is not None:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from PyQt6.QtCore import Qt, QUrl
-from PyQt6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence, QTextCursor, QUndoStack
+from PyQt6.QtGui import QAction, QActionGroup, QDesktopServices, QTextCursor, QUndoStack
 from PyQt6.QtWidgets import (
     QAbstractScrollArea,
     QDialog,
@@ -25,7 +25,7 @@ from PyQt6.QtWidgets import (
 
 from explorer import log
 from explorer.safe_text import caption, plain
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.widgets.pictured_menu import PicturedMenu
 from explorer.widgets.portraits import PortraitBook
 from explorer.widgets.preferences import Preferences
@@ -33,14 +33,6 @@ from explorer.window.pages import Page
 from explorer.window.preferences_sheet import PreferencesSheet
 
 _THEMES = {"system": "As the &system", "light": "&Light", "dark": "&Dark"}
-_HANDS = (
-    ("Double-click a slider's handle", "put that slider back"),
-    ("Drop a picture", "find it in the model and start from there"),
-    ("Drag a picture out", "leave it on the desktop or in another program; on the map and in the strip with Ctrl"),
-    ("Right-click a picture", "save, copy or show it alone"),
-    ("Drop a .keras file", "open that model"),
-    ("Drop a folder", "train on the pictures in it"),
-)
 _NO_LOG = (
     "No log is kept in this session: its file cannot be written. Start kvae-explorer with --log FILE to choose another."
 )
@@ -83,7 +75,7 @@ class Menus:
         self.edit = self._menu("&Edit")
         self.edit.addActions([self._taking["copy"], self._taking["paste"]])
         self.edit.addSeparator()
-        self._add(self.edit, "Pr&eferences…", "Ctrl+,", self.show_preferences)
+        self._add(self.edit, "Pr&eferences…", "preferences", self.show_preferences)
         self._view(pages)
         self._help()
 
@@ -96,17 +88,18 @@ class Menus:
         assert menu is not None
         return menu
 
-    def _add(self, menu: QMenu, text: str, keys: str, done: Callable[[], object]) -> QAction:
+    def _add(self, menu: QMenu, text: str, name: str, done: Callable[[], object]) -> QAction:
+        """An entry of a menu; `name` is that of its keys, "" where it has none."""
         action = QAction(text, self._window)
-        if keys:
-            action.setShortcut(QKeySequence(keys))
+        if name:
+            action.setShortcuts(keys.sequences(name))
         action.triggered.connect(lambda: done())
         menu.addAction(action)
         return action
 
     def _file(self) -> None:
         does, menu = self._does, self._menu("&File")
-        self._add(menu, "&Open a model…", "Ctrl+O", does.browse)
+        self._add(menu, "&Open a model…", "open", does.browse)
         recent = PicturedMenu(menu)
         recent.setTitle("Open &recent")
         menu.addMenu(recent)
@@ -115,7 +108,7 @@ class Menus:
         menu.addSeparator()
         menu.addActions([self._taking["save"], self._taking["save_as"]])
         menu.addSeparator()
-        self._add(menu, "Train on a &folder of pictures…", "Ctrl+Shift+O", does.browse_folder)
+        self._add(menu, "Train on a &folder of pictures…", "train_folder", does.browse_folder)
         self._add(menu, "Train on the sample &paintings", "", lambda: does.train_on("paintings"))
         shown = menu.addMenu("Pictures that may be &shown")
         assert shown is not None
@@ -123,7 +116,7 @@ class Menus:
         self._fill_agreed(shown)
         menu.aboutToShow.connect(lambda: shown.setEnabled(bool(self._preferences.agreed)))
         menu.addSeparator()
-        self._add(menu, "&Quit", "Ctrl+Q", self._window.close).setMenuRole(QAction.MenuRole.QuitRole)
+        self._add(menu, "&Quit", "quit", self._window.close).setMenuRole(QAction.MenuRole.QuitRole)
 
     def _fill_recent(self, menu: PicturedMenu) -> None:
         menu.clear()
@@ -156,10 +149,8 @@ class Menus:
         """Undo and redo of the Explore page, and what else can be done there."""
         undo, redo = stack.createUndoAction(page, "&Undo"), stack.createRedoAction(page, "&Redo")
         assert undo is not None and redo is not None
-        undo.setWhatsThis("Undo")  # their texts name what was done last
-        redo.setWhatsThis("Redo")
-        undo.setShortcuts([QKeySequence("Ctrl+Z")])
-        redo.setShortcuts([QKeySequence("Ctrl+Shift+Z"), QKeySequence("Ctrl+Y")])
+        undo.setShortcuts(keys.sequences("undo"))
+        redo.setShortcuts(keys.sequences("redo"))
         taken = {key.toString() for action in (undo, redo) for key in action.shortcuts()}
         self.edit.insertActions(self._taking["copy"], [undo, redo])
         self.edit.insertSeparator(self._taking["copy"])
@@ -170,8 +161,8 @@ class Menus:
 
     def _view(self, pages: Mapping[str, Page]) -> None:
         window, menu = self._window, self._menu("&View")
-        for number, (name, page) in enumerate(pages.items(), start=1):
-            self._add(menu, f"&{page.caption}", f"Ctrl+{number}", partial(self._does.show_page, name))
+        for key, (name, page) in zip(keys.sequences("pages"), pages.items(), strict=False):
+            self._add(menu, f"&{page.caption}", "", partial(self._does.show_page, name)).setShortcut(key)
         menu.addSeparator()
         group = QActionGroup(window)
         for scheme, text in _THEMES.items():
@@ -181,7 +172,7 @@ class Menus:
             group.addAction(action)
         menu.addSeparator()
         menu.addAction(self._taking["alone"])
-        self._add(menu, "F&ull screen", "Shift+F11", self._toggle_full_screen)
+        self._add(menu, "F&ull screen", "full_screen", self._toggle_full_screen)
 
     def _choose_theme(self, name: str) -> None:
         self._preferences.set("theme", name)
@@ -195,32 +186,34 @@ class Menus:
 
     def _help(self) -> None:
         menu = self._menu("&Help")
-        self._add(menu, "&Keyboard and mouse", "F1", self.show_shortcuts)
+        self._add(menu, "&Keyboard and mouse", "keys", self.show_shortcuts)
         self._add(menu, "Show the &log", "", self.show_log)
         self._add(menu, "&About kvae explorer", "", self.show_about)
 
     # ------------------------------------------------------------------ Help
 
-    def shortcuts(self) -> list[tuple[str, str]]:
-        """(keys, what they do) of everything in the menus that has a key, and what the mouse can do."""
-        found = []
-        for action in self._window.findChildren(QAction):
-            keys = ", ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in action.shortcuts())
-            text = (action.whatsThis() or action.text()).replace("&", "").rstrip("…")
-            if keys and text:
-                found.append((keys, text[:1].lower() + text[1:]))
-        return [*dict.fromkeys(found), *_HANDS]
-
     def show_shortcuts(self) -> None:
-        """A sheet of all keys."""
+        """A sheet of all keys, and of what the mouse can do, by the place where they are heard."""
         rows = QWidget()
         grid = QGridLayout(rows)
         grid.setHorizontalSpacing(4 * theme.UNIT)
-        for place, (keys, text) in enumerate(self.shortcuts()):
-            name = QLabel(keys, rows)
-            name.setStyleSheet("font-weight: 600;")
-            grid.addWidget(name, place, 0)
-            grid.addWidget(QLabel(text, rows), place, 1)
+        grid.setColumnStretch(1, 1)
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for name, key in keys.KEYS.items():
+            groups.setdefault(key.where, []).append((keys.words(name), key.does))
+        for title, lines in (*groups.items(), ("The mouse", keys.HANDS)):
+            heading = QLabel(title, rows)
+            heading.setProperty("role", "quiet")
+            heading.setContentsMargins(0, theme.UNIT, 0, 0)
+            grid.addWidget(heading, grid.rowCount(), 0, 1, 2)
+            for pressed, does in lines:
+                name_label = QLabel(pressed, rows)
+                name_label.setStyleSheet("font-weight: 600;")
+                place = grid.rowCount()
+                grid.addWidget(name_label, place, 0)
+                what = QLabel(does, rows)
+                what.setWordWrap(True)
+                grid.addWidget(what, place, 1)
         grid.setRowStretch(grid.rowCount(), 1)
         area = QScrollArea()
         area.setWidget(rows)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtWidgets import QButtonGroup, QToolButton, QVBoxLayout, QWidget
 
-from explorer.widgets import theme
+from explorer.widgets import keys, theme
 from explorer.window.pages import Page
 
 
@@ -25,14 +25,14 @@ class Rail(QWidget):
         layout.setContentsMargins(theme.UNIT // 2, theme.UNIT, theme.UNIT // 2, theme.UNIT)
         layout.setSpacing(theme.UNIT // 2)
         self.buttons: dict[str, QToolButton] = {}
-        for number, (name, page) in enumerate(pages.items(), start=1):
+        for key, (name, page) in zip(keys.sequences("pages"), pages.items(), strict=False):
             button = QToolButton(self)
             button.setText(page.caption)
             button.setIconSize(QSize(3 * theme.UNIT, 3 * theme.UNIT))
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
             button.setCheckable(True)
             button.setFixedSize(9 * theme.UNIT, 7 * theme.UNIT)
-            button.setToolTip(f"{page.sentence} (Ctrl+{number})")
+            button.setToolTip(f"{page.sentence} ({key.toString()})")
             button.setAccessibleName(page.caption)
             button.setAccessibleDescription(page.sentence)
             button.clicked.connect(lambda _, name=name: self.chosen.emit(name))

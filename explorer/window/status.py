@@ -6,36 +6,13 @@ from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QWidget
 
-from explorer.messages import ModelInfo, RunMessage, Steps, Working
+from explorer.messages import ModelInfo, RunMessage, Steps
 from explorer.safe_text import line, plain
+from explorer.state.preparation import Preparation, time_left
 from explorer.state.runs import RunCurves
 from explorer.widgets import theme
 
-# what kvae says of its preparation, in the words of somebody who paints
-WORKING = {
-    "painting": "painting the sample pictures",
-    "reading pictures": "reading the pictures",
-    "decoding pictures": "looking through the pictures",
-    "varying": "looking at varied copies of the pictures",
-    "measuring the Gaussian limit": "finding what the pictures have in common",
-    "measuring and saving the model": "measuring and saving the model",
-}
 ENGINE = {"starting": "starting the engine", "ready": "engine ready", "lost": "engine lost"}
-
-
-def in_words(message: Working) -> str:
-    """What a run is preparing, for somebody who knows no machine learning."""
-    return WORKING.get(message.what) or line(message.what, 80)
-
-
-def time_left(seconds: float | None) -> str:
-    """A guess in words: "3 min left", "" where there is none."""
-    if seconds is None:
-        return ""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return "less than a minute left"
-    return f"{minutes} min left" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min left"
 
 
 def model_line(model: ModelInfo | None, training: bool = False) -> str:
@@ -52,10 +29,9 @@ def run_line(run: RunCurves) -> str:
     if not run.is_alive:
         return ""
     name = f"training run {run.number}"
-    if run.working is not None:
-        return f"{name}: {in_words(Working(run.number, *run.working))}"
-    if run.phase == "preparing":
-        return f"{name}: getting ready"
+    if run.phase == "preparing" or run.saving:
+        after = time_left(run.preparation.seconds_left) if run.phase == "preparing" else ""
+        return f"{name}: {run.preparation.words}" + (f", {after}" if after else "")
     epoch, total = run.epoch
     so_far = f"epoch {epoch}" if total is None else f"epoch {epoch} of {total}"
     after = "paused" if run.phase == "paused" else time_left(run.seconds_left)
@@ -125,6 +101,10 @@ class StatusLine(QWidget):
             del self._runs[message.run]
         self._show()
 
+    def preparation_of(self, run: int) -> Preparation | None:
+        """How far a run that lives is with what it does before it trains."""
+        return self._runs[run].preparation if run in self._runs else None
+
     def _show(self) -> None:
         run = self._runs[max(self._runs)] if self._runs else None
         parts = [self._opening or self._model, self._engine, run_line(run) if run else ""]
@@ -135,13 +115,8 @@ class StatusLine(QWidget):
         self._bar.setVisible(run is not None)
         if run is None:
             return
-        if run.working is not None:
-            done, total, _ = run.working
-            self._bar.setRange(0, max(total, 1))
-            self._bar.setValue(done)
-        else:
-            self._bar.setRange(0, 1000)
-            self._bar.setValue(round(1000 * run.progress))
+        self._bar.setRange(0, 1000)
+        self._bar.setValue(round(1000 * (run.preparation.share if run.phase == "preparing" else run.progress)))
 
 
 class _Elided(QLabel):

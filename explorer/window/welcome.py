@@ -27,6 +27,7 @@ from explorer.widgets.preferences import Preferences
 
 SENTENCE = "Teach a small network your pictures, then walk through the space between them by hand."
 _MOST_MODELS = 6
+_NOTCHES = 1000  # of the bar
 _WIDTH = 104 * theme.UNIT
 _PORTRAIT = 36  # pixels
 
@@ -119,6 +120,8 @@ class WelcomePage(QWidget):
         self._bar = QProgressBar(part)
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName("Preparation")
+        self._left = QLabel(part)
+        self._left.setProperty("role", "quiet")
         after = QLabel(
             "The first pictures appear in a moment. Move through them at once: they get better while it trains.",
             part,
@@ -130,7 +133,7 @@ class WelcomePage(QWidget):
         layout = QVBoxLayout(part)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2 * theme.UNIT)
-        for widget in (self._doing, self._bar, after):
+        for widget in (self._doing, self._bar, self._left, after):
             layout.addWidget(widget)
         layout.addWidget(watch, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addStretch(1)
@@ -138,11 +141,12 @@ class WelcomePage(QWidget):
 
     # ------------------------------------------------------------------ what the window says
 
-    def show_progress(self, sentence: str, done: int = 0, total: int = 0) -> None:
-        """A run prepares: `done` of `total` parts; without a total the bar only says that something happens."""
+    def show_progress(self, sentence: str, share: float = 0.0, left: str = "") -> None:
+        """A run prepares: `share` of it is done; at 0 the bar only says that something happens."""
         self._doing.setText(line(sentence[:1].upper() + sentence[1:] + " …"))
-        self._bar.setRange(0, total)
-        self._bar.setValue(done)
+        self._left.setText(left)
+        self._bar.setRange(0, _NOTCHES if share > 0 else 0)
+        self._bar.setValue(round(_NOTCHES * share))
         self._parts.setCurrentIndex(1)
 
     def clear_progress(self) -> None:

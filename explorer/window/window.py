@@ -6,16 +6,27 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PyQt6.QtCore import QByteArray, QTimer, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
-from PyQt6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtCore import QByteArray, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QPaintEvent
+from PyQt6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QMainWindow,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from explorer.bridge import Bridge
 from explorer.messages import Began, Delivered, ModelInfo, PicturesReady, RunFailed, RunMessage, Snapshot, Working
 from explorer.safe_text import line
 from explorer.state.bookmarks import Bookmark
 from explorer.state.followed_run import Expected, FollowedRun
-from explorer.widgets import theme
+from explorer.state.preparation import time_left
+from explorer.widgets import keys, theme
 from explorer.widgets.notice import Notice
 from explorer.widgets.portraits import PortraitBook
 from explorer.widgets.preferences import Preferences
@@ -26,7 +37,7 @@ from explorer.window.menus import MenuActions, Menus
 from explorer.window.pages import PAGES, Page, Pages
 from explorer.window.rail import Rail
 from explorer.window.shutdown import Shutdown
-from explorer.window.status import StatusLine, cut_off_in_words, in_words
+from explorer.window.status import StatusLine, cut_off_in_words
 from explorer.window.watch import GONE, REREAD, FileWatch
 from explorer.window.welcome import WelcomePage
 
@@ -57,6 +68,7 @@ class MainWindow(QMainWindow):
         self._bookmarks: tuple[Bookmark, ...] = ()  # of the Explore page
         self._followed_run = FollowedRun()
         self._expected = Expected()
+        self._run = 0  # the newest that has spoken
         self._watch = FileWatch(self)
         self._build(pages)
         self.takeaway = Takeaway(self, bridge, preferences, self.notice)
@@ -71,32 +83,35 @@ class MainWindow(QMainWindow):
     def _build(self, pages: Mapping[str, Page]) -> None:
         self.setWindowTitle(NAME)
         self.setAcceptDrops(True)
-        self.rail, self.notice, self.status = Rail(pages, self), Notice(self), StatusLine(self)
+        self.rail, self.status = Rail(pages, self), StatusLine(self)
         self.stack = QStackedWidget(self)
         self.portraits = PortraitBook(self.bridge, self)
         self.welcome = WelcomePage(self.bridge, self.preferences, self.portraits, self)
         self.stack.addWidget(self.welcome)
-        right = QVBoxLayout()
-        right.setSpacing(0)
-        right.addWidget(self.notice)
-        right.addWidget(self.stack, 1)
         top = QHBoxLayout()
         top.setSpacing(0)
         top.addWidget(self.rail)
-        top.addLayout(right, 1)
+        top.addWidget(self.stack, 1)
         central = QWidget(self)
         layout = QVBoxLayout(central)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(top, 1)
         layout.addWidget(self.status)
-        self.setCentralWidget(central)
+        area = QScrollArea(self)  # where a screen is smaller than the pages can be, they scroll
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidgetResizable(True)
+        area.setWidget(central)
+        self.notice = Notice(area)
+        self.setCentralWidget(area)
 
     def _connect(self) -> None:
         welcome = self.welcome
         self.pages.placed.connect(self._place)
         self.trouble.connect(self.notice.show_error)
         self.rail.chosen.connect(self.show_page)
+        self.stack.currentChanged.connect(lambda _: self._fit_current())
         welcome.browse_wanted.connect(self.browse)
         welcome.folder_wanted.connect(self.browse_folder)
         welcome.open_wanted.connect(self.open)
@@ -127,7 +142,17 @@ class MainWindow(QMainWindow):
 
     def _place(self, name: str, page: QWidget) -> None:
         self.stack.addWidget(page)
+        self._fit_current()
+        if isinstance(own := getattr(page, "notice", None), Notice):
+            own.speak_through(self.notice)
         self._wires.get(name, lambda: None)()
+
+    def _fit_current(self) -> None:
+        """Only the page that is shown needs room: another that is wider would make this one scroll."""
+        for place in range(self.stack.count()):
+            kind = QSizePolicy.Policy.Preferred if place == self.stack.currentIndex() else QSizePolicy.Policy.Ignored
+            if (page := self.stack.widget(place)) is not None:
+                page.setSizePolicy(kind, kind)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         super().paintEvent(event)
@@ -149,6 +174,14 @@ class MainWindow(QMainWindow):
 
     def _wire_compare(self) -> None:
         self.pages["compare"].set_known(self.welcome.known())
+        self._tell_compare()
+
+    def _tell_compare(self) -> None:
+        """Which model is open; a snapshot of a run has no file that stays."""
+        model = self.bridge.model
+        if "compare" in self.pages.made:
+            here = model is not None and self._followed_run.shown is None
+            self.pages["compare"].set_open(model.path if here and model is not None else "")
 
     def _wire_make(self) -> None:
         if self.bridge.model is not None:
@@ -187,11 +220,16 @@ class MainWindow(QMainWindow):
 
     def _on_delivered(self, path: str) -> None:
         self.pages["compare"].add_model(path)
-        self.notice.show_info(f"The training is done: {Path(path).name}.", "Open", partial(self.open, path))
+        sentence, subject = f"The training is done: {Path(path).name}.", self._of_run(self._run)
+        if path == self._expected.delivered:  # it takes the place of what was followed
+            self.notice.show_info(sentence, subject=subject)
+        else:
+            self.notice.show_info(sentence, "Open", partial(self.open, path), subject=subject)
+            self._expected.delivered = path
 
     def _on_interrupted(self, path: str, step: int | None) -> None:
         sentence = cut_off_in_words(path, step)
-        self.notice.show_info(sentence, "Go on", partial(self._go_on, path))
+        self.notice.show_info(sentence, "Go on", partial(self._go_on, path), subject="interrupted")
 
     def _agree_and_go_on(self, place: str, path: str) -> None:
         self.preferences.agree(place)
@@ -234,11 +272,14 @@ class MainWindow(QMainWindow):
         """Open the model file at `path` and show the page `landing`; what is wrong appears in the notice line."""
         path = os.path.abspath(path)
         if not os.path.exists(path):
-            self.notice.show_error(f"There is no file {path}. Choose another model, or train one.")
+            self.notice.show_error(f"There is no file {path}. Choose another model, or train one.", "model")
             return
         if os.path.isdir(path):
             self.notice.show_info(
-                f"{path} is a folder, not a model. Train on the pictures in it?", "Train", partial(self.train_on, path)
+                f"{path} is a folder, not a model. Train on the pictures in it?",
+                "Train",
+                partial(self.train_on, path),
+                subject="model",
             )
             return
         self._followed_run.turned_away()
@@ -258,12 +299,17 @@ class MainWindow(QMainWindow):
     def _on_gone(self) -> None:
         """The file of the open model was moved or deleted; the engine still holds it."""
         if self.bridge.model is not None:
-            self.notice.show_error(GONE.format(Path(self.bridge.model.path).name))
+            self.notice.show_error(GONE.format(Path(self.bridge.model.path).name), "model")
 
     def _on_model(self, model: ModelInfo | None, same: bool) -> None:
         by_hand, self._expected.by_hand = self._expected.by_hand, None
         training = self._followed_run.shown is not None
+        if not same or by_hand is not None:
+            self.notice.end("model")  # what was said of the one before, or of one that could not be opened
+        if by_hand is not None and by_hand == self._expected.delivered:
+            self.notice.end(self._of_run(self._run))
         self.status.set_model(model, training)
+        self._tell_compare()
         if model is None:
             self._watch.set_path("")
             self.setWindowTitle(NAME)
@@ -276,23 +322,25 @@ class MainWindow(QMainWindow):
         if self._expected.first_run is not None:
             self._expected.first_run = None
             self.welcome.clear_progress()
-            self.notice.show_info(BACKGROUND, "Watch it", partial(self.show_page, "train"))
+            self._tell_of_run(self._run, BACKGROUND)
         if self.stack.currentWidget() is self.welcome or by_hand is not None:
             self.show_page(self._expected.landing)
         if self._expected.reread == model.path:
-            self.notice.show_info(REREAD.format(Path(model.path).name))
+            self.notice.show_info(REREAD.format(Path(model.path).name), subject="model")
         self._expected.reread = None
 
     def _on_open_failed(self, sentence: str) -> None:
         self._expected.by_hand = self._expected.reread = None
         self.status.set_opening("")
-        self.notice.show_error(sentence)
+        self.notice.show_error(sentence, "model")
         self._show_again()
 
     def _on_engine(self, state: str, sentence: str) -> None:
         self.status.set_engine(state)
         if state == "lost" and sentence:
-            self.notice.show_error(sentence)
+            self.notice.show_error(sentence, "engine")
+        elif state == "ready":
+            self.notice.end("engine")
 
     # ------------------------------------------------------------------ training
 
@@ -331,7 +379,7 @@ class MainWindow(QMainWindow):
             self.show_page("explore")
         else:
             name = "the sample paintings" if data == "paintings" else Path(data).name
-            self.notice.show_info(f"Training on {name} has begun.", "Watch it", partial(self.show_page, "train"))
+            self._tell_of_run(max(begun), f"Training on {name} has begun.")
 
     def _on_hello(self, _: object) -> None:
         data, self._expected.data = self._expected.data, None
@@ -340,11 +388,12 @@ class MainWindow(QMainWindow):
 
     def _on_run(self, message: RunMessage) -> None:
         self.status.take(message)
-        if isinstance(message, Began):
-            self.notice.move_on()  # what was said of the run before
+        if message.run > self._run:  # another one: what was said of the run before is over
+            self.notice.end(self._of_run(self._run))
+            self._run = message.run
         match message:
             case Working() | PicturesReady() | Began() if message.run == self._expected.first_run:
-                self._show_preparation(message)
+                self._show_preparation(message.run)
             case Snapshot():
                 follows = "train" in self.pages.made and self.pages["train"].is_following(message.run)
                 if self._expected.by_hand is not None:  # what a person asked for is not overtaken
@@ -352,23 +401,34 @@ class MainWindow(QMainWindow):
                 else:
                     self._followed_run.snapshot(message, follows, self.bridge.open, self.bridge.refresh)
             case Delivered():
+                self._expected.delivered = None
                 if self._on_ended(message.run):
+                    self._expected.delivered = message.path
                     self.bridge.open(message.path, same=True)
             case RunFailed():
                 self._on_ended(message.run)
                 if message.unread:
                     path = self.pages["train"].resumed_from(message.run)
                     go_on = partial(self._agree_and_go_on, message.unread, path)
-                    self.notice.show_info(f"{message.sentence} Read them?", "Read them", go_on)
+                    subject = self._of_run(message.run)
+                    self.notice.show_info(f"{message.sentence} Read them?", "Read them", go_on, subject)
+                elif message.stopped:
+                    self.notice.show_info(message.sentence, subject=self._of_run(message.run))
                 else:
-                    self.notice.show_error(message.sentence)
+                    self.notice.show_error(message.sentence, self._of_run(message.run))
 
-    def _show_preparation(self, message: Working | PicturesReady | Began) -> None:
-        if isinstance(message, Working):
-            self.welcome.show_progress(in_words(message), message.done, message.total)
-        else:
-            ready = isinstance(message, PicturesReady)
-            self.welcome.show_progress("building the network" if ready else "painting the first pictures")
+    def _tell_of_run(self, run: int, sentence: str) -> None:
+        watch = partial(self.show_page, "train")
+        self.notice.show_info(sentence, "Watch it", watch, subject=self._of_run(run))
+
+    @staticmethod
+    def _of_run(run: int) -> str:
+        """The subject of what is said of this run."""
+        return f"run {run}"
+
+    def _show_preparation(self, run: int) -> None:
+        if (preparation := self.status.preparation_of(run)) is not None:
+            self.welcome.show_progress(preparation.words, preparation.share, time_left(preparation.seconds_left))
 
     def _on_ended(self, run: int) -> bool:
         """A run is over; whether its model is on screen."""
@@ -396,12 +456,21 @@ class MainWindow(QMainWindow):
 
     def _open_picture(self, picture: str | np.ndarray, png: bytes = b"") -> None:
         if self.bridge.model is None:
-            self.notice.show_info("A picture needs a model to be found in: open one, or train on the sample paintings.")
+            self.notice.show_info(
+                "A picture needs a model to be found in: open one, or train on the sample paintings.", subject="model"
+            )
             return
         self.pages["explore"].open_picture(picture, png)
         self.show_page("explore")
 
     # ------------------------------------------------------------------ the end
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Esc that nothing under the hand wanted: what was said last is read."""
+        if keys.pressed("dismiss", event) and self.notice.text:
+            self.notice.dismiss()
+        else:
+            super().keyPressEvent(event)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         if event is not None and not self._shutdown.may_close():

@@ -1,11 +1,12 @@
 """The Compare page: what it asks, which rows it shows with which pixels and numbers, and what it writes."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRectF, QSettings, Qt, QUrl
-from PyQt6.QtGui import QDropEvent, QImage
+from PyQt6.QtGui import QDropEvent, QFontMetricsF, QImage
 
 from explorer.compare.page import EMPTY, ComparePage
 from explorer.compare.table import WAITING, Drawing
@@ -74,12 +75,12 @@ def test_many_changes_at_once_are_one_question(page, fake_bridge, asked):
 def test_rows_come_in_order_with_their_own_numbers_and_pixels(page, fake_bridge, asked):
     page.add_models([A, B])
     ticket = asked()
-    fake_bridge.answer(ticket, Originals(ORIGINALS))
+    fake_bridge.answer(ticket, Originals(ORIGINALS, "a"))
     fake_bridge.answer(ticket, row(B, kl_weight=1.0, distortion=396.2, rate=81.3, psnr=14.1, active=40))
     assert page.table.texts().count("reconstructing …") == 1
     fake_bridge.answer(ticket, row(A))
     words = page.table.texts()
-    assert words == ["Originals"] + [
+    assert words == ["Originals", "held out by a"] + [
         *("a", "KL weight 0.1", "σ 0.224", "D 196.2", " · R 221 nats", " · PSNR 17.3 dB", " · 128 of 128 active"),
         *("b", "KL weight 1", "σ 0.707", "D 396.2", " · R 81.3 nats", " · PSNR 14.1 dB", " · 40 of 128 active"),
     ]
@@ -96,7 +97,7 @@ def test_rows_come_in_order_with_their_own_numbers_and_pixels(page, fake_bridge,
 def test_smaller_pictures_of_another_model_fill_the_same_columns(page, fake_bridge, asked):
     page.add_models([A, B])
     ticket = asked()
-    fake_bridge.answer(ticket, Originals(ORIGINALS))
+    fake_bridge.answer(ticket, Originals(ORIGINALS, "a"))
     fake_bridge.answer(ticket, row(A))
     fake_bridge.answer(ticket, row(B, images=PICTURES["b"][:, ::2, ::2]))
     assert page.table.picture_rect(2, 3).width() == page.table.picture_rect(1, 3).width()
@@ -107,7 +108,7 @@ def test_smaller_pictures_of_another_model_fill_the_same_columns(page, fake_brid
 def test_a_model_that_fails_says_so_in_its_row_and_the_others_stand(page, fake_bridge, asked):
     page.add_models([A, B])
     ticket = asked()
-    fake_bridge.answer(ticket, Originals(ORIGINALS))
+    fake_bridge.answer(ticket, Originals(ORIGINALS, "a"))
     none = np.empty((0, 1, 1, 3), np.uint8)
     fake_bridge.answer(ticket, Compared(A, "a", none, failure="a.keras is not a model. Choose another."))
     fake_bridge.answer(ticket, row(B))
@@ -120,7 +121,7 @@ def test_a_question_that_fails_is_told_in_every_row(page, fake_bridge, asked):
     fake_bridge.fail(asked(), "The engine ended. It starts again by itself.")
     assert page.table.texts().count("The engine ended. It starts again by itself.") == 2
     page.again.click()
-    fake_bridge.answer(asked(2), Originals(ORIGINALS))
+    fake_bridge.answer(asked(2), Originals(ORIGINALS, "a"))
     assert page.table.texts().count("reconstructing …") == 2
 
 
@@ -132,7 +133,7 @@ def test_pictures_that_a_card_names_are_compared_once_somebody_agrees(page, fake
     qtbot.mouseClick(page.question.button, Qt.MouseButton.LeftButton)
     asked(2)
     assert fake_bridge.last(Compare)[1] == Compare((A,), (), 8, ("/strange/art",)) and page.question.isHidden()
-    fake_bridge.answer(asked(2), Originals(ORIGINALS))
+    fake_bridge.answer(asked(2), Originals(ORIGINALS, "a"))
     assert page.table.texts().count("reconstructing …") == 1
 
 
@@ -141,11 +142,11 @@ def test_answers_to_an_older_question_change_nothing(page, fake_bridge, asked):
     ticket = asked()
     then, failed, _ = fake_bridge._pending[ticket]
     page.add_model(B)  # the next question has not even been asked yet
-    then(Originals(ORIGINALS))
+    then(Originals(ORIGINALS, "a"))
     then(row(A))
     failed("too late")
     assert page.comparison.originals is None and not page.comparison.rows
-    fake_bridge.answer(asked(2), Originals(ORIGINALS))
+    fake_bridge.answer(asked(2), Originals(ORIGINALS, "a"))
     then(row(A))
     assert page.comparison.originals is not None and not page.comparison.rows
 
@@ -331,6 +332,52 @@ def test_a_question_that_fails_is_told_whatever_is_shown(page, fake_bridge, aske
     page.kind.setCurrentIndex(page.kind.findData(kind))
     page.add_models([A, B])
     ticket = asked()
-    fake_bridge.answer(ticket, Originals(ORIGINALS))
+    fake_bridge.answer(ticket, Originals(ORIGINALS, "a"))
     fake_bridge.fail(ticket, "The engine ended. It starts again by itself.")
     assert page.table.texts().count("The engine ended. It starts again by itself.") == 2
+
+
+# ---------------------------------------------------------------------- whose pictures, and who is compared by itself
+
+
+def test_a_row_that_may_have_learned_from_the_pictures_says_so(page, fake_bridge, asked, tmp_path):
+    page.add_models([A, B, C])
+    ticket = asked()
+    fake_bridge.answer(ticket, Originals(ORIGINALS, "a"))
+    for path, learned in ((A, ""), (B, "may"), (C, "other")):
+        fake_bridge.answer(ticket, row(path, learned=learned))
+    said = {text.words.strip(): text for text in page.table.drawing.texts()}
+    marks = ["may have learned from these very pictures, which flatters it", "learned from other pictures"]
+    assert "held out by a" in said and [words for words in marks if said[words].tone == "error"] == marks
+    tops = [page.table.drawing.top(number) for number in (2, 3)]
+    for words, top in zip(marks, tops, strict=True):
+        where = said[words].where
+        assert where.top() > top and page.table.drawing.size.width() >= where.right()
+        assert where.width() >= QFontMetricsF(page.table.font()).horizontalAdvance(words), "not cut"
+    page.export_csv(str(tmp_path / "t.csv"))
+    lines = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
+    assert [line["learned"] for line in lines] == ["", *marks] and {line["held_out_by"] for line in lines} == {"a"}
+
+
+def test_pictures_of_ones_own_are_said_to_be_that(page, fake_bridge, asked):
+    page.add_models([A])
+    page.set_pictures(["/p/me.png"])
+    fake_bridge.answer(asked(), Originals(ORIGINALS))
+    assert "pictures of your own" in page.table.texts()
+
+
+def test_the_open_model_is_compared_by_itself_until_another_is(page, preferences):
+    page.add_models([A])
+    page.set_open(B)
+    assert page.comparison.models == (A, B)
+    page.set_open(C)
+    assert page.comparison.models == (A, C) and preferences.get("compare/models") == [A]
+    page.table.removed.emit(C)
+    page.set_open(C)
+    assert page.comparison.models == (A,), "somebody took it out"
+    page.set_open(A)
+    page.set_open(B)
+    assert page.comparison.models == (A, B), "what was added by hand stays"
+    page.add_models([B])
+    page.set_open("")
+    assert page.comparison.models == (A, B) and preferences.get("compare/models") == [A, B]

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import kvae
-from explorer.engine.comparing import _compared, prior_points
+from explorer.engine.cards import model_info
+from explorer.engine.comparing import _compared, _Pictures, prior_points
 from explorer.engine.models import Loaded
+from explorer.messages import Compare
 from kvae.model.vae import VAE
 
 
@@ -90,3 +92,56 @@ def test_one_picture_alone_is_its_own_way(loaded, pictures):
     one = loaded["one"]
     row = _compared(Quick(), one, one.path, pictures[:1])
     np.testing.assert_array_equal(row.between, row.images)
+
+
+# ---------------------------------------------------------------------- who has learned from them
+
+
+def _told(name: str, data: str, manifest: str = "m", validation: float = 0.1, size: int = 16):
+    """What the engine knows of a model that learned from `data`."""
+    card = {"settings": {"data": data, "validation": validation}, "collection": {"manifest_hash": manifest}}
+    config = {"image_shape": (size, size, 3), "latent_dim": 4, "kl_weight": 0.1}
+    return model_info(f"/m/{name}.keras", config, card)
+
+
+@pytest.mark.parametrize(
+    ("data", "manifest", "validation", "size", "learned"),
+    [
+        ("/art", "m", 0.1, 16, ""),
+        ("/art", "m", 0.1, 32, ""),  # the digest of a file is the same at every size
+        ("/art", "n", 0.1, 16, ""),  # pictures came and went: each keeps its side
+        ("/art", "m", 0.2, 16, ""),  # held out more
+        ("/art", "m", 0.05, 16, "may"),
+        ("/copy of art", "m", 0.1, 16, ""),
+        ("/copy of art", "m", 0.05, 16, "may"),
+        ("/birds", "b", 0.1, 16, "other"),
+        ("paintings", "p", 0.1, 16, "other"),
+    ],
+)
+def test_which_rows_may_have_learned_from_the_held_out_pictures(data, manifest, validation, size, learned):
+    pictures = _Pictures(Quick(), Compare(("a", "b")))
+    pictures._source = _told("a", "/art")
+    assert pictures.learned(pictures._source) == ""
+    assert pictures.learned(_told("b", data, manifest, validation, size)) == learned
+
+
+def test_paintings_of_another_size_have_other_sides():
+    pictures = _Pictures(Quick(), Compare(("a", "b")))
+    pictures._source = _told("a", "paintings")
+    assert pictures.learned(_told("b", "paintings")) == ""
+    assert pictures.learned(_told("b", "paintings", "of 32 pixels", size=32)) == "may"
+
+
+def test_of_a_model_whose_file_tells_nothing_nothing_is_known():
+    pictures = _Pictures(Quick(), Compare(("a",)))
+    pictures._source = _told("a", "/art")
+    assert pictures.learned(
+        model_info("/m/b.keras", {"image_shape": (16, 16, 3), "latent_dim": 4, "kl_weight": 1.0}, {})
+    )
+
+
+def test_pictures_of_ones_own_may_be_among_those_that_a_model_learned_from():
+    pictures = _Pictures(Quick(), Compare(("a",), pictures=("/art/old/me.png",)))
+    assert pictures.learned(_told("a", "/art")) == "may"
+    assert pictures.learned(_told("a", "/art/new")) == pictures.learned(_told("a", "/ar")) == ""
+    assert pictures.learned(_told("a", "paintings")) == ""

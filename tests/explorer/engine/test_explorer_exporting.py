@@ -278,7 +278,7 @@ def test_latents_come_back_from_csv_exactly(tmp_path):
     done = export_latents(ExportLatents(str(tmp_path / "a.csv"), VALUES, NAMES))
     with open(done.path, newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
-    assert header == ["name", "z0", "z1", "z2"]
+    assert header == ["name", "z1", "z2", "z3"], "as the sliders count"
     assert tuple(row[0] for row in rows) == tuple(cell(name) for name in NAMES)
     np.testing.assert_array_equal(np.array([row[1:] for row in rows], np.float64).astype(np.float32), VALUES)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, QSettings, Qt
 from PyQt6.QtGui import QColor
+from PyQt6.QtWidgets import QToolTip
 
 from explorer.explore.page import ExplorePage
 from explorer.messages import Decode, Decoded, Encode, Encoded
@@ -255,7 +256,7 @@ def test_collapsed_sliders_are_folded_and_counted(qtbot, page):
 
 def many(model_info, count: int):
     """A model of a range of weights with `count` latents, the most telling first."""
-    even = np.ones(count, np.float32)
+    even, eigenvalues = np.ones(count, np.float32), np.geomspace(10, 1e-4, count).astype(np.float32)
     return replace(
         model_info,
         latent_dim=count,
@@ -263,17 +264,18 @@ def many(model_info, count: int):
         thumbnails=model_info.thumbnails[:1],
         rates=np.linspace(3, 0.5, count).astype(np.float32),
         means=0 * even,
-        spreads=even,
+        spreads=np.sqrt(np.maximum(1.0 - 0.05 / eigenvalues, 0.0)),  # at the weight 0.1
         directions=np.eye(2, count, dtype=np.float32),
         direction_spreads=even[:2],
         weight_range=(0.01, 1.0),
-        eigenvalues=np.geomspace(10, 1e-4, count).astype(np.float32),
+        eigenvalues=eigenvalues,
     )
 
 
 def test_a_hundred_sliders_come_a_few_at_a_time_in_order_and_with_their_values(qtbot, page, fake_bridge, model_info):
     count, shown = 100, 48
-    info = replace(many(model_info, count), weight_range=None, eigenvalues=None)
+    info = many(model_info, count)
+    info = replace(info, weight_range=None, eigenvalues=None, spreads=np.ones(count, np.float32))
     fake_bridge.give_model(info)
     rows = page.panel.sliders
     assert 0 < len(rows.rows) < 20, "those in view at once"
@@ -302,7 +304,7 @@ def test_of_ten_thousand_latents_few_have_sliders_and_one_line_counts_the_rest(q
     qtbot.waitUntil(lambda: len(rows.rows) == 48)
 
     def dead(kl_weight: float) -> str:
-        return f"{np.count_nonzero(info.eigenvalues[48:] <= kl_weight / 2):,} of them collapsed"
+        return f"{np.count_nonzero(info.eigenvalues[48:] <= kl_weight / 2 / 0.99):,} of them collapsed"
 
     assert rows.fold.text() == f"▸ 12,244 more, {dead(0.1)}"
     weight.changed.emit(0.01)
@@ -313,7 +315,8 @@ def test_of_ten_thousand_latents_few_have_sliders_and_one_line_counts_the_rest(q
 
 
 def test_sliders_fade_while_the_weight_that_their_dimension_dies_at_comes_near(qtbot, page, fake_bridge, model_info):
-    info = replace(many(model_info, 8), eigenvalues=np.array([np.nan, 9, 3, 1, 0.3, 0.1, 0.03, 0.01], np.float32))
+    eigenvalues = np.array([np.nan, 9, 3, 1, 0.3, 0.1, 0.03, 0.01], np.float32)
+    info = replace(many(model_info, 8), eigenvalues=eigenvalues, spreads=np.array([1] * 6 + [0] * 2, np.float32))
     fake_bridge.give_model(info)
     qtbot.waitUntil(lambda: len(page.panel.sliders.rows) == 8)
     rows = page.panel.sliders.rows
@@ -361,6 +364,17 @@ def test_tab_comes_to_one_slider_and_then_leaves_the_list(qtbot, page):
     assert page.panel.dice.isAncestorOf(seen[place + 2])
 
 
+def test_a_number_beyond_the_slider_is_refused_and_said_though_the_entry_is_gone(qtbot, page):
+    row, entry = page.panel.sliders.rows[0], page.panel.sliders.entry
+    before = page.point().tolist()
+    qtbot.mouseClick(row, LEFT, pos=row.number_rect().center())
+    entry.setText("999")
+    qtbot.keyClick(entry, Qt.Key.Key_Return)
+    assert page.point().tolist() == before and page.undo_stack.count() == 0 and entry.isHidden()
+    sentence = "Latent dimension 4 must be a number from −4 to 4; 999 is not."
+    qtbot.waitUntil(lambda: QToolTip.isVisible() and QToolTip.text() == sentence)
+
+
 def test_a_number_is_typed_and_escape_leaves_it(qtbot, page):
     row, entry = page.panel.sliders.rows[0], page.panel.sliders.entry
     row.setFocus()
@@ -372,7 +386,7 @@ def test_a_number_is_typed_and_escape_leaves_it(qtbot, page):
     assert page.undo_stack.count() == 1
     qtbot.mouseClick(row, LEFT, pos=row.number_rect().center())
     qtbot.keyClicks(entry, "9")
-    qtbot.keyClick(entry.lineEdit(), Qt.Key.Key_Escape)
+    qtbot.keyClick(entry, Qt.Key.Key_Escape)
     assert page.point()[3] == 2.5 and not entry.isVisible()
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, QSettings, Qt
-from PyQt6.QtGui import QColor
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QSettings, Qt
+from PyQt6.QtGui import QColor, QMouseEvent
 from PyQt6.QtWidgets import QLineEdit, QSlider, QToolButton
 
 from explorer.explore.page import ExplorePage
@@ -177,7 +177,7 @@ def test_the_weight_turns_within_the_range_of_the_model(qtbot, page, fake_bridge
     entry.selectAll()
     qtbot.keyClicks(entry, "0.0001")
     qtbot.keyClick(entry, Qt.Key.Key_Return)
-    assert page.kl_weight() == 0.02 and entry.text() == "0.02"
+    assert page.kl_weight() == 0.5 and entry.text() == "0.5"
 
 
 def test_a_picture_is_encoded_anew_at_each_weight_and_its_sliders_follow(qtbot, page, fake_bridge, model_info):
@@ -510,3 +510,93 @@ def test_on_a_small_screen_the_picture_is_larger_than_the_panel_and_nothing_is_c
     for widget in (panel.weight, panel.curve, panel.mode, panel.details, panel.dice, panel.tools):
         assert page.rect().contains(widget.geometry().translated(page.panel.pos()))
         assert widget.width() >= widget.minimumSizeHint().width()
+
+
+# ---------------------------------------------------------------------- two latents, and a thousand
+
+
+def _two(model_info):
+    two = {name: getattr(model_info, name)[:2] for name in ("rates", "means", "spreads")}
+    return replace(
+        model_info, path="/nowhere/two.keras", latent_dim=2, latents=model_info.latents[:, :2].copy(),
+        directions=np.eye(2, dtype="float32"), direction_spreads=np.ones(2, "float32"), **two,
+    )  # fmt: skip
+
+
+def test_two_latents_are_moved_at_once_on_a_pad_over_what_is_painted_there(qtbot, page, fake_bridge, model_info):
+    assert page.panel.pad.isHidden(), "of more than two there are sliders alone"
+    fake_bridge.give_model(_two(model_info))
+    pad = page.panel.pad
+    qtbot.waitUntil(lambda: pad.isVisible() and pad.width() > 100)
+    ticket, asked = fake_bridge.last(Decode, "pad")
+    assert asked.latents.shape == (81, 2)
+    corners = asked.latents[[0, 8, -1]]
+    assert corners[0][0] < 0 < corners[0][1] and corners[1][0] > 0 and corners[2][1] < 0, "as they stand on the pad"
+    images = np.zeros((81, 4, 4, 3), np.uint8)
+    images[0] = 255  # the upper left
+    fake_bridge.answer(ticket, Decoded(images))
+    room = pad.square()
+    assert pad.grab().toImage().pixelColor(int(room.left()) + 6, int(room.top()) + 6).name() == "#ffffff"
+    before = page.undo_stack.count()
+    middle, end = room.center().toPoint(), QPointF(room.left() + 0.75 * room.width(), room.top() + 0.25 * room.height())
+    qtbot.mousePress(pad, LEFT, pos=middle)
+    pad.mouseMoveEvent(_moved(end.toPoint()))
+    qtbot.mouseRelease(pad, LEFT, pos=end.toPoint())
+    assert page.point() == pytest.approx([2.0, 2.0], abs=0.05) and page.undo_stack.count() == before + 1
+    assert (pad.place_of(tuple(page.point().tolist())) - end).manhattanLength() < 3
+    page.undo_stack.undo()
+    assert not np.allclose(page.point(), [2.0, 2.0], atol=0.1)
+    again = [content for _, content, lane in fake_bridge.asked if lane == "pad"]
+    assert len(again) == 1, "what lies under it does not change with the point"
+    page.panel.weight.changed.emit(0.3)
+    qtbot.waitUntil(lambda: len([1 for _, content, lane in fake_bridge.asked if lane == "pad"]) == 2)
+
+
+def test_a_value_beyond_the_pad_stands_at_its_edge(qtbot, page, fake_bridge, model_info):
+    fake_bridge.give_model(_two(model_info))
+    qtbot.waitUntil(lambda: page.panel.pad.isVisible())
+    pad = page.panel.pad
+    assert pad.place_of((99.0, -99.0)) == pad.square().bottomRight()
+    assert pad.values_at(pad.place_of((1.5, -0.5))) == pytest.approx((1.5, -0.5))
+
+
+def _moved(place: QPoint) -> QMouseEvent:
+    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    return QMouseEvent(QEvent.Type.MouseMove, QPointF(place), left, left, none)
+
+
+def test_of_a_thousand_latents_any_is_found_by_its_number(qtbot, page, fake_bridge, model_info):
+    count = 1024
+    fake_bridge.give_model(
+        replace(
+            model_info, path="/nowhere/many.keras", latent_dim=count, latents=np.zeros((1, count), "float32"),
+            thumbnails=model_info.thumbnails[:1], rates=np.linspace(3, 0.5, count).astype("float32"),
+            means=np.zeros(count, "float32"), spreads=np.ones(count, "float32"),
+            directions=np.eye(2, count, dtype="float32"), direction_spreads=np.ones(2, "float32"),
+        )
+    )  # fmt: skip
+    rows, finder = page.panel.sliders, page.panel.finder
+    qtbot.waitUntil(lambda: len(rows.rows) == 48)
+    page.activateWindow()
+    qtbot.keyClick(page.panel, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    for number, place in ((1000, 0), (3, 3), (1000, 0)):
+        finder.setText(str(number))
+        finder.finish()
+        row = next(row for row in rows.rows if row.axis.index == number - 1)
+        assert rows.rows.index(row) == place and row in rows.visible_rows() and finder.text() == ""
+    assert len(rows.rows) == 49 and page._axes.hidden == count - 49
+    row.wanted.emit(1.25)
+    assert page.point()[999] == 1.25
+    finder.setText("1025")
+    finder.finish()
+    assert len(rows.rows) == 49, "there is none"
+    page.panel.mode.chosen.emit(1)
+    assert finder.isHidden()
+    fake_bridge.give_model(model_info)
+    assert finder.isHidden(), "eight are soon seen"
+
+
+def test_a_rate_says_its_unit_once_for_the_whole_list(page):
+    row = page.panel.sliders.rows[0]
+    assert row.short_worth() == "3.10" and row.worth() == "3.10 nats" and "nats" in row.accessibleName()
+    assert page.panel.unit.text().count("nats") == 1

@@ -433,14 +433,19 @@ def test_exports_wait_for_each_other_as_they_were_asked_for_and_one_can_be_cance
 # ---------------------------------------------------------------------- what a picture says of its own
 
 
+def typed(field, text):
+    field.setText(text)
+    field.finish()
+
+
 def test_a_picture_has_a_time_a_pace_and_a_weight_of_its_own(loop_of_three, fake_bridge, engine):
     page, leg = loop_of_three, loop_of_three.leg
     assert not leg.isVisible()
     page.strip.setCurrentRow(1)
-    assert leg.isVisible() and leg.seconds.text() == "as above" and leg.weight.text() == "as in Explore"
-    leg.seconds.setValue(0.5)
+    assert leg.isVisible() and leg.seconds.value() is leg.weight.value() is None
+    typed(leg.seconds, "0,5")
     leg.easing.setCurrentIndex(leg.easing.findData("smooth"))
-    leg.weight.setValue(0.4)
+    typed(leg.weight, "0.4")
     assert len(page.latents()) == 60 + 15 + 60 == page.film.count
     assert page.export.summary.text().startswith("135 frames · 4.5 s")
     weights = page.weights()
@@ -452,7 +457,7 @@ def test_a_picture_has_a_time_a_pace_and_a_weight_of_its_own(loop_of_three, fake
     keys = fake_bridge.last(Decode, "keys")[1]
     assert len(keys.latents) == 1 and keys.kl_weight == pytest.approx(0.4)
     page.strip.setCurrentRow(2)
-    assert page.player.position == 75 and leg.seconds.text() == "as above"
+    assert page.player.position == 75 and leg.seconds.value() is None
     page.strip.setCurrentRow(1)
     assert leg.seconds.value() == 0.5
     page.export.start()

@@ -165,8 +165,8 @@ def test_pictures_lie_at_their_projections_while_streaming_and_when_done(page, f
 
 def test_any_two_latent_dimensions_can_be_the_axes(laid_out):
     labels = [laid_out.across.itemText(i) for i in range(laid_out.across.count())]
-    laid_out.across.setCurrentIndex(labels.index("latent 4, 0.4 nats"))
-    laid_out.up.setCurrentIndex(labels.index("latent 3, 3.1 nats"))
+    laid_out.across.setCurrentIndex(labels.index("latent 5, 0.4 nats"))
+    laid_out.up.setCurrentIndex(labels.index("latent 4, 3.1 nats"))
     np.testing.assert_allclose(laid_out.scatter.places, laid_out.pictures.latents[:, [4, 3]])
 
 
@@ -303,6 +303,27 @@ def test_the_keyboard_pans_zooms_fits_and_loads(qtbot, laid_out):
         qtbot.keyClick(laid_out.scatter, Qt.Key.Key_Return)
 
 
+def test_a_search_goes_to_what_it_found_and_back(laid_out):
+    scatter = laid_out.scatter
+    before = scatter.view
+    laid_out.search.setText("picture-7.")
+    (hit,) = laid_out.matches.tolist()
+    pixel = scatter.view.to_screen(scatter.places[hit : hit + 1])[0]
+    assert pixel == pytest.approx([scatter.width() / 2, scatter.height() / 2], abs=2) and hit == 7
+    assert before.scale < scatter.view.scale <= 12 * before.scale * 1.001, "nearer, but not into the grain"
+    laid_out.search.setText("no such name")
+    assert scatter.view.to_screen(scatter.places[hit : hit + 1])[0] == pytest.approx(pixel), "it stays where it was"
+    laid_out.search.setText("")
+    assert scatter.view == before
+
+
+def test_a_painting_in_no_folder_does_not_say_so(laid_out, fake_bridge):
+    laid_out.panel.show_picture(np.zeros((4, 4, 3), np.uint8), "painting-000001", "")
+    assert laid_out.panel.folder.text() == ""
+    laid_out.panel.show_picture(np.zeros((4, 4, 3), np.uint8), "a.png", "/pictures/monet")
+    assert laid_out.panel.folder.text() == "monet"
+
+
 def test_searching_leaves_the_pictures_of_that_name_and_enter_goes_through_them(qtbot, laid_out):
     laid_out.search.setText("E-1")
     matching = [1, *range(10, 20)]
@@ -341,7 +362,10 @@ def test_another_model_clears_the_map_and_asks_again(laid_out, fake_bridge, mode
 
 
 def test_newer_weights_keep_the_map_and_say_so(laid_out, fake_bridge, model_info):
-    fake_bridge.give_model(model_info, same=True)
+    said = laid_out.status.text()
+    fake_bridge.give_model(replace(model_info), same=True)
+    assert laid_out.status.text() == said, "the engine only opened it again"
+    fake_bridge.give_model(replace(model_info, rates=0.9 * model_info.rates), same=True)
     assert len(laid_out.pictures) == 40 and laid_out.status.text() == CHANGED
 
 

@@ -151,6 +151,18 @@ def test_the_held_point_keeps_its_own_picture(state):
     assert both.swapped().swapped() == both
 
 
+def test_the_seed_is_that_of_the_point_on_the_screen():
+    unit = np.ones(4)
+    one = LatentState(LatentPoint(ZERO)).rolled(5, 0.7, 0 * unit, unit).held().rolled(6, 1.2, 0 * unit, unit)
+    assert (one.seed, one.temperature) == (6, 1.2)
+    back = one.swapped()
+    assert (back.seed, back.temperature) == (5, 0.7) and np.array_equal(
+        back.rolled(back.seed, back.temperature, 0 * unit, unit).values, back.values
+    )
+    assert (back.swapped().seed, back.swapped().temperature) == (6, 1.2) and back.swapped().swapped() == back
+    assert back.next_seed() == one.next_seed() == 7, "neither picture comes a second time"
+
+
 # ---------------------------------------------------------------------- sliders
 
 
@@ -158,8 +170,9 @@ def spectral(model_info: ModelInfo, count: int) -> ModelInfo:
     """A model of a range of weights with `count` latents, of which the first two tell no eigenvalue."""
     even = np.linspace(1.0, 0.001, count).astype("float32")
     eigenvalues = np.concatenate([[np.nan, np.nan], 10.0 ** np.linspace(1, -3, count - 2)]).astype("float32")
+    varies = np.nan_to_num(np.maximum(1.0 - 0.05 / eigenvalues, 0.0), nan=1.0)  # where the model stands, at 0.1
     return replace(
-        model_info, latent_dim=count, rates=3 * even, spreads=np.ones(count, "float32"), means=0 * even,
+        model_info, latent_dim=count, rates=3 * even, spreads=np.sqrt(varies).astype("float32"), means=0 * even,
         weight_range=(0.01, 1.0), eigenvalues=eigenvalues, latents=np.zeros((12, count), "float32"),
     )  # fmt: skip
 
@@ -171,24 +184,35 @@ def test_of_thousands_of_dimensions_the_most_telling_have_sliders_and_the_rest_i
     assert [axis.index for axis in axes.unfolded] == list(range(SHOWN, SHOWN + UNFOLDED))
     assert axes.hidden == 12_292 - SHOWN == np.count_nonzero(axes.behind)
     for weight in (0.01, 0.1, 1.0):
-        assert axes.collapsed(weight) == np.count_nonzero(info.eigenvalues[SHOWN:] <= weight / 2)
+        assert axes.collapsed(weight) == np.count_nonzero(info.eigenvalues[SHOWN:] <= weight / 2 / 0.99)
 
 
-def test_a_slider_dies_where_its_eigenvalue_is_half_the_weight(model_info: ModelInfo):
+def test_a_slider_dies_where_its_posterior_mean_would_vary_no_more(model_info: ModelInfo):
     info = spectral(model_info, 10)
     for axis in axes_of(info, "dimensions").shown:
         eigenvalue = info.eigenvalues[axis.index]
         if np.isnan(eigenvalue):
             assert axis.life(1.0) == 1.0
         else:
-            assert axis.life(2.0 * eigenvalue) == axis.life(5.0 * eigenvalue) == 0.0
+            assert axis.life(1.99 * eigenvalue) == axis.life(5.0 * eigenvalue) == 0.0
             assert 1.0 > axis.life(0.1 * eigenvalue) > axis.life(1.9 * eigenvalue) > 0.0
 
 
 def test_a_dimension_that_only_a_low_weight_uses_is_not_collapsed(model_info: ModelInfo):
-    info = replace(spectral(model_info, 10), rates=np.zeros(10, "float32"))  # at the card's weight
-    alive = [j for j in range(10) if info.eigenvalues[j] > 0.005]
+    info = spectral(model_info, 10)
+    alive = [j for j in range(10) if not info.eigenvalues[j] <= 0.005 / 0.99]
     assert [axis.index for axis in axes_of(info, "dimensions").shown] == alive
+    assert len(alive) > np.count_nonzero(info.active), "at the weight of the card fewer are active"
+
+
+@pytest.mark.parametrize("eigenvalues", [None, np.array([np.nan, 9, 3, 1, 0.3, 0.0501, 0.03, 0.2], "float32")])
+def test_the_sliders_count_as_many_active_as_the_model_itself(model_info: ModelInfo, eigenvalues):
+    info = replace(model_info, eigenvalues=eigenvalues, rates=np.full(8, 1e-6, "float32"))
+    sliders = axes_of(info, "dimensions")
+    assert info.active.tolist() == [True] * 6 + [False] * 2, "by the variance of the posterior mean alone"
+    assert sliders.active(info.kl_weight) == 6
+    shown = {axis.index for axis in sliders.shown if axis.dies_at > info.kl_weight}
+    assert shown == set(range(6))
 
 
 @pytest.mark.parametrize(("weight", "ends"), [(0.1, (0.01, 1.0)), (2.0, (0.2, 20.0)), (0.0, (0.01, 1.0))])

@@ -44,14 +44,14 @@ def test_places_on_the_principal_components_are_the_projections(model_info):
 def test_places_on_raw_dimensions_are_the_latents_by_falling_rate(model_info):
     latents = np.random.default_rng(1).standard_normal((50, 8)).astype("float32")
     raw = [axis for axis in mapping.axes_of(model_info) if axis.label.startswith("latent")]
-    assert [axis.label.split(",")[0] for axis in raw][:3] == ["latent 3", "latent 1", "latent 0"]
+    assert [axis.label.split(",")[0] for axis in raw][:3] == ["latent 4", "latent 2", "latent 1"]
     np.testing.assert_array_equal(mapping.positions(latents, raw[0], raw[1]), latents[:, [3, 1]])
 
 
 def test_an_autoencoder_has_no_rates_and_is_ordered_by_spread(model_info):
     plain = replace(model_info, rates=np.full(8, np.nan, "float32"), autoencoder=True)
     raw = [axis.label for axis in mapping.axes_of(plain) if axis.label.startswith("latent")]
-    assert raw[0] == "latent 3" and raw[-1] == "latent 7"
+    assert raw[0] == "latent 4" and raw[-1] == "latent 8"
 
 
 @pytest.mark.parametrize("number, word", [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (22, "22nd")])
@@ -198,6 +198,6 @@ def test_a_map_offers_the_most_telling_dimensions_and_no_more(model_info):
     axes = mapping.axes_of(replace(model, direction_spreads=even[0, :2]))
     assert len(axes) == 2 + 48
     strongest = np.argsort(-rates)[:48]
-    assert [axis.label for axis in axes[2:]] == [f"latent {j}, {rates[j]:.2g} nats" for j in strongest]
+    assert [axis.label for axis in axes[2:]] == [f"latent {j + 1}, {rates[j]:.2g} nats" for j in strongest]
     latents = np.arange(5000, dtype="float32")[None]
     assert [axis.places(latents[:, leading(model)])[0] for axis in axes[2:]] == strongest.tolist()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 import kvae
 from explorer.messages import Began, Delivered, EpochEnded, Paused, PicturesReady, RunFailed, Steps, Working
-from explorer.state.runs import QUANTITIES, RunCurves, calibrated_weight, csv_text, smoothed, thinned
+from explorer.state.kept_runs import MOST, from_plain, to_plain
+from explorer.state.runs import QUANTITIES, RunCurves, beside, calibrated_weight, csv_text
+from explorer.state.smoothing import fresh_starts, smoothed, thinned
 
 
 def steps(first: int, weights, run: int = 1, distortion=None, rate=None, progress: float = 0.1) -> Steps:
@@ -162,7 +165,7 @@ def test_where_the_weight_is_turned_smoothed_terms_follow_at_once_and_still_add_
     terms = {name: run.smoothed(name, 32, log=log) for name in QUANTITIES}
     np.testing.assert_allclose(terms["weighted_rate"], weights * terms["rate"])
     np.testing.assert_allclose(terms["loss"], terms["distortion"] + terms["weighted_rate"])
-    assert terms["weighted_rate"][30] == pytest.approx(terms["weighted_rate"][29] / 50, rel=0.1)
+    assert terms["rate"][30] == pytest.approx(run.values("rate")[30]), "what came before belongs to another weight"
 
 
 def test_a_loss_that_is_not_the_sum_of_the_two_terms_is_smoothed_as_it_is():
@@ -259,3 +262,102 @@ def test_held_out_losses_of_a_range_are_those_of_the_epochs_by_their_weight():
         np.testing.assert_array_equal(at, [10, 20])
         assert losses[0] == 1.5 * losses[1]
     assert grown(began()).held_out_losses() == {} and grown(began()).curve()[0].size == 0
+
+
+# ---------------------------------------------------------------------- where an average begins anew
+
+
+def test_a_turn_by_hand_begins_every_average_anew_and_draws_no_decay():
+    weights = np.repeat([0.1, 1.0], 100)
+    run = RunCurves(1, {"kl_weight": 0.1})
+    run.take(Began(1, 0.1, 200, 10, 0))
+    step, rate = np.arange(1.0, 201), np.where(weights < 1, 200.0, 20.0)
+    distortion = np.where(weights < 1, 5.0, 80.0)
+    run.take(Steps(1, step, distortion, rate, weights, distortion + weights * rate, step, 0.5, 1.0))
+    for log in (False, True):
+        for name in ("distortion", "rate", "loss", "weighted_rate"):
+            np.testing.assert_allclose(run.smoothed(name, 50, log=log), run.values(name), err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("weights", "starts"),
+    [
+        ([], []),
+        ([0.1], []),
+        ([0.1, 0.1, 0.2, 0.2, 0.2, 0.1, 0.1], [2, 5]),
+        ([0.1] * 5 + [0.11] * 5, [5]),
+        ([0.1] * 5 + [0.1000001] * 5, []),
+        ([0.0] * 3 + [0.1] * 3, [3]),
+        (list(0.1 * 1.01 ** np.arange(9)), [1]),  # a schedule that has just begun
+        ([0.1] * 3 + list(0.1 * 1.02 ** np.arange(1, 6)) + [0.12] * 3, [3, 8]),  # dragged by hand: its ends
+        (list(np.tile(np.linspace(0.5, 1.0, 20), 3)), [1, 20, 40]),  # in cycles: where it leaps back
+    ],
+)
+def test_an_average_begins_anew_at_turns_and_not_all_along_a_schedule(weights, starts):
+    assert fresh_starts(np.array(weights, float)).tolist() == starts
+
+
+# ---------------------------------------------------------------------- on which pictures, and from earlier sessions
+
+
+def test_runs_are_beside_those_that_learn_from_the_same_pictures_at_the_same_size():
+    runs = [RunCurves(1, {"data": "/a", "size": 64}), RunCurves(2, {"data": "/b", "size": 64})]
+    runs += [RunCurves(3, {"data": "/a", "size": 32}), RunCurves(4, {"data": "/a", "size": 64})]
+    assert beside(runs, 1) == beside(runs, 4) == beside(runs, 0) == {1, 4}
+    assert beside(runs, 2) == {2} and beside(runs, 3) == {3} and beside([], 1) == frozenset()
+
+
+def _delivered(path, **settings) -> RunCurves:
+    run = RunCurves(3, {"data": "/a", "size": 64, "kl_weight": 0.1, **settings}, "blue ones")
+    run.take(Began(3, 0.1, 200, 10, 0))
+    weights = np.repeat([0.1, 1.0], 100)
+    step = np.arange(1.0, 201)
+    run.take(Steps(3, step, 0 * step, 0 * step, weights, 0 * step, 0.5 * step, 0.5, 1.0))
+    run.take(EpochEnded(3, {"epoch": 1, "val_distortion": 12.0, "val_rate": 30.0, "val_loss": 15.0, "val_psnr": None}))
+    run.take(Delivered(3, str(path), "", True, {"distortion": 11.0, "rate": 31.0, "loss": 14.1, "psnr": 20.0}))
+    return run
+
+
+def test_a_run_is_remembered_with_all_that_its_row_and_its_point_show(tmp_path):
+    path = tmp_path / "art.keras"
+    path.touch()
+    before = _delivered(path)
+    kept = json.loads(json.dumps(to_plain([before, RunCurves(4, {})])))
+    (run,) = from_plain(kept).values()
+    assert run.number == -1, "this session's own runs come after it"
+    assert (run.name, run.path, run.settings, run.phase) == (before.name, before.path, before.settings, "done")
+    assert (run.step, run.seconds, run.kl_weight, run.stopped) == (200, 100.0, 1.0, True)
+    assert run.turns == before.turns and run.pictures_of == before.pictures_of
+    assert [run.measured(name) for name in ("distortion", "rate", "loss", "psnr")] == [11.0, 31.0, 14.1, 20.0]
+    np.testing.assert_array_equal(run.trajectory(), before.trajectory())
+    assert to_plain([run]) == kept, "and so the next time"
+    path.unlink()
+    assert from_plain(kept) == {}, "its model is gone"
+
+
+@pytest.mark.parametrize("damage", [None, "x", [1], [{}], [{"path": 3}], "settings", "evaluated", "epochs", "turns"])
+def test_damaged_memories_are_left_out(tmp_path, damage):
+    path = tmp_path / "art.keras"
+    path.touch()
+    kept = to_plain([_delivered(path)])
+    if isinstance(damage, str) and damage in kept[0]:
+        kept[0][damage] = 7
+        damage = kept
+    assert from_plain(damage) == {}
+
+
+def test_no_more_runs_are_remembered_than_a_list_can_hold(tmp_path):
+    assert len(to_plain([_delivered(tmp_path / "a.keras")] * 99)) == MOST
+
+
+def test_the_time_left_goes_by_the_pace_of_late_and_not_by_the_slow_first_batches():
+    run = RunCurves(1, {})
+    run.take(Began(1, 0.1, 400, 10, 0))
+    step = np.arange(1.0, 101)
+    seconds = 60.0 + 0.5 * step  # a minute until the first batch
+    run.take(Steps(1, step, step, step, 0.1 + 0 * step, step, seconds, 0.25, 1.0))
+    assert run.seconds_left == pytest.approx(150.0)
+    timed = RunCurves(2, {"minutes": 5.0})
+    timed.take(Began(2, 0.1, None, 10, 0))
+    timed.take(Steps(2, step, step, step, 0.1 + 0 * step, step, seconds, 0.2, 1.0))
+    assert timed.seconds_left == pytest.approx(300.0 - 110.0)

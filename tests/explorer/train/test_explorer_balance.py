@@ -6,7 +6,9 @@ import pytest
 from PyQt6.QtGui import QColor
 
 from explorer.messages import Balanced
+from explorer.train.axes import clock
 from explorer.train.balance import BalanceArrows
+from explorer.train.words import fixed, measured, number
 from explorer.widgets import theme
 
 
@@ -46,6 +48,12 @@ def test_at_rest_the_two_arrows_are_painted_opposite_each_other_in_their_own_col
     middle = image.width() / 2
     assert min(found["distortion"]) >= middle - 3 > 0
     assert max(found["rate"]) <= middle + 3
+
+
+def test_a_cosine_below_0_has_a_minus_as_long_as_a_plus(arrows):
+    arrows.show_balance(Balanced(1, 10, 1.0, 1.0, -0.73, 0.5))
+    assert arrows.lines()[2][0] == "cosine −0.73"
+    assert [number(-1234.5), measured(-0.00471), fixed(-2.0, 1), clock(-5)] == ["−1,234", "−0.0047100", "−2.0", "−0:05"]
 
 
 def test_before_the_first_measurement_it_says_what_will_be_there(arrows):

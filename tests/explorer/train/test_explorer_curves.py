@@ -9,7 +9,8 @@ from PyQt6.QtGui import QImage, QMouseEvent
 from PyQt6.QtWidgets import QApplication
 
 from explorer.messages import Began, EpochEnded, PicturesReady, Steps
-from explorer.state.runs import RunCurves, smoothed
+from explorer.state.runs import RunCurves
+from explorer.state.smoothing import smoothed
 from explorer.train.axes import NumberAxis, clock, log_ticks
 from explorer.train.curves import CurvesPanel
 from explorer.train.lines import merged_turns
@@ -313,3 +314,40 @@ def test_a_range_before_its_first_epoch_and_beside_other_runs_is_drawn(panel):
     show(panel, a_range(1), a_run(2, [0.1] * 40), a_range(3, epochs=1))
     assert panel.legend.runs[1].text() == "Run 1: β 0.01–1" and panel.legend.runs[2].text() == "Run 2: β 0.1"
     show(panel, a_run(2, [0.1] * 40))
+
+
+def test_the_run_that_is_chosen_stands_in_front_and_those_on_other_pictures_are_faded(panel):
+    runs = [a_run(1, [0.1] * 50, data="/a"), a_run(2, [0.3] * 50, data="/a"), a_run(3, [9.0] * 50, data="/b")]
+    panel.set_runs(runs, 1)
+    panel.redraw()
+
+    def look(number):
+        pen = panel.plot.lines[number].front["loss"].opts["pen"]
+        return pen.widthF() > 1.5, pen.color().alphaF() == 1.0
+
+    assert [look(number) for number in (1, 2, 3)] == [(True, True), (False, True), (False, False)]
+    high = panel.plot.left.viewRange()[1][1]
+    assert panel.plot.readout(20).startswith("Run 1") or "Run 1" in panel.plot.readout(20)
+    assert "b" in panel.legend.runs[3].toolTip()
+    panel.set_runs(runs, 3)
+    panel.redraw()
+    assert [look(number) for number in (1, 2, 3)] == [(False, False), (False, False), (True, True)]
+    assert panel.plot.left.viewRange()[1][1] > high, "a weight of 9 makes a larger loss"
+
+
+def test_names_at_the_ends_of_lines_do_not_lie_on_each_other(panel, qtbot):
+    runs = [a_run(n, [0.1 * n] * 60) for n in range(1, 7)]
+    panel.set_runs(runs, 3)
+    panel.redraw()
+    qtbot.wait(20)
+    panel.redraw()
+    shown = [
+        (number, name, item.mapRectToScene(item.boundingRect()).adjusted(0, 3, 0, -3))
+        for number, lines in panel.plot.lines.items()
+        for name, item in lines.numbers.items()
+        if item.isVisible()
+    ]
+    assert len(shown) > 3
+    assert {name for number, name, _ in shown if number == 3} >= {"loss", "rate"}, "the run in front is named first"
+    for place, (_, _, one) in enumerate(shown):
+        assert not any(one.intersects(other) for _, _, other in shown[place + 1 :])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPointF, Qt
+from PyQt6.QtCore import QPointF, QRectF, Qt
 
 from explorer.messages import Began, Delivered, EpochEnded, PicturesReady
 from explorer.state.runs import RunCurves
@@ -114,3 +114,44 @@ def test_a_model_of_a_range_is_its_whole_curve_and_all_of_it_is_in_view(chart):
     assert chart.readout(chart.places[0]).startswith("Run 1, weight 0.1 of 0.01–1\nD 20  R 90")
     (left, right), (low, high) = chart.plot.getViewBox().viewRange()
     assert left <= 10 and right >= 600 and low <= 6 and high >= 60
+
+
+def _names(chart) -> dict[int, QRectF]:
+    """Where each name that is shown stands, in the chart's own pixels."""
+    shown = {number: items.name for number, items in chart.items_of.items() if items.name.isVisible()}
+    return {number: name.mapRectToScene(name.boundingRect()) for number, name in shown.items()}
+
+
+@pytest.mark.parametrize("size", [(320, 240), (220, 170), (600, 420)])
+def test_no_name_is_cut_or_lies_on_another_or_on_a_point(chart, qtbot, size):
+    random = np.random.default_rng(1)
+    runs = [
+        a_run(n, 10.0 ** -(n / 3), ((float(rate), float(distortion)),))
+        for n, (rate, distortion) in enumerate(random.uniform((4, 5), (40, 30), (9, 2)), start=1)
+    ]
+    runs += [a_run(10, 0.123, ((40.0, 5.0),)), a_run(11, 0.124, ((40.1, 5.1),))]  # in the corner, nearly the same
+    chart.resize(*size)
+    chart.draw(runs)
+    qtbot.wait(20)
+    names, room = _names(chart), chart.plot.getViewBox().sceneBoundingRect()
+    assert len(names) >= 3
+    view = chart.plot.getViewBox()
+    points = [view.mapViewToScene(QPointF(place.rate, place.distortion)) for place in chart.places]
+    for number, name in names.items():
+        assert room.adjusted(-1, -1, 1, 1).contains(name), "whole"
+        others = [other for one, other in names.items() if one != number]
+        assert not any(name.adjusted(1, 1, -1, -1).intersects(other) for other in others)
+        assert not any(name.contains(point) for point in points)
+
+
+def test_runs_on_other_pictures_are_faded_and_do_not_set_the_scale(chart):
+    here = a_run(1, 0.1, data="/a", size=64)
+    there = a_run(2, 1.0, ((900.0, 4000.0),), data="/b", size=256)
+    chart.draw([here, there], chosen=1)
+    (left, right), (low, high) = chart.plot.getViewBox().viewRange()
+    assert right < 100 and high < 100
+    opaque = {number: items.point.opts["pen"].color().alphaF() for number, items in chart.items_of.items()}
+    assert opaque[1] == 1.0 and opaque[2] < 0.5
+    assert chart.readout(chart.places[1]).endswith("on other pictures: b, 256 pixels")
+    chart.draw([here, there], chosen=2)
+    assert chart.plot.getViewBox().viewRange()[0][1] > 900

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QSettings, Qt
+from PyQt6.QtCore import QFile, QSettings, Qt
 from PyQt6.QtWidgets import QFileDialog
 
 from explorer.messages import (
@@ -94,6 +94,35 @@ def test_a_run_that_was_cut_off_is_found_and_goes_on(qtbot, page, fake_bridge, t
     assert fake_bridge.asked[before][1] == FindInterrupted(folder)
 
 
+def test_going_on_is_offered_once_for_each_run_that_was_cut_off(page, fake_bridge):
+    told = []
+    page.interrupted.connect(lambda path, step: told.append(path))
+
+    def find(*paths):
+        page.look_for_interrupted()
+        fake_bridge.answer(fake_bridge.last(FindInterrupted)[0], InterruptedRuns(paths, (5,) * len(paths)))
+
+    find("/m/art.keras")
+    find("/m/art.keras")
+    assert told == ["/m/art.keras"], "somebody has read it"
+    find("/m/art-2.keras", "/m/art.keras")
+    assert told == ["/m/art.keras", "/m/art-2.keras"]
+    page.go_on("/m/art-2.keras")
+    fake_bridge.say(RunFailed(1, "The training process ended unexpectedly."))
+    find("/m/art-2.keras")
+    assert told[2:] == ["/m/art-2.keras"], "cut off once more"
+
+
+def test_a_preparation_that_was_stopped_is_not_told_as_a_failure(page, fake_bridge):
+    page.start({"kl_weight": 0.1})
+    before = len(fake_bridge.asked)
+    fake_bridge.say(RunFailed(1, "It was stopped before training began, so there is no model.", stopped=True))
+    page._redraw()
+    assert page.bar.text.text() == "Run 1. It was stopped before training began, so there is no model."
+    assert page.bar.text.property("role") == "" and len(fake_bridge.asked) == before
+    assert page.table.table.item(0, 7).text() == "stopped"
+
+
 def steps(run: int, first: int, weights, progress: float = 0.5) -> Steps:
     step = np.arange(first, first + len(weights), dtype=np.float64)
     weights = np.asarray(weights, np.float64)
@@ -138,9 +167,10 @@ def test_the_form_appears_when_the_engine_has_spoken(qtbot, fake_bridge, prefere
 
 def test_the_bar_says_how_far_the_run_is(page, fake_bridge):
     page.start({"kl_weight": 0.1})
-    fake_bridge.say(Working(1, 20, 80, "pictures"))
+    fake_bridge.say(Working(1, 20, 80, "decoding pictures"))
     page._redraw()
-    assert page.bar.text.text() == "Run 1 · weight 0.1 · preparing: pictures 20 of 80"
+    assert page.bar.text.text() == "Run 1 · weight 0.1 · looking through the pictures"
+    assert page.bar.progress.value() == 125, "a quarter of the pictures, which are half of the work"
     begin(page, fake_bridge)
     fake_bridge.say(steps(1, 1, [0.1] * 100, progress=0.25))
     page._redraw()
@@ -263,6 +293,101 @@ def test_the_menu_hides_removes_and_fills_the_form(page, fake_bridge):
     fake_bridge.say(steps(1, 31, [0.1]))  # a late word of a removed run harms nothing
 
 
+def test_a_row_keeps_the_weights_that_its_run_was_turned_through(page, fake_bridge):
+    begin(page, fake_bridge)
+    fake_bridge.say(steps(1, 1, [0.1] * 40 + [0.5] * 40))
+    page._redraw()
+    assert page.table.table.item(0, 1).text() == "0.1 → 0.5"
+    fake_bridge.say(steps(1, 81, [0.2] * 40 + [0.21] + [2.0] * 40))
+    page._redraw()
+    assert page.table.table.item(0, 1).text() == "0.1 → … → 2"
+    assert page.table.table.item(0, 1).toolTip() == "Turned through 0.1, 0.5, 0.2, 2"
+
+
+def test_runs_on_different_pictures_stand_in_groups_that_are_named(page, fake_bridge, tmp_path):
+    (tmp_path / "birds").mkdir()
+    for number, data in enumerate(["paintings", str(tmp_path / "birds"), "paintings"], start=1):
+        page.start({"kl_weight": 0.1, "data": data, "size": 32})
+        begin(page, fake_bridge, number)
+        deliver(fake_bridge, number)
+    table = page.table.table
+    assert [table.item(row, 0).text() for row in range(5)] == [
+        "birds, 32 pixels", "2", "sample paintings, 32 pixels", "1", "3",
+    ]  # fmt: skip
+    assert page.table.current.number == 3 and table.columnSpan(0, 0) == table.columnCount()
+    assert not table.item(0, 0).flags(), "not a run"
+    page.table.select(2)
+    page._redraw()
+    assert page.curves.view.faded == {1, 3}
+    table.cellDoubleClicked.emit(0, 0)  # nothing to open there
+
+
+def test_nothing_in_the_table_is_cut_at_the_usual_size(page, fake_bridge, qtbot):
+    begin(page, fake_bridge)
+    fake_bridge.say(EpochEnded(1, {"val_distortion": 1234.5, "val_rate": 1180.0, "val_loss": 1346.3, "val_psnr": 20.1}))
+    fake_bridge.say(steps(1, 1, [0.1] * 40 + [0.25] * 40))
+    page.resize(1280, 676)
+    page._redraw()
+    qtbot.wait(30)
+    page._redraw()
+    table = page.table.table
+    last = table.visualItemRect(table.item(0, 7))
+    assert table.viewport().rect().contains(last)
+    assert last.width() >= table.fontMetrics().horizontalAdvance("training")
+
+
+def test_runs_and_what_they_learned_from_are_there_at_the_next_start(qtbot, fake_bridge, preferences, tmp_path):
+    first = TrainPage(fake_bridge, preferences)
+    qtbot.addWidget(first)
+    (tmp_path / "birds").mkdir()
+    (tmp_path / "art.keras").touch()
+    first.start({"data": str(tmp_path / "birds"), "kl_weight": 0.3, "epochs": 7, "size": 32})
+    begin(first, fake_bridge, 1, 0.3)
+    evaluated = {"distortion": 40.0, "rate": 19.5, "loss": 42.0, "psnr": 21.25}
+    fake_bridge.say(Delivered(1, str(tmp_path / "art.keras"), "", False, evaluated))
+    first.table.renamed.emit(1, "Blue birds")
+    again = TrainPage(fake_bridge, preferences)
+    qtbot.addWidget(again)
+    again.show()
+    qtbot.waitUntil(lambda: bool(again.form.fields) and again.table.table.rowCount() == 1)
+    assert [again.table.table.item(0, column).text() for column in (0, 1, 2)] == ["Blue birds", "0.3", "40.00"]
+    assert [place.distortion for place in again.chart.places] == [40.0] and not again.bar.isVisible()
+    values = again.form.values()
+    assert values["data"] == str(tmp_path / "birds") and values["epochs"] == 7 and values["size"] == 64
+    again.start({**values, "kl_weight": 1.0})
+    again._redraw()
+    assert again.table.current.number == max(again.runs) > 0, "a new run comes after them"
+    wanted = []
+    again.model_wanted.connect(wanted.append)
+    again.table.opened.emit(-1)
+    assert wanted == [str(tmp_path / "art.keras")]
+
+
+def test_a_run_is_deleted_with_its_model_which_goes_to_the_trash(page, fake_bridge, preferences, tmp_path, monkeypatch):
+    path, trashed = tmp_path / "art.keras", []
+    path.touch()
+    monkeypatch.setattr(QFile, "moveToTrash", staticmethod(lambda one: trashed.append(one) or (True, "")))
+    begin(page, fake_bridge)
+    fake_bridge.say(Delivered(1, str(path), "", False, {}))
+    page.table.trashed.emit(1)
+    assert trashed == [str(path)] and page.runs == {} and preferences.get("train/runs") == []
+    begin(page, fake_bridge, 2)
+    fake_bridge.say(Delivered(2, str(path), "", False, {}))
+    monkeypatch.setattr(QFile, "moveToTrash", staticmethod(lambda one: (False, "")))
+    page.table.trashed.emit(2)
+    assert list(page.runs) == [2] and "could not be moved to the trash" in page.news.text()
+
+
+def test_a_number_that_is_refused_does_not_start_another_run_than_was_meant(qtbot, page, fake_bridge):
+    page.form.length.entry.setText("-3")
+    page.form.length.entry.finish()
+    assert "-3 is not" in page.form.complaint.text() and page.form.complaint.isVisible()
+    qtbot.mouseClick(page.form.button, Qt.MouseButton.LeftButton)
+    assert fake_bridge.runs == []
+    qtbot.mouseClick(page.form.button, Qt.MouseButton.LeftButton)
+    assert len(fake_bridge.runs) == 1 and "epochs" not in fake_bridge.runs[0][1]
+
+
 def test_a_run_that_hangs_can_be_ended_at_once(page, fake_bridge):
     begin(page, fake_bridge)
     page._redraw()
@@ -322,17 +447,17 @@ def test_the_preview_is_of_the_selected_run_and_gives_the_calibrated_weight(page
 def test_the_preview_shows_originals_over_reconstructions_in_exact_pixels(qtbot):
     grid = PreviewGrid()
     qtbot.addWidget(grid)
-    grid.resize(200, 120)
+    grid.resize(200, 140)
     red, blue = np.zeros((4, 8, 8, 3), np.uint8), np.zeros((4, 8, 8, 3), np.uint8)
     red[..., 0], blue[..., 2] = 255, 255
     red[0, 0, 0] = (0, 255, 0)
     grid.show_preview(Preview(1, 5, red, blue))
-    count, columns, scale = grid.layout_of(200, 120)
-    assert (count, columns, scale) == (4, 4, 5.0)
+    count, columns, scale = grid.layout_of(200, 140)
+    assert (count, columns, scale) == (2, 2, 8.0), "two in whole pixels rather than four that are tiny"
     shot = grid.grab().toImage()
-    assert shot.pixelColor(0, 0).name() == shot.pixelColor(4, 4).name() == "#00ff00"
-    assert shot.pixelColor(5, 5).name() == "#ff0000"
-    assert shot.pixelColor(20, 45).name() == "#0000ff"
+    assert shot.pixelColor(0, 0).name() == shot.pixelColor(7, 7).name() == "#00ff00"
+    assert shot.pixelColor(8, 8).name() == "#ff0000"
+    assert shot.pixelColor(20, 70).name() == "#0000ff"
 
 
 def test_large_pictures_are_made_smaller_rather_than_left_out(qtbot):
@@ -341,8 +466,31 @@ def test_large_pictures_are_made_smaller_rather_than_left_out(qtbot):
     pictures = np.zeros((8, 256, 256, 3), np.uint8)
     grid.show_preview(Preview(1, 5, pictures, pictures))
     count, columns, scale = grid.layout_of(280, 200)
-    assert count == 4 and 0 < scale < 1
+    assert count == 3 and 0 < scale < 1
     assert columns * 256 * scale <= 280 and -(-count // columns) * 2 * 256 * scale <= 200
+
+
+@pytest.mark.parametrize("room", [(276, 226), (500, 226), (276, 500), (700, 400)])
+def test_previews_are_large_enough_to_judge_and_use_the_room(qtbot, room):
+    grid = PreviewGrid()
+    qtbot.addWidget(grid)
+    pictures = np.zeros((8, 64, 64, 3), np.uint8)
+    grid.show_preview(Preview(1, 5, pictures, pictures))
+    count, columns, scale = grid.layout_of(*room)
+    assert 2 <= count <= 8 and 64 * scale >= 80
+    across, down = columns * 64 * scale, -(-count // columns) * 128 * scale
+    assert across <= room[0] and down <= room[1] and max(across / room[0], down / room[1]) > 0.75
+
+
+def test_what_stands_below_the_bar_stays_where_it_is_when_the_run_ends(qtbot, page, fake_bridge):
+    begin(page, fake_bridge)
+    fake_bridge.say(steps(1, 1, [0.1] * 30))
+    page._redraw()
+    qtbot.wait(30)
+    before = page.preview.geometry(), page.curves.geometry()
+    deliver(fake_bridge)
+    qtbot.wait(30)
+    assert not page.bar.stop.isVisible() and (page.preview.geometry(), page.curves.geometry()) == before
 
 
 def test_models_go_among_the_documents_wherever_the_program_was_started(tmp_path, monkeypatch):

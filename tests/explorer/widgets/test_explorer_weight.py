@@ -115,7 +115,7 @@ def test_a_range_is_all_that_the_knob_goes_through(knob, qtbot):
     for notch, end in ((slider.maximum(), 1.0), (0, 0.01)):
         slider.setValue(notch)
         assert knob.value() == end
-    for typed, taken in (("7", 1.0), ("0", 0.01), ("0.3", 0.3)):
+    for typed, taken in (("0.3", 0.3), ("7", 0.3), ("0", 0.3), ("0,5", 0.5)):  # beyond the range it stays as it was
         _entry(knob).selectAll()
         qtbot.keyClicks(_entry(knob), typed)
         qtbot.keyClick(_entry(knob), Qt.Key.Key_Return)

@@ -5,6 +5,7 @@ from PyQt6.QtCore import QSettings, Qt
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QAbstractButton, QLineEdit, QWidget
 
+from explorer.messages import Balanced
 from explorer.train.legend import Legend
 from explorer.widgets import theme
 from explorer.widgets.preferences import Preferences
@@ -52,7 +53,6 @@ def test_a_page_needs_nothing_but_its_row_in_the_table(window, qtbot):
     window.activateWindow()
     qtbot.keyClick(window, getattr(Qt.Key, f"Key_{len(PAGES) + 1}"), Qt.KeyboardModifier.ControlModifier)
     assert isinstance(window.stack.currentWidget(), Toy) and window.rail.current() == "toy"
-    assert dict(window.menus.shortcuts())[f"Ctrl+{len(PAGES) + 1}"] == "toy"
 
 
 def test_every_icon_follows_the_appearance(window):
@@ -65,3 +65,28 @@ def test_every_icon_follows_the_appearance(window):
     theme.choose("dark")
     kept = [one for one, before in zip(shown, light, strict=True) if drawn(one) == before]
     assert [one.text() or one.toolTip() for one in kept] == []
+
+
+def test_the_window_goes_down_to_a_thousand_by_six_hundred(window, fake_bridge, qtbot):
+    train = window.page("train")
+    qtbot.waitUntil(lambda: bool(train.form.fields))
+    train.start({"kl_weight": 0.1})
+    fake_bridge.say(Balanced(1, 3, 2.0, 1.0, -0.5, 0.3))
+    for name in (*PAGES, "explore"):
+        window.show_page(name)
+        qtbot.wait(20)
+        least = window.centralWidget().widget().minimumSizeHint()
+        assert least.width() <= 1000 and least.height() <= 600 - window.menus.bar.height(), (name, least)
+    window.show_page("explore")
+    assert window.centralWidget().widget().minimumSizeHint().width() < 700, "the width of another page is none of its"
+    window.show_page("train")
+    qtbot.wait(20)
+    least = window.centralWidget().widget().minimumSizeHint()
+    for size in ((1000, 600), (911, 512)):  # the second is a screen of 1366×768 at one and a half
+        window.resize(*size)
+        qtbot.wait(20)
+        area = window.centralWidget()
+        assert (window.width(), window.height()) == size
+        assert (area.horizontalScrollBar().maximum() > 0) == (size[0] < least.width())
+        window.notice.show_error("A sentence.")
+        assert area.rect().contains(window.notice.geometry()), "in view, wherever the page is scrolled to"

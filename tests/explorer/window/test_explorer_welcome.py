@@ -110,7 +110,7 @@ def test_a_page_that_was_left_at_once_makes_none_ready(page, fake_bridge, qtbot)
 
 def test_preparation_is_told_in_place_of_the_ways_in(page, qtbot):
     page.show()
-    page.show_progress("looking through the pictures", 3, 10)
+    page.show_progress("looking through the pictures", 0.3, "2 min left")
     assert page.progress == "Looking through the pictures …"
     assert not _button(page, "Open a model").isVisible()
     with qtbot.waitSignal(page.watch_wanted):

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QMimeData, QPointF, QSettings, Qt, QUrl, pyqtSignal
 from PyQt6.QtGui import QAction, QDesktopServices, QDragEnterEvent, QDropEvent, QUndoCommand, QUndoStack
-from PyQt6.QtWidgets import QMenu, QMessageBox, QPlainTextEdit, QPushButton, QWidget
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QLineEdit,
+    QListWidget,
+    QMenu,
+    QMessageBox,
+    QPlainTextEdit,
+    QPushButton,
+    QSlider,
+    QWidget,
+)
 
 from explorer import log
 from explorer.messages import (
@@ -26,6 +36,7 @@ from explorer.messages import (
 )
 from explorer.state.followed_run import FollowedRun
 from explorer.widgets import theme
+from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
 from explorer.window.folder_sheet import FolderSheet
 from explorer.window.pages import PAGES as REAL
@@ -480,6 +491,19 @@ def test_a_delivered_model_can_be_compared_and_opened(opened, fake_bridge, tmp_p
     assert fake_bridge.opened[-1] == str(other)
 
 
+def test_the_open_model_is_told_to_compare_and_a_training_one_is_not(window, fake_bridge, model):
+    window.open(model.path)
+    fake_bridge.give_model(model)
+    compare = window.page("compare")
+    assert compare.last("set_open") == (model.path,)
+    window.page("train")
+    fake_bridge.say(Snapshot(1, "first.keras", True))
+    fake_bridge.give_model(replace(model, path="first.keras"))
+    assert compare.last("set_open") == ("",)
+    fake_bridge.give_model(None)
+    assert compare.last("set_open") == ("",)
+
+
 def test_the_status_line_says_how_far_the_training_is(opened, fake_bridge):
     fake_bridge.engine_changed.emit("ready", "")
     fake_bridge.say(Began(2, 0.1, 400, 10, 0))
@@ -500,6 +524,82 @@ def test_time_is_told_in_words(seconds, words):
 def test_an_engine_that_is_lost_is_told_of(window, fake_bridge):
     fake_bridge.engine_changed.emit("lost", "The engine ended unexpectedly.")
     assert window.notice.text == "The engine ended unexpectedly." and "engine lost" in window.status.text
+
+
+# ---------------------------------------------------------------------- what is said, and until when
+
+
+def test_an_engine_that_is_ready_again_is_lost_no_more(window, fake_bridge):
+    fake_bridge.engine_changed.emit("lost", "The engine ended unexpectedly.")
+    fake_bridge.engine_changed.emit("starting", "")
+    assert window.notice.text == "The engine ended unexpectedly."
+    fake_bridge.engine_changed.emit("ready", "")
+    assert window.notice.text == "" and window.notice.isHidden()
+
+
+def test_what_was_said_of_a_model_ends_when_another_is_opened(window, fake_bridge, model, tmp_path):
+    window.open(str(tmp_path / "none.keras"))
+    window.open(model.path)
+    assert "no file" in window.notice.text
+    fake_bridge.give_model(model)
+    assert window.notice.text == ""
+
+
+def test_what_was_said_of_a_run_ends_when_the_next_one_speaks(opened, fake_bridge, tmp_path):
+    fake_bridge.say(RunFailed(1, "The disk is full."))
+    opened.page("train").interrupted.emit("/models/art.keras", 12)
+    assert opened.notice.text == "The disk is full.", "an offer never hides what went wrong"
+    opened.train_on("paintings")
+    fake_bridge.say(Working(2, 1, 10, "decoding pictures"))
+    assert "disk" not in opened.notice.text
+    opened.notice.dismiss()
+    opened.notice.dismiss()
+    assert opened.notice.text == ""
+
+
+def test_a_finished_model_is_not_offered_once_it_is_open(opened, fake_bridge, model, tmp_path):
+    other = replace(model, path=str(tmp_path / "art-2.keras"))
+    Path(other.path).touch()
+    fake_bridge.say(Delivered(1, other.path, "", False, {}))
+    opened.page("train").run_delivered.emit(other.path)
+    assert "is done" in opened.notice.text and opened.notice._action.isVisible()
+    opened.open(other.path)
+    fake_bridge.give_model(other)
+    assert opened.notice.text == ""
+
+
+def test_a_run_that_somebody_stopped_has_not_gone_wrong(opened, fake_bridge):
+    fake_bridge.say(RunFailed(1, "It was stopped before training began.", stopped=True))
+    fake_bridge.engine_changed.emit("lost", "The engine ended unexpectedly.")
+    opened.notice.dismiss()
+    assert opened.notice.text == "It was stopped before training began.", "below what did go wrong"
+
+
+def test_esc_closes_the_line_on_top_whatever_has_the_keyboard(opened, qtbot):
+    opened.activateWindow()
+    page = opened.page("explore")
+    inner = [kind(page) for kind in (QPushButton, QLineEdit, QSlider, QComboBox, QListWidget)]
+    for widget in (opened, page, *inner):
+        opened.notice.show_error("First.")
+        opened.notice.show_error("Second.")
+        widget.setFocus()
+        qtbot.keyClick(widget, Qt.Key.Key_Escape)
+        assert opened.notice.text == "First.", type(widget).__name__
+        qtbot.keyClick(widget, Qt.Key.Key_Escape)
+        assert opened.notice.text == "" and opened.isVisible()
+
+
+def test_there_is_one_line_however_many_pages_speak(fake_bridge, preferences, qtbot, opened):
+    made = MainWindow(fake_bridge, preferences, REAL)
+    qtbot.addWidget(made)
+    made.show()
+    for name in ("explore", "compare", "make"):
+        made.page(name).notice.show_error(f"{name} failed.")
+    made.notice.show_error("The window failed.")
+    assert [one.text for one in made.findChildren(Notice) if one.isVisible()] == ["The window failed."]
+    for left in ("make failed.", "compare failed.", "explore failed.", ""):
+        qtbot.keyClick(made, Qt.Key.Key_Escape)
+        assert made.notice.text == left
 
 
 # ---------------------------------------------------------------------- which run is on screen
@@ -592,13 +692,6 @@ def test_trouble_from_another_thread_is_said_in_the_window(window, qtbot):
     thread.start()
     thread.join()
     qtbot.waitUntil(lambda: window.notice.text == "Something went wrong.")
-
-
-def test_every_key_is_on_the_sheet_of_keys(opened):
-    opened.page("explore").undo_stack.push(QUndoCommand("a slider"))
-    keys = dict(opened.menus.shortcuts())
-    assert keys["Ctrl+O"] == "open a model" and keys["Ctrl+Z"] == "undo" and keys["Ctrl+2"] == "map"
-    assert keys["Drop a picture"] == "find it in the model and start from there"
 
 
 @pytest.mark.parametrize("desktop_can", [True, False])
