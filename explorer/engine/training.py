@@ -69,7 +69,7 @@ def _serve(start: Start, orders: Orders, send: Callable[[Any], None]) -> None:
     try:
         last = _trained(start, orders, send)
     except Stopped:
-        last = RunFailed(start.run, "It was stopped before training began, so there is no model.", stopped=True)
+        last = RunFailed(start.run, "The run was stopped before training began, so there is no model.", stopped=True)
     except _Unread as error:
         last = RunFailed(start.run, f"The training learns from the pictures in {error}, as its file says.", str(error))
     except Exception as error:

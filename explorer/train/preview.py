@@ -17,8 +17,8 @@ _EMPTY = "After the first epoch: pictures that training never sees, over what th
 
 
 class PreviewGrid(QWidget):
-    """Pairs, original over reconstruction, in as many columns as let them be largest. As many as are not too small;
-    enlarged by whole numbers where that costs next to nothing."""
+    """Pairs, original over reconstruction, as many as fill the room best without being too small; enlarged by whole
+    numbers where that costs next to nothing."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -46,8 +46,8 @@ class PreviewGrid(QWidget):
         """How many pairs, in how many columns, and their enlargement, for a room of screen pixels."""
         least = _LEAST * self.devicePixelRatioF() / self._pairs[0][0].width()
         fewest = min(2, len(self._pairs))
-        counts = range(len(self._pairs), fewest, -1)
-        count = next((n for n in counts if self._columns_of(n, width, height)[1] >= least), fewest)
+        scales = {n: self._columns_of(n, width, height)[1] for n in range(fewest, len(self._pairs) + 1)}
+        count = max((n for n in scales if scales[n] >= least), key=lambda n: n * scales[n] ** 2, default=fewest)
         columns, scale = self._columns_of(count, width, height)
         return count, columns, float(int(scale)) if int(scale) >= max(_NEARLY * scale, 1.0) else scale
 

@@ -39,7 +39,8 @@ class NumberLine(QLineEdit):
 
     A click or a double-click selects all of it. Return, or leaving, takes what was typed: `taken` brings a number other
     than before; what is none, or beyond the range, is `refused` with a sentence beside the field, and the number stays
-    as it was. Esc gives up what was typed. `decimals` are written, or without them `digits` significant digits.
+    as it was. Esc gives up what was typed. `decimals` are written, or without them `digits` significant digits; instead
+    of the lowest number the word `least`, where there is one.
     """
 
     taken = pyqtSignal(object)  # float or None
@@ -55,9 +56,11 @@ class NumberLine(QLineEdit):
         decimals: int | None = None,
         digits: int = 3,
         optional: bool = False,
+        least: str = "",
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
+        self._least = least
         self.what, self.whole, self.optional = what, whole, optional
         self._low, self._high = low, high
         self._decimals, self._digits = decimals, digits
@@ -77,7 +80,10 @@ class NumberLine(QLineEdit):
         """Show this number, without a signal; what somebody is typing stays."""
         typing = self.hasFocus() and self.text() != self._shown
         self._value = value
-        self._shown = "" if value is None else self.around(self.written(value))
+        if value is None or (self._least and value == self._low):
+            self._shown = self._least
+        else:
+            self._shown = self.around(self.written(value))
         if not typing and self.text() != self._shown:
             self.setText(self._shown)
             self.setCursorPosition(0)
@@ -123,8 +129,8 @@ class NumberLine(QLineEdit):
         if text == self._shown:
             return
         typed = text.removeprefix(self._prefix).removesuffix(self._suffix).strip()
-        if not typed and self.optional:
-            self._take(None)
+        if not typed and (self.optional or self._least):
+            self._take(None if self.optional else self._low)
             return
         number = number_of(typed.removesuffix(self._suffix.strip()))
         if self.allowed(number):  # NaN is not
@@ -211,11 +217,13 @@ class NumberField(QAbstractSpinBox):
         whole: bool = False,
         decimals: int | None = None,
         digits: int = 3,
+        least: str = "",
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._low, self._high, self._step = low, high, step
-        self.line = NumberLine(low, high, what=what, whole=whole, decimals=decimals, digits=digits)
+        self._least = least
+        self.line = NumberLine(low, high, what=what, whole=whole, decimals=decimals, digits=digits, least=least)
         self.line.set_words(prefix, suffix)
         self.line.set_value(low)
         self.setLineEdit(self.line)
@@ -235,6 +243,12 @@ class NumberField(QAbstractSpinBox):
         if value != before:
             self._tell(value)
 
+    def set_range(self, low: float, high: float) -> None:
+        """Go from `low` to `high`; a number beyond them is moved to the nearer one, without a signal."""
+        self._low, self._high = low, high
+        self.line.set_range(low, high)
+        self.line.set_value(min(max(self.value(), low), high))
+
     def _tell(self, value: float | None) -> None:
         if value is not None:
             self.update()  # an arrow may have come to its end
@@ -242,7 +256,7 @@ class NumberField(QAbstractSpinBox):
 
     def sizeHint(self) -> QSize:
         """Room for the longest number with the words around it, and for the arrows."""
-        texts = [self.line.around(self.line.written(end)) for end in (self._low, self._high)]
+        texts = [self._least, *(self.line.around(self.line.written(end)) for end in (self._low, self._high))]
         width = max(self.fontMetrics().horizontalAdvance(text) for text in texts)
         return QSize(width + _ARROWS, super().sizeHint().height())
 

@@ -116,9 +116,9 @@ def test_going_on_is_offered_once_for_each_run_that_was_cut_off(page, fake_bridg
 def test_a_preparation_that_was_stopped_is_not_told_as_a_failure(page, fake_bridge):
     page.start({"kl_weight": 0.1})
     before = len(fake_bridge.asked)
-    fake_bridge.say(RunFailed(1, "It was stopped before training began, so there is no model.", stopped=True))
+    fake_bridge.say(RunFailed(1, "The run was stopped before training began, so there is no model.", stopped=True))
     page._redraw()
-    assert page.bar.text.text() == "Run 1. It was stopped before training began, so there is no model."
+    assert page.bar.text.text() == "Run 1. The run was stopped before training began, so there is no model."
     assert page.bar.text.property("role") == "" and len(fake_bridge.asked) == before
     assert page.table.table.item(0, 7).text() == "stopped"
 

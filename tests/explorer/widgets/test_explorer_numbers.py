@@ -151,6 +151,22 @@ def test_arrows_step_within_the_range_and_the_words_around_stay(qtbot):
     assert field.value() == 7 and heard[-1] == 7 and field.text() == "7 held-out pictures"
 
 
+def test_the_least_number_may_have_a_word_and_an_empty_field_means_it(qtbot):
+    field = NumberField(0.0, 60.0, decimals=1, suffix=" s", least="as above")
+    qtbot.addWidget(field)
+    field.show()
+    assert field.value() == 0.0 and field.text() == "as above"
+    field.setValue(0.5)
+    assert field.text() == "0.5 s"
+    for typed, value in (("2,5", 2.5), ("", 0.0), ("1", 1.0), ("0", 0.0)):
+        field.line.setText(typed)
+        field.line.finish()
+        assert field.value() == value and (field.text() == "as above") is (value == 0.0)
+    field.setValue(50.0)
+    field.set_range(0.0, 10.0)
+    assert field.value() == 10.0
+
+
 def test_the_words_around_a_number_are_not_cut(qtbot):
     field = NumberField(1, 32, whole=True, suffix=" held-out pictures")
     qtbot.addWidget(field)

@@ -569,10 +569,10 @@ def test_a_finished_model_is_not_offered_once_it_is_open(opened, fake_bridge, mo
 
 
 def test_a_run_that_somebody_stopped_has_not_gone_wrong(opened, fake_bridge):
-    fake_bridge.say(RunFailed(1, "It was stopped before training began.", stopped=True))
+    fake_bridge.say(RunFailed(1, "The run was stopped before training began.", stopped=True))
     fake_bridge.engine_changed.emit("lost", "The engine ended unexpectedly.")
     opened.notice.dismiss()
-    assert opened.notice.text == "It was stopped before training began.", "below what did go wrong"
+    assert opened.notice.text == "The run was stopped before training began.", "below what did go wrong"
 
 
 def test_esc_closes_the_line_on_top_whatever_has_the_keyboard(opened, qtbot):
