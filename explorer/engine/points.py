@@ -37,6 +37,8 @@ def point_in(picture: str | os.PathLike[str] | bytes) -> PicturePoint | None:
         else:
             text = read_text(picture, KEYWORD, most=MOST_TEXT)
         return None if text is None else _point(parse(text, most_nodes=_NODES))
+    except OSError:
+        return None  # whoever decodes the picture says what is wrong with it
     except Refused as error:
         raise ValueError(sentence("The picture" if isinstance(picture, bytes) else picture, error)) from error
 

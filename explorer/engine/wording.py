@@ -40,7 +40,7 @@ _OWNERS = (
     "fit_pca",
 )
 _OWNER = re.compile(rf"^(?:{'|'.join((*_OWNERS, 'fit_spectrum', 'held_out', 'arrays'))}): (\S+)")
-_RECEIVED = re.compile(r"\bReceived: (?:--)?[a-z_-]+[= ](?=\S)")
+_RECEIVED = re.compile(r"\bReceived: (?:[a-z_]+=|--[a-z-]+ )(?=\S)")
 _PARAMETER = re.compile(r"`([a-z_]+)`")
 _FLAG = re.compile(r"(\b[Uu]se )?(?<![\w-])--([a-z]+(?:-[a-z]+)*)(?: (\S+?)(?=[.,;:]?(?:\s|$)))?")
 
