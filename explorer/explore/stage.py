@@ -63,7 +63,7 @@ class Inset(QWidget):
     def set_side(self, side: int) -> None:
         """Show the picture in a square of this side."""
         self.view.setFixedSize(side, side)
-        self.setFixedWidth(side)
+        self.setFixedWidth(max(side, self.below.sizeHint().width()))  # so that its name is never cut
         self.adjustSize()
 
     def show_picture(self, image: np.ndarray) -> None:

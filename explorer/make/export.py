@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from explorer.bridge import Bridge
 from explorer.make.form import FILMS, TABLES, ExportForm
@@ -55,12 +55,19 @@ class ExportBox(QWidget):
         self.doing.setWordWrap(True)
         self.progress = QProgressBar(self)
         self.progress.setTextVisible(False)
-        self.cancel_button = QPushButton("&Cancel the export", self)
+        self.cancel_button = QPushButton("&Cancel", self)
+        self.cancel_button.setToolTip("Stop writing this file; those that wait come next")
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(theme.UNIT)
-        for widget in (self.form, self.summary, self.button, self.doing, self.progress, self.cancel_button):
+        for widget in (self.form, self.summary, self.button):
             rows.addWidget(widget)
+        at_it = QHBoxLayout()
+        at_it.setSpacing(theme.UNIT)
+        at_it.addWidget(self.doing, 1)
+        at_it.addWidget(self.cancel_button)
+        rows.addLayout(at_it)
+        rows.addWidget(self.progress)
         self.form.changed.connect(self.changed)
         self.button.clicked.connect(self.start)
         self.cancel_button.clicked.connect(self.cancel)

@@ -123,10 +123,10 @@ class SaveSheet(QDialog):
             row.setSpacing(theme.UNIT)
             for widget in widgets:
                 row.addWidget(widget, 1 if widget is not self.browse else 0)
-        form.addRow("Na&me", self.name)
+        form.addRow(_label("Na&me", self.name), self.name)
         form.addRow(_label("Fol&der", self.folder), folder)
         form.addRow(_label("Longer s&ide", self.unit), size)
-        form.addRow("Enlar&ge", self.smooth)
+        form.addRow(_label("Enlar&ge", self.smooth), self.smooth)
         form.addRow("", self.summary)
         cancel, self.button = QPushButton("Cancel", self), QPushButton("&Save", self)
         self.button.setProperty("primary", True)
@@ -183,4 +183,5 @@ class SaveSheet(QDialog):
 def _label(text: str, buddy: QWidget) -> QLabel:
     label = QLabel(text)
     label.setBuddy(buddy)
+    label.setMinimumHeight(buddy.sizeHint().height())
     return label
