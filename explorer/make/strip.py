@@ -1,7 +1,8 @@
 """The keyframes of a morph as a strip of pictures: drag to reorder, remove, duplicate."""
 
+import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PyQt6.QtCore import QModelIndex, QPointF, QRectF, QSize, Qt, pyqtSignal
@@ -29,7 +30,8 @@ _KEYFRAME = Qt.ItemDataRole.UserRole
 class Keyframe:
     """One picture the morph passes through: `latents` float32 (latent,). Two of the same latents are still two.
 
-    What is its own: the KL weight, and the seconds and the easing of the way to the next one; None: as of all.
+    What is its own: the KL weight, and the seconds and the easing of the way to the next one; None: as of all. Its
+    `number` stays while its picture does, whatever it is called.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Keyframe:
     kl_weight: float | None = None
     seconds: float | None = None
     easing: str | None = None
+    number: int = field(default_factory=itertools.count().__next__)
 
 
 class _PictureOverName(QStyledItemDelegate):
@@ -84,7 +87,7 @@ class KeyframeStrip(QListWidget):
         self.setStyleSheet("QListView { background: transparent; }")
         self.setAccessibleName("Pictures of the morph")
         self.setToolTip("Drag to reorder (Alt+← and Alt+→) · Delete removes · Ctrl+D duplicates · Ctrl-drag takes out")
-        self._images: dict[int, tuple[Keyframe, np.ndarray]] = {}  # as they were decoded, by the keyframe's id
+        self._images: dict[int, np.ndarray] = {}  # as they were decoded, by the keyframe's number
         self.origin: Callable[[Keyframe], Origin] = lambda keyframe: (keyframe.name, None)
         offer(self.viewport() or self, self._offered, Qt.KeyboardModifier.ControlModifier)
         self.currentRowChanged.connect(lambda row: self.chosen.emit(row) if row >= 0 else None)
@@ -95,11 +98,11 @@ class KeyframeStrip(QListWidget):
 
     def set_keyframes(self, keyframes: Iterable[Keyframe]) -> None:
         """Show these; no signal."""
-        pictures = {id(self._held(row)): self._item(row).icon() for row in range(self.count())}
+        pictures = {self._held(row).number: self._item(row).icon() for row in range(self.count())}
         blocked = self.blockSignals(True)
         self.clear()
         for keyframe in keyframes:
-            self._insert(self.count(), keyframe, pictures.get(id(keyframe), QIcon()))
+            self._insert(self.count(), keyframe, pictures.get(keyframe.number, QIcon()))
         self.blockSignals(blocked)
 
     def add(self, keyframe: Keyframe) -> None:
@@ -120,7 +123,8 @@ class KeyframeStrip(QListWidget):
         row = self.currentRow()
         if row >= 0:
             held = self._held(row)
-            self._insert(row + 1, replace(held), self._item(row).icon())
+            again = replace(held, number=Keyframe(held.name, held.latents).number)
+            self._insert(row + 1, again, self._item(row).icon())
             self.setCurrentRow(row + 1)
             self.changed.emit()
 
@@ -145,16 +149,16 @@ class KeyframeStrip(QListWidget):
         row = self._row_of(keyframe)
         if row >= 0:
             self._item(row).setIcon(QIcon() if image is None else _thumbnail(image, self.devicePixelRatioF()))
-            there = {id(held) for held in self.keyframes()}
-            self._images = {key: kept for key, kept in self._images.items() if key in there}
+            there = {held.number for held in self.keyframes()}
+            self._images = {number: kept for number, kept in self._images.items() if number in there}
             if image is not None:
-                self._images[id(keyframe)] = keyframe, image
+                self._images[keyframe.number] = image
 
     def _offered(self, where: QPointF | None) -> Offered | None:
         item = self.currentItem() if where is None else self.itemAt(where.toPoint())
         held = None if item is None else item.data(_KEYFRAME)
-        kept = self._images.get(id(held))
-        return None if held is None or kept is None else Offered(kept[1], *self.origin(held))
+        image = self._images.get(held.number) if isinstance(held, Keyframe) else None
+        return None if image is None or held is None else Offered(image, *self.origin(held))
 
     def rename(self, keyframe: Keyframe, name: str) -> None:
         """Another name for the same picture; no signal."""
@@ -170,10 +174,10 @@ class KeyframeStrip(QListWidget):
         """Take `keyframe` in the place of the current one; at another weight its picture is another."""
         row = self.currentRow()
         if row >= 0:
-            repaint = self._held(row).kl_weight != keyframe.kl_weight
-            self._item(row).setData(_KEYFRAME, keyframe)
-            if repaint:
+            if self._held(row).kl_weight != keyframe.kl_weight:
+                keyframe = replace(keyframe, number=Keyframe(keyframe.name, keyframe.latents).number)
                 self._item(row).setIcon(QIcon())
+            self._item(row).setData(_KEYFRAME, keyframe)
             self.changed.emit()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
@@ -214,7 +218,7 @@ class KeyframeStrip(QListWidget):
         return self._item(row).data(_KEYFRAME)
 
     def _row_of(self, keyframe: Keyframe) -> int:
-        return next((row for row in range(self.count()) if self._held(row) is keyframe), -1)
+        return next((row for row in range(self.count()) if self._held(row).number == keyframe.number), -1)
 
 
 def _thumbnail(image: np.ndarray, ratio: float) -> QIcon:

@@ -140,6 +140,31 @@ def test_a_new_bookmark_joins_a_renamed_one_is_renamed_and_a_deleted_one_stays(l
     assert names(loop_of_three) == ["Mark 0", "Mark 60", "Sea", "Mark 200"]
 
 
+def test_a_picture_that_was_asked_for_arrives_though_its_bookmark_was_renamed_meanwhile(page, fake_bridge, model_info):
+    fake_bridge.give_model(model_info)
+    page.set_bookmarks(marks(10, 20))
+    ticket, question = fake_bridge.last(Decode, "keys")
+    page.set_bookmarks((replace(marks(10)[0], name="Sea"), *marks(20)))
+    fake_bridge.answer(ticket, Decoded(painted(question.latents)))
+    assert names(page) == ["Sea", "Mark 20"]
+    assert not any(page.strip.item(row).icon().isNull() for row in range(2))
+
+
+def test_a_picture_of_the_weight_before_does_not_come_back(loop_of_three, fake_bridge):
+    strip = loop_of_three.strip
+    strip.setCurrentRow(0)
+    typed(loop_of_three.leg.weight, "0.4")
+    ticket, question = fake_bridge.last(Decode, "keys")
+    late = fake_bridge._pending[ticket][0]
+    typed(loop_of_three.leg.weight, "0.7")
+    late(Decoded(painted(question.latents)))
+    assert strip.item(0).icon().isNull() and not strip.item(1).icon().isNull()
+    ticket, question = fake_bridge.last(Decode, "keys")
+    assert question.kl_weight == pytest.approx(0.7)
+    fake_bridge.answer(ticket, Decoded(painted(question.latents)))
+    assert not strip.item(0).icon().isNull()
+
+
 def test_a_bookmark_taken_out_of_the_strip_does_not_come_back_by_itself(loop_of_three):
     loop_of_three.strip.setCurrentRow(1)
     loop_of_three.strip.remove()
