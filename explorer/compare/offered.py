@@ -3,6 +3,7 @@
 from PyQt6.QtCore import QPointF
 
 from explorer.compare.table import CompareTable
+from explorer.messages import PicturePoint
 from explorer.safe_text import line
 from explorer.state.comparison import pictures_of
 from explorer.widgets.offers import Offered
@@ -31,4 +32,8 @@ def _picture(table: CompareTable, row: int, column: int) -> Offered | None:
     pictures = None if found is None else pictures_of(found, comparison.kind)
     if pictures is None or column >= len(pictures):
         return None
-    return Offered(pictures[column], f"{line(drawing.names[drawing.paths[row - 1]], 60)} {column + 1}")
+    name = f"{line(drawing.names[drawing.paths[row - 1]], 60)} {column + 1}"
+    codes = found.codes.get(comparison.kind) if found is not None and found.digest else None
+    if found is None or codes is None or column >= len(codes):
+        return Offered(pictures[column], name)
+    return Offered(pictures[column], name, PicturePoint(found.digest, found.name, codes[column], found.kl_weight))

@@ -52,7 +52,7 @@ def read_bookmarks(path: str, optional: bool) -> BookmarksRead:
     if optional and not os.path.lexists(path):
         return BookmarksRead(path, "", "", 0, None)
     try:
-        said = _content(path)
+        said = _content(path, follow=not optional)
     except Refused as error:
         raise ValueError(sentence(path, error)) from error
     return BookmarksRead(
@@ -86,8 +86,8 @@ def write_bookmarks(request: WriteBookmarks) -> Exported:
     return Exported(str(path))
 
 
-def _content(path: str) -> dict[str, Any]:
-    with open_regular(as_path(path), follow=True) as file:
+def _content(path: str, follow: bool = False) -> dict[str, Any]:
+    with open_regular(as_path(path), follow=follow) as file:
         if os.fstat(file.fileno()).st_size > MOST_BYTES:
             raise Refused(f"is larger than bookmarks can be. {CURE}")
         content = file.read(MOST_BYTES + 1)

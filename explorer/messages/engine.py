@@ -337,7 +337,8 @@ class Compared:
     `images` are the reconstructions, `samples` as many pictures decoded from the same points of N(0, 1) for every
     model, `between` as many on the straight line between the codes of the first and the last picture, both included;
     each uint8 (count, height, width, channels). `weights` has a model of a range at several of its weights, the largest
-    first: rows of their own that have none in turn.
+    first: rows of their own that have none in turn. `codes` are the latents of each kind of picture by its name,
+    float32 (count, latent), of the model with this `digest`.
 
     `learned` says whether the model may have learned from these very pictures: "" it has not, "may", "other" it learned
     from another collection, "unknown" its file does not tell.
@@ -361,6 +362,8 @@ class Compared:
     between: np.ndarray | None = None
     weights: tuple["Compared", ...] = ()
     learned: str = ""
+    codes: dict[str, np.ndarray] = field(default_factory=dict)
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,9 @@ def compare_page(bridge, preferences, known, qtbot):
     ticket = bridge.last(Compare)[0]
     images = np.zeros((4, 16, 16, 3), np.uint8)
     bridge.answer(ticket, Originals(images))
-    bridge.answer(ticket, Compared("/m/a.keras", "a", images + 9, samples=images, between=images))
+    codes = {kind: np.arange(32, dtype=np.float32).reshape(4, 8) for kind in ("images", "samples", "between")}
+    row = Compared("/m/a.keras", "a", images + 9, 0.1, samples=images, between=images, codes=codes, digest=DIGEST)
+    bridge.answer(ticket, row)
     return page, [(page.table, page.table.picture_rect(row, 1).center()) for row in (0, 1)]
 
 
@@ -170,13 +172,15 @@ def test_every_picture_of_the_program_can_be_taken_away(make, fake_bridge, prefe
 
 
 @pytest.mark.parametrize(
-    ("make", "count"), [(explore_page, 4), (map_page, 3), (make_page, 2)], ids=["explore", "map", "make"]
+    ("make", "count"),
+    [(explore_page, 3), (map_page, 3), (make_page, 2), (compare_page, 1)],
+    ids=["explore", "map", "make", "compare"],
 )
 def test_what_the_model_painted_carries_its_point(make, count, fake_bridge, preferences, known, qtbot):
     page, spots = make(fake_bridge, preferences, known, qtbot)
     offers = {one.widget: one for one in page.findChildren(Offer)}
     points = [found.point for widget, where in spots if (found := offers[widget].find(where)).point is not None]
-    assert len(points) == count - (make is explore_page)  # the painting itself has none
+    assert len(points) == count  # originals themselves have none
     for point in points:
         assert point.digest == DIGEST and point.latents.shape == (8,) and point.kl_weight == pytest.approx(0.1)
 
