@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from PyQt6.QtCore import QByteArray, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QPaintEvent
 from PyQt6.QtWidgets import (
@@ -23,7 +22,6 @@ from PyQt6.QtWidgets import (
 from explorer.bridge import Bridge
 from explorer.messages import Began, Delivered, ModelInfo, PicturesReady, RunFailed, RunMessage, Snapshot, Working
 from explorer.safe_text import line
-from explorer.state.bookmarks import Bookmark
 from explorer.state.followed_run import Expected, FollowedRun
 from explorer.state.preparation import time_left
 from explorer.widgets import keys, theme
@@ -40,6 +38,7 @@ from explorer.window.shutdown import Shutdown
 from explorer.window.status import StatusLine, cut_off_in_words
 from explorer.window.watch import GONE, REREAD, FileWatch
 from explorer.window.welcome import WelcomePage
+from explorer.window.wires import Wires
 
 NAME = "kvae explorer"
 BACKGROUND = "The training goes on in the background, and the picture gets better under your hand."
@@ -58,14 +57,7 @@ class MainWindow(QMainWindow):
         self.bridge, self.preferences = bridge, preferences
         theme.choose(preferences.get("theme", "system"))
         self.pages = Pages(bridge, preferences, pages, self)
-        self._wires = {  # of the pages that hear of each other
-            "explore": self._wire_explore,
-            "map": self._wire_map,
-            "compare": self._wire_compare,
-            "train": self._wire_train,
-            "make": self._wire_make,
-        }
-        self._bookmarks: tuple[Bookmark, ...] = ()  # of the Explore page
+        self._page_wires = Wires(self.pages, bridge, self.show_page)
         self._followed_run = FollowedRun()
         self._expected = Expected()
         self._run = 0  # the newest that has spoken
@@ -145,7 +137,9 @@ class MainWindow(QMainWindow):
         self._fit_current()
         if isinstance(own := getattr(page, "notice", None), Notice):
             own.speak_through(self.notice)
-        self._wires.get(name, lambda: None)()
+        self._page_wires.wire(name)
+        wires = {"explore": self._wire_explore, "compare": self._wire_compare, "train": self._wire_train}
+        wires.get(name, lambda: None)()
 
     def _fit_current(self) -> None:
         """Only the page that is shown needs room: another that is wider would make this one scroll."""
@@ -161,16 +155,7 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------ who hears of what
 
     def _wire_explore(self) -> None:
-        page = self.pages["explore"]
-        self.menus.fill_edit(page, page.undo_stack)
-        page.bookmarks_changed.connect(self._on_bookmarks)
-        page.point_changed.connect(self._on_point)
-
-    def _wire_map(self) -> None:
-        page = self.pages["map"]
-        page.picked.connect(self._on_picked)
-        page.morph_wanted.connect(self._on_morph)
-        page.explore_wanted.connect(partial(self.show_page, "explore"))
+        self.menus.fill_edit(self.pages["explore"], self.pages["explore"].undo_stack)
 
     def _wire_compare(self) -> None:
         self.pages["compare"].set_known(self.welcome.known())
@@ -183,40 +168,11 @@ class MainWindow(QMainWindow):
             here = model is not None and self._followed_run.shown is None
             self.pages["compare"].set_open(model.path if here and model is not None else "")
 
-    def _wire_make(self) -> None:
-        if self.bridge.model is not None:
-            self.pages["make"].set_bookmarks(self._bookmarks)
-            self._tell_point()
-
     def _wire_train(self) -> None:
         page = self.pages["train"]
         page.model_wanted.connect(self.open)
         page.run_delivered.connect(self._on_delivered)
         page.interrupted.connect(self._on_interrupted)
-
-    def _on_bookmarks(self, bookmarks: tuple[Bookmark, ...]) -> None:
-        self._bookmarks = bookmarks
-        if "make" in self.pages.made:
-            self.pages["make"].set_bookmarks(bookmarks)
-
-    def _on_point(self, latents: np.ndarray) -> None:
-        if "map" in self.pages.made:
-            self.pages["map"].set_point(latents)
-        if "make" in self.pages.made:
-            self._tell_point()
-
-    def _tell_point(self) -> None:
-        explore, make = self.pages["explore"], self.pages["make"]
-        if len(explore.point()):
-            make.set_point(explore.point())
-            make.set_kl_weight(explore.kl_weight())
-
-    def _on_picked(self, latents: np.ndarray, name: str) -> None:
-        self.pages["explore"].go_to(latents, name)
-
-    def _on_morph(self, start: np.ndarray, end: np.ndarray) -> None:
-        self.pages["make"].set_morph(start, end)
-        self.show_page("make")
 
     def _on_delivered(self, path: str) -> None:
         self.pages["compare"].add_model(path)
@@ -246,7 +202,7 @@ class MainWindow(QMainWindow):
         self.rail.set_current(name)
         wanted = self.welcome if name == "explore" and not self._has_model() else self.page(name)
         if name == "make":
-            self._tell_point()  # the weight may have been turned since
+            self._page_wires.tell_point()  # the weight may have been turned since
         elif name == "compare":
             self.pages["compare"].set_known(self.welcome.known())
         self.stack.setCurrentWidget(wanted)
