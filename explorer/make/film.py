@@ -5,13 +5,11 @@ import numpy as np
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from explorer.bridge import Bridge
+from explorer.make.way import Weights
 from explorer.messages import Answer, Decode, Decoded
 
 CHUNK = 16  # frames asked for in one go
 MOST_BYTES = 256 * 2**20  # of frames kept; a longer film is previewed with every second, third ... frame
-
-
-Weights = float | np.ndarray | None  # of all frames, or of each
 
 
 class Film(QObject):

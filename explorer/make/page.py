@@ -25,6 +25,7 @@ from explorer.make.form import FILMS, TABLES, MorphForm, heading
 from explorer.make.leg import LegForm
 from explorer.make.player import Player
 from explorer.make.strip import Keyframe, KeyframeStrip
+from explorer.make.way import Way, Weights, keyframe_weights, weight_at
 from explorer.messages import (
     Answer,
     Decode,
@@ -37,8 +38,6 @@ from explorer.messages import (
 )
 from explorer.safe_text import caption
 from explorer.state.bookmarks import Bookmark
-from explorer.state.paths import frame_count, starts, weights_along
-from explorer.state.paths import path as way_through
 from explorer.state.sliders import weights_of
 from explorer.widgets import keys, theme
 from explorer.widgets.deferred import turns
@@ -153,29 +152,14 @@ class MakePage(QWidget):
 
     def latents(self) -> np.ndarray:
         """The latents of every frame, float32 (frames, latent)."""
-        keyframes = self.strip.keyframes()
-        if not keyframes:
-            return np.empty((0, self._model.latent_dim if self._model else 0), np.float32)
-        points = np.stack([keyframe.latents for keyframe in keyframes])
-        form = self.morph
-        return way_through(points, self._frames(), style=form.style_name, loop=form.loop, easing=self._easings())
+        return self._way().latents(self._model.latent_dim if self._model else 0)
 
-    def weights(self) -> float | np.ndarray | None:
+    def weights(self) -> Weights:
         """The KL weight of every frame, (frames,), or the one of all; None where the model follows none."""
-        own = self._weight()
-        if own is None:
-            return None
-        weights = [own if keyframe.kl_weight is None else keyframe.kl_weight for keyframe in self.strip.keyframes()]
-        if len(set(weights)) < 2:
-            return weights[0] if weights else own
-        return weights_along(weights, self._frames(), loop=self.morph.loop, easing=self._easings())
+        return self._way().weights()
 
-    def _frames(self) -> list[int]:
-        """Of the way from each keyframe to the next."""
-        return [self.morph.frames_of(keyframe.seconds) for keyframe in self.strip.keyframes()]
-
-    def _easings(self) -> list[str]:
-        return [keyframe.easing or self.morph.easing for keyframe in self.strip.keyframes()]
+    def _way(self) -> Way:
+        return Way(self.strip.keyframes(), self.morph, self._weight())
 
     def _origin_of_frame(self) -> Origin:
         """What the frame that is shown is called, and where it was painted."""
@@ -183,7 +167,7 @@ class MakePage(QWidget):
         place = min(self.player.position, len(latents) - 1)
         if place < 0:
             return "", None
-        return self._origin(latents[place], float(weights[place]) if isinstance(weights, np.ndarray) else weights)
+        return self._origin(latents[place], weight_at(weights, place))
 
     def _origin_of_keyframe(self, keyframe: Keyframe) -> Origin:
         return self._origin(keyframe.latents, self._weight() if keyframe.kl_weight is None else keyframe.kl_weight)
@@ -237,9 +221,9 @@ class MakePage(QWidget):
                 self.strip.set_picture(keyframe, image)
 
         points, own = np.stack([keyframe.latents for keyframe in wanted]), self._weight()
-        weights = [own if keyframe.kl_weight is None else keyframe.kl_weight for keyframe in wanted]
-        weight = own if own is None or set(weights) == {own} else np.array(weights, np.float64)
-        self._bridge.ask(Decode(points, weight), take, lane="keys", failed=self._film_failed)
+        weights = own if own is None else np.array(keyframe_weights(wanted, own))
+        question = Decode(points, own if np.all(weights == own) else weights)
+        self._bridge.ask(question, take, lane="keys", failed=self._film_failed)
 
     def _film_failed(self, sentence: str) -> None:
         self.notice.show_error(sentence, "film")
@@ -267,7 +251,7 @@ class MakePage(QWidget):
 
     def _look_at(self, row: int) -> None:
         if not self.player.playing:
-            self.player.go_to(starts(self.strip.count(), self._frames())[row])
+            self.player.go_to(self._way().start(row))
 
     def _fill_menu(self) -> None:
         self._menu.clear()
@@ -290,8 +274,7 @@ class MakePage(QWidget):
             keyframes = self.strip.keyframes()
             return ExportLatents(path, np.stack([k.latents for k in keyframes]), tuple(k.name for k in keyframes))
         place = min(self.player.position, len(latents) - 1)
-        weight = float(weights[place]) if isinstance(weights, np.ndarray) else weights
-        return ExportPicture(path, latents[place], form.side, form.smooth, weight, model)
+        return ExportPicture(path, latents[place], form.side, form.smooth, weight_at(weights, place), model)
 
     # ------------------------------------------------------------------ what is on screen
 
@@ -311,8 +294,7 @@ class MakePage(QWidget):
         self.leg.show_keyframe(self.strip.current())
         for part in (self._leg_heading, self.leg):
             part.setVisible(current >= 0)
-        frames = frame_count(count, self._frames(), self.morph.loop)
-        self.export.describe(count, frames, self.morph.frames_per_second)
+        self.export.describe(count, self._way().count, self.morph.frames_per_second)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Space that no widget wanted plays and pauses."""
