@@ -14,8 +14,6 @@ from explorer.explore.controls import IconButton
 from explorer.messages import (
     Answer,
     BookmarksRead,
-    Decode,
-    Decoded,
     Exported,
     ModelInfo,
     ReadBookmarks,
@@ -33,6 +31,7 @@ from explorer.state.bookmarks import (
     to_plain,
     together,
 )
+from explorer.widgets.bookmark_pictures import BookmarkPictures
 from explorer.widgets.pictured_menu import PicturedMenu
 from explorer.widgets.preferences import Preferences
 
@@ -43,7 +42,6 @@ NOT_FITTING = (
 )
 OTHER = "{} bookmarks came from {}, another model than this one: they may paint other pictures here."
 CAME = "{} bookmarks were imported."
-_PICTURED = 60  # bookmarks at most that are decoded for the menu
 
 
 class BookmarkKeeper(QWidget):
@@ -63,10 +61,8 @@ class BookmarkKeeper(QWidget):
         self._info: ModelInfo | None = None
         self._kept: tuple[Bookmark, ...] = ()
         self._added: tuple[Bookmark, ...] = ()  # since the file was asked for
-        self._pictured: object = None  # what the pictures in the menu were decoded from
-        self._entries: list[QAction] = []
         self.menu = PicturedMenu(self)
-        self.menu.aboutToShow.connect(self._ask_pictures)
+        self._pictures = BookmarkPictures(bridge, self.menu)
 
     def buttons(self, add: QAction) -> list[QToolButton]:
         """The two buttons for the tool row: keep this point, and the list of what was kept."""
@@ -220,11 +216,12 @@ class BookmarkKeeper(QWidget):
 
     def _list(self) -> None:
         self.menu.clear()
-        self._entries, self._pictured = [], None
+        entries: list[QAction] = []
         if not self._kept:
             self._entry(self.menu, "No bookmarks yet: press the button to keep this point").setEnabled(False)
         for bookmark in self._kept:
-            self._entries.append(self._entry(self.menu, bookmark.name, partial(self._choose, bookmark)))
+            entries.append(self._entry(self.menu, bookmark.name, partial(self._choose, bookmark)))
+        self._pictures.set_entries(entries, self._kept)
         self.menu.addSeparator()
         if self._kept:
             for title, act in (("Rename", self._ask_name), ("Remove", self.remove)):
@@ -242,22 +239,6 @@ class BookmarkKeeper(QWidget):
             entry.triggered.connect(act)
         menu.addAction(entry)
         return entry
-
-    def _ask_pictures(self) -> None:
-        """Decode what the bookmarks show, as the model paints them now."""
-        info, kept = self._info, self._kept[:_PICTURED]
-        if info is None or not kept or self._pictured == (info.digest, kept):
-            return
-        self._pictured = wanted = info.digest, kept
-        points = np.array([one.latents for one in kept], np.float32)
-        weights = np.array([info.kl_weight if one.kl_weight is None else one.kl_weight for one in kept])
-
-        def fill(answer: Answer) -> None:
-            if isinstance(answer, Decoded) and self._pictured == wanted:
-                for entry, image in zip(self._entries, answer.images, strict=False):
-                    self.menu.set_picture(entry, image)
-
-        self._bridge.ask(Decode(points, weights), fill, lane="bookmark pictures")
 
     def _choose(self, bookmark: Bookmark, _: bool) -> None:
         self.chosen.emit(bookmark)

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QKeyEvent, QShowEvent
+from PyQt6.QtGui import QAction, QKeyEvent, QShowEvent
 from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QMenu,
     QPushButton,
     QScrollArea,
     QToolButton,
@@ -40,10 +39,12 @@ from explorer.safe_text import caption
 from explorer.state.bookmarks import Bookmark
 from explorer.state.sliders import weights_of
 from explorer.widgets import keys, theme
+from explorer.widgets.bookmark_pictures import BookmarkPictures
 from explorer.widgets.deferred import turns
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.notice import Notice
 from explorer.widgets.picture import Origin
+from explorer.widgets.pictured_menu import PicturedMenu
 from explorer.widgets.preferences import Preferences
 
 NO_MODEL = "Open a model first. Then morph from picture to picture here."
@@ -255,9 +256,13 @@ class MakePage(QWidget):
 
     def _fill_menu(self) -> None:
         self._menu.clear()
+        entries = []
         for bookmark in self._bookmarks:
-            text = caption(bookmark.name)
-            self._menu.addAction(text, lambda chosen=bookmark: self.strip.add(_keyframe(chosen)))
+            entry = QAction(caption(bookmark.name), self._menu)
+            entry.triggered.connect(lambda _, chosen=bookmark: self.strip.add(_keyframe(chosen)))
+            self._menu.addAction(entry)
+            entries.append(entry)
+        self._pictures.set_entries(entries, self._bookmarks)
         self.bookmarks_button.setEnabled(bool(self._bookmarks))
 
     # ------------------------------------------------------------------ export
@@ -355,7 +360,8 @@ class MakePage(QWidget):
         self.add_button = QPushButton("&Add the current picture", self)
         self.add_button.setToolTip("Put the picture that Explore shows at the end of the strip")
         self.add_button.clicked.connect(self.add_point)
-        self._menu = QMenu(self)
+        self._menu = PicturedMenu(self)
+        self._pictures = BookmarkPictures(self._bridge, self._menu)
         self.bookmarks_button = QPushButton("Add a &bookmark ▾", self)
         self.bookmarks_button.setMenu(self._menu)
         self.bookmarks_button.setEnabled(False)

@@ -267,6 +267,17 @@ def test_a_sequence_that_is_cancelled_leaves_nothing(tmp_path, when, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_engine_that_was_killed_leaves_no_folder_of_a_sequence(tmp_path):
+    request = morph(tmp_path / "sea 0.1.png")
+    folder = tmp_path / f".{exporting._hint(tmp_path / 'sea 0.1', 77)}.0123abcd.part"
+    folder.mkdir()
+    (folder / "sea 0.1 0001.png").touch()
+    exporting.remove_left_by(76, request)
+    assert folder.exists()
+    exporting.remove_left_by(77, request)
+    assert list(tmp_path.iterdir()) == []
+
+
 # ---------------------------------------------------------------------- latents
 
 

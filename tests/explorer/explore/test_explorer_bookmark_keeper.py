@@ -104,6 +104,7 @@ def test_they_are_exported_and_imported_and_strange_ones_are_said_to_be(keeper, 
 
 
 def test_the_menu_shows_what_each_one_paints_at_its_own_weight(keeper, fake_bridge, known):
+    fake_bridge.model = known
     keeper.load(known)
     read(fake_bridge, SEA, SUN)
     assert all(entry.icon().isNull() for entry in keeper.menu.actions())

@@ -174,6 +174,14 @@ def test_a_bookmark_taken_out_of_the_strip_does_not_come_back_by_itself(loop_of_
     assert names(loop_of_three) == ["Mark 0", "Mark 120", "Mark 60"]
 
 
+def test_the_menu_of_bookmarks_shows_their_pictures(loop_of_three, fake_bridge):
+    loop_of_three._menu.aboutToShow.emit()
+    ticket, question = fake_bridge.last(Decode, "bookmark pictures")
+    fake_bridge.answer(ticket, Decoded(painted(question.latents)))
+    greys = [one.icon().pixmap(40, 40).toImage().pixelColor(9, 9).red() for one in loop_of_three._menu.actions()]
+    assert greys == [0, 60, 120]
+
+
 def test_the_current_picture_can_be_added_once_there_is_one(loop_of_three, qtbot):
     assert not loop_of_three.add_button.isEnabled()
     loop_of_three.set_point(point(77))
