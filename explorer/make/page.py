@@ -1,5 +1,6 @@
 """Make: lead a morph through pictures, watch it, and take it away as a film, a picture or numbers."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -86,7 +87,8 @@ class MakePage(QWidget):
         known = {_key(bookmark) for bookmark in self._bookmarks}
         self._bookmarks = tuple(bookmarks)
         self._fill_menu()
-        names = {_key(bookmark): bookmark.name for bookmark in bookmarks}
+        often = Counter(map(_key, bookmarks))  # which of two at one place is meant, nobody knows
+        names = {_key(bookmark): bookmark.name for bookmark in bookmarks if often[_key(bookmark)] == 1}
         for keyframe in self.strip.keyframes():
             name = names.get(_key(keyframe), keyframe.name)
             if name != keyframe.name:

@@ -140,6 +140,14 @@ def test_a_new_bookmark_joins_a_renamed_one_is_renamed_and_a_deleted_one_stays(l
     assert names(loop_of_three) == ["Mark 0", "Mark 60", "Sea", "Mark 200"]
 
 
+def test_two_bookmarks_of_one_place_keep_their_names_in_the_strip(page, fake_bridge, model_info):
+    fake_bridge.give_model(model_info)
+    one, other = marks(10)[0], replace(marks(10)[0], name="Sea")
+    page.set_bookmarks((one, other))
+    page.set_bookmarks((one, other, *marks(20)))
+    assert names(page) == ["Mark 10", "Sea", "Mark 20"]
+
+
 def test_a_picture_that_was_asked_for_arrives_though_its_bookmark_was_renamed_meanwhile(page, fake_bridge, model_info):
     fake_bridge.give_model(model_info)
     page.set_bookmarks(marks(10, 20))
