@@ -8,12 +8,9 @@ import numpy as np
 from PyQt6.QtCore import QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QShortcut, QShowEvent
 from PyQt6.QtWidgets import (
-    QComboBox,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QProgressBar,
-    QPushButton,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -21,13 +18,14 @@ from PyQt6.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from explorer.bridge import Bridge
+from explorer.map.bar import MapBar
 from explorer.map.panel import FOLDER_COLOURS, NEIGHBOURS, MapPanel
 from explorer.map.scatter import ScatterView
 from explorer.messages import MapDone, MapLaid, MapPart, ModelInfo, PicturePoint, Progress, ReadMap, Unread, leading
 from explorer.safe_text import line, plain
 from explorer.state import mapping
 from explorer.state.latent import tells_the_same
-from explorer.widgets import keys, terms, theme
+from explorer.widgets import keys, theme
 from explorer.widgets.keyboard import Ring
 from explorer.widgets.offers import Offered, offer
 from explorer.widgets.picture import Origin
@@ -106,7 +104,8 @@ class MapPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * theme.UNIT, theme.UNIT, 2 * theme.UNIT, theme.UNIT)
         layout.setSpacing(theme.UNIT)
-        layout.addLayout(self._make_bar())
+        self.bar = self._make_bar()
+        layout.addWidget(self.bar)
         layout.addWidget(self.question)
         layout.addLayout(middle, 1)
         layout.addLayout(bottom)
@@ -120,54 +119,12 @@ class MapPage(QWidget):
         self.panel.coloured_changed.connect(lambda _: self._place())
         theme.notifier.changed.connect(self._place)
 
-    def _make_bar(self) -> QHBoxLayout:
-        self.layout_choice = QComboBox()
-        self.layout_choice.addItem("Similar ones together", "likeness")
-        self.layout_choice.addItem("Along two axes", "axes")
-        self.layout_choice.setToolTip(terms.explain("map_layout"))
-        self.layout_choice.setAccessibleName("Layout of the map")
-        kept = self.layout_choice.findData(self._preferences.get("map/layout", "likeness"))
-        self.layout_choice.setCurrentIndex(max(0, kept))
-        self.layout_choice.currentIndexChanged.connect(self._choose_layout)
-        self.across, self.up = QComboBox(), QComboBox()
-        self.search = QLineEdit()
-        self.search.setPlaceholderText("Find by file name")
-        self.search.setToolTip("Shows only pictures with this in their name (Ctrl+F); Enter goes from one to the next.")
-        self.search.setClearButtonEnabled(True)
-        self.search.setMinimumWidth(100)
-        self.search.setMaximumWidth(200)
-        self.found = QLabel()
-        self.found.setProperty("role", "quiet")
-        self.morph = QPushButton("&Morph")
-        self.morph.setCheckable(True)
-        self.morph.setToolTip(
-            "While this is down, drag from one picture to another to morph between them (or Shift-drag at any time).\n"
-            "M on the map: from the picture chosen before to this one."
-        )
-        self.fit = QPushButton("Show &all")
-        self.fit.setToolTip("All pictures, the outermost too (F)")
-        self.again = QPushButton("&Lay out the pictures")
-        bar = QHBoxLayout()
-        bar.setSpacing(theme.UNIT)
-        bar.addWidget(self.layout_choice)
-        self._of_axes: list[QWidget] = []
-        for combo, words, tip in ((self.across, "A&cross", "left to right"), (self.up, "&Up", "bottom to top")):
-            label = QLabel(words)
-            label.setBuddy(combo)
-            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            combo.setMinimumContentsLength(10)
-            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-            combo.setMaximumWidth(230)
-            combo.setToolTip(f"What the map shows from {tip}. {terms.TERMS['principal']}")
-            combo.currentIndexChanged.connect(lambda _: self._place(refit=True))
-            bar.addWidget(label)
-            bar.addWidget(combo, 1)
-            self._of_axes += [label, combo]
-        for widget in (self.search, self.found):
-            bar.addWidget(widget)
-        bar.addStretch(1)
-        for button in (self.morph, self.fit, self.again):
-            bar.addWidget(button)
+    def _make_bar(self) -> MapBar:
+        bar = MapBar(self._preferences, self)
+        self.layout_choice, self.across, self.up = bar.layout_choice, bar.across, bar.up
+        self.search, self.found = bar.search, bar.found
+        self.morph, self.fit, self.again = bar.morph, bar.fit, bar.again
+        bar.places_changed.connect(lambda: self._place(refit=True))
         self.search.textChanged.connect(lambda _: self._search())
         self.search.returnPressed.connect(self._next_found)
         self.morph.toggled.connect(lambda on: setattr(self.scatter, "morphing", on))
@@ -178,21 +135,7 @@ class MapPage(QWidget):
         find.activated.connect(self.search.setFocus)
         between = QShortcut(morph, self.scatter, context=Qt.ShortcutContext.WidgetShortcut)
         between.activated.connect(self._morph_from_before)
-        self._show_axes()
         return bar
-
-    @property
-    def _by_likeness(self) -> bool:
-        return self.layout_choice.currentData() == "likeness"
-
-    def _choose_layout(self) -> None:
-        self._preferences.set("map/layout", self.layout_choice.currentData())
-        self._show_axes()
-        self._place(refit=True)
-
-    def _show_axes(self) -> None:
-        for widget in self._of_axes:
-            widget.setVisible(not self._by_likeness)
 
     # ------------------------------------------------------------------ asking
 
@@ -297,13 +240,13 @@ class MapPage(QWidget):
             self.progress.setRange(0, content.total)
             self.progress.setValue(content.done)
             self._say(f"{len(self.pictures)} pictures. Similar ones come together …")
-            if self._by_likeness:
+            if self.bar.by_likeness:
                 self._place(refit=not self.scatter.touched)
         elif isinstance(content, MapDone):
             self._reading, self._done = None, content
             self._show_reading()
             self._set_axes()
-            self._place(refit=not self._by_likeness or not self.scatter.touched)
+            self._place(refit=not self.bar.by_likeness or not self.scatter.touched)
             self._show_neighbours()
             self._say(content.note or f"{len(self.pictures)} pictures. {HOW}")
 
@@ -349,7 +292,7 @@ class MapPage(QWidget):
 
     def _laid_places(self) -> np.ndarray | None:
         """The places of the neighbourhood layout, where it is chosen and there."""
-        fits = self._by_likeness and self._laid is not None and len(self._laid) == len(self.pictures)
+        fits = self.bar.by_likeness and self._laid is not None and len(self._laid) == len(self.pictures)
         return self._laid.astype(np.float64) if fits and self._laid is not None else None
 
     def _chosen_axes(self) -> tuple[mapping.MapAxis, mapping.MapAxis]:
