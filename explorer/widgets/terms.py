@@ -58,6 +58,8 @@ TERMS: dict[str, str] = {
     "loop": "A walk through your bookmarks that ends where it began.",
     "smooth": "Enlarge softly instead of showing the model's own pixels.",
     # the map
+    "map_layout": "Similar ones together: each picture beside those most like it; how far apart groups lie means "
+    "little (t-SNE). Along two axes: two directions or sliders, to scale.",
     "variance_share": "How much of the difference between all pictures this direction of the map shows.",
     "neighbours": "The training pictures whose slider positions are nearest to this one.",
     "near_likeness": "Likeness: what two pictures have in common counts, not how strongly (the cosine of the angle "
