@@ -11,7 +11,7 @@ from kvae.cli.flags import Parser, checked_flag
 from kvae.cli.output import laid_out, lasting_output, without_warnings
 from kvae.files.refusal import line
 from kvae.weighting.conversions import decoder_noise
-from kvae.weighting.tools import TOOLS
+from kvae.weighting.tools import BAYESIAN, TOOLS
 
 DESCRIPTION = """The KL weight of another tool as kvae's, the decoder's noise that it stands for, and what it means for
 your pictures.
@@ -19,7 +19,9 @@ your pictures.
   kvae-weight 0.00025 --from pytorch-vae --size 64 --channels 3
   kvae-weight 4 --from disent --latent-dim 9 --data ~/paintings
   kvae-weight 0.5 --from bits-per-dim --data ~/paintings
+  kvae-weight 1 --from tfp --examples 50000
   kvae-weight --list"""
+EVERY = {**TOOLS, **BAYESIAN}
 MOST = 8192  # pictures that are looked at
 
 
@@ -39,7 +41,7 @@ def parser() -> Parser:
     made.add_argument("--version", action="version", version=f"kvae-weight {__version__}")
     made.add_argument("weight", nargs="?", type=_number, metavar="WEIGHT", help="the weight of the other tool")
     made.add_argument(
-        "--from", dest="tool", default="sum", choices=list(TOOLS), metavar="TOOL", help=f"one of {', '.join(TOOLS)}"
+        "--from", dest="tool", default="sum", choices=list(EVERY), metavar="TOOL", help=f"one of {', '.join(EVERY)}"
     )
     made.add_argument("--size", type=_setting("size"), default=64, metavar="N", help="pixels of a side (default: 64)")
     made.add_argument("--channels", type=int, choices=(1, 3), default=3, help="of a picture (default: 3)")
@@ -50,9 +52,20 @@ def parser() -> Parser:
         help="latents of the other tool's model, where it counts",
     )
     made.add_argument("--data", metavar="PICTURES", help="pictures to say what the weight means on, or `paintings`")
+    for flag, what in _COUNTS.items():
+        made.add_argument(f"--{flag}", type=_count, metavar="N", help=f"of a Bayesian network: {what}")
     made.add_argument("--list", action="store_true", help="print every tool, and end")
     made.add_argument("--json", action="store_true", help="print one JSON object")
     return made
+
+
+_COUNTS = {"examples": "of the data", "batch": "examples in a batch", "weights": "weights of the layer or network"}
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1. Received: {text!r}.")
+    return int(text)
 
 
 def _number(text: str) -> float:
@@ -77,7 +90,13 @@ def _main(arguments: Sequence[str] | None) -> int:
         return 0
     if flags.weight is None:
         made.error("the weight is missing, such as kvae-weight 0.00025 --from pytorch-vae")
-    tool = TOOLS[flags.tool]
+    tool = EVERY[flags.tool]
+    for name in _COUNTS:
+        if name in tool.needs and getattr(flags, name) is None:
+            made.error(f"--{name} is needed, as {flags.tool} divides by it or leaves it out")
+    if flags.tool in BAYESIAN:
+        _say(*_bayesian(flags), as_json=flags.json)
+        return 0
     if "latents" in tool.needs and flags.latent_dim is None:
         made.error(f"--latent-dim is needed, as {flags.tool} takes a mean over the latents")
     if tool.convert is None and flags.data is None:
@@ -94,12 +113,28 @@ def _main(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("kvae-weight: interrupted.", file=sys.stderr)
         return 130
-    if flags.json:
-        print(json.dumps(found, ensure_ascii=False), flush=True)
-    else:
-        for sentence in sentences(found):
-            print(line(sentence))
+    _say(found, sentences(found), as_json=flags.json)
     return 0
+
+
+def _say(found: dict[str, Any], said: Sequence[str], *, as_json: bool) -> None:
+    for text in [json.dumps(found, ensure_ascii=False)] if as_json else map(line, said):
+        print(text, flush=True)
+
+
+def _bayesian(flags: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """The weight of a Bayesian network in ours, and the one that is Bayes there."""
+    tool = BAYESIAN[flags.tool]
+    assert tool.convert is not None
+    sizes = {name: getattr(flags, name) or 0 for name in _COUNTS}
+    weight, bayes = tool.convert(flags.weight, sizes), 1.0 / tool.convert(1.0, sizes)
+    found = {"from": flags.tool, "weight": flags.weight, **sizes, "kl_weight": weight, "bayes": bayes}
+    kind = "Bayes" if math.isclose(weight, 1.0) else "a cold posterior" if weight < 1.0 else "a warm posterior"
+    said = [
+        f"{flags.tool}, weight {flags.weight:g}: kvae.bayes.BayesianModel(kl_weight={weight:.6g}), {kind}.",
+        f"Bayes is weight {bayes:.6g} there.",
+    ]
+    return found, [*said, tool.remark] if tool.remark else said
 
 
 def translated(flags: argparse.Namespace) -> dict[str, Any]:
@@ -185,13 +220,14 @@ def _print_tools() -> None:
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in ("--from", "w", "it minimises", "our weight", "source"):
         made.add_column(column, overflow="fold")
-    for name, tool in TOOLS.items():
+    for name, tool in EVERY.items():
         made.add_row(name, *(laid_out(text) for text in (tool.weight, tool.loss, tool.factor, tool.source)))
     console = Console(highlight=False)
     console.print(made)
     console.print(
         laid_out("SE: squared error summed over a picture, pixels in [0, 1]; N its values, C its channels, k latents.")
     )
+    console.print(laid_out("Of Bayesian networks: M examples, B in a batch, P weights; our weight λ is 1 for Bayes."))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-Sizes = Mapping[str, int]  # by name: values, channels, latents
+Sizes = Mapping[str, int]  # by name: values, channels, latents; examples, batch, weights
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Tool:
 
     `weight` is what it calls its weight, `loss` what it minimises, `factor` our β in its terms; `convert` computes it
     from the weight and the sizes that it `needs`. Where `likelihood` is bernoulli the result is the weight of that
-    likelihood, since no factor turns cross-entropy into squared error. Without `convert`, pictures are needed too.
+    likelihood, since no factor turns cross-entropy into squared error. Without `convert`, pictures are needed too. In
+    `BAYESIAN` the result is λ, of which 1 is Bayes.
     """
 
     weight: str
@@ -143,9 +144,57 @@ TOOLS: dict[str, Tool] = {
 }
 
 
-def markdown() -> str:
-    """The table of docs/weights.md."""
-    rows = ["| `--from` | its weight w | it minimises | our β | source |", "|---|---|---|---|---|"]
-    for name, tool in TOOLS.items():
+# M is the number of examples, B of those in a batch, P of the weights of one layer; NLL is the mean over a batch
+BAYESIAN: dict[str, Tool] = {
+    "tfp": Tool(
+        "the factor of the KL",
+        "NLL + w·KL",
+        "w·M",
+        lambda w, size: w * size["examples"],
+        ("examples",),
+        remark="Its layers add the whole KL unless kernel_divergence_fn divides it by the number of examples.",
+        source="TensorFlow Probability, DenseReparameterization and DenseFlipout",
+    ),
+    "blitz": Tool(
+        "complexity_cost_weight",
+        "NLL + w·KL",
+        "w·M",
+        lambda w, size: w * size["examples"],
+        ("examples",),
+        remark="Its default of 1 counts the KL once for every example.",
+        source="piEsposito/blitz-bayesian-deep-learning, sample_elbo",
+    ),
+    "torchbnn": Tool(
+        "the factor before BKLLoss",
+        "NLL + w·KL/P",
+        "w·M/P",
+        lambda w, size: w * size["examples"] / size["weights"],
+        ("examples", "weights"),
+        remark="With reduction='mean' P counts the weights of the whole network; with 'sum' it is `tfp`.",
+        source="Harry24k/bayesian-neural-network-pytorch, BKLLoss",
+    ),
+    "bayesian-torch": Tool(
+        "the factor before get_kl_loss",
+        "NLL + w·Σ KL of a layer/(B·P)",
+        "w·M/(B·P), another for each layer",
+        lambda w, size: w * size["examples"] / (size["batch"] * size["weights"]),
+        ("examples", "batch", "weights"),
+        remark="Each layer's KL is a mean over its own weights: one with ten times the weights has a tenth of λ.",
+        source="IntelLabs/bayesian-torch, layers/base_variational_layer.py",
+    ),
+    "laplace-torch": Tool(
+        "temperature",
+        "a Gaussian around the best weights, of the likelihood to the power 1/w",
+        "w",
+        lambda w, size: w,
+        source="aleximmer/Laplace, temperature",
+    ),
+}
+
+
+def markdown(tools: Mapping[str, Tool] = TOOLS, ours: str = "β") -> str:
+    """The tables of docs/weights.md."""
+    rows = [f"| `--from` | its weight w | it minimises | our {ours} | source |", "|---|---|---|---|---|"]
+    for name, tool in tools.items():
         rows.append(f"| `{name}` | {tool.weight} | {tool.loss} | {tool.factor} | {tool.source} |")
     return "\n".join(rows)

@@ -7,7 +7,7 @@ import pytest
 
 from kvae.cli.weight import main
 from kvae.images.pca import fit_pca
-from kvae.weighting.tools import TOOLS
+from kvae.weighting.tools import BAYESIAN, TOOLS
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,9 @@ from kvae.weighting.tools import TOOLS
         ("5e-4 --from keras-book --latent-dim 2 --size 28 --channels 1", ["--likelihood bernoulli --kl-weight 0.392"]),
         ("1 --from keras-example", ["no factor turns cross-entropy into squared error", "--kl-weight 3, the evidence"]),
         ("0 --from sum", ["--kl-weight 0", "off by 0% of"]),
+        ("1 --from tfp --examples 50000", ["kl_weight=50000), a warm posterior", "Bayes is weight 2e-05 there"]),
+        ("2e-5 --from tfp --examples 50000", ["kl_weight=1), Bayes."]),
+        ("1 --from bayesian-torch --examples 500 --batch 10 --weights 100", ["kl_weight=0.5), a cold posterior"]),
     ],
 )
 def test_a_weight_is_told_in_ours_with_what_it_implies(arguments, said, capsys):
@@ -67,6 +70,8 @@ def test_a_rate_in_bits_is_the_weight_at_which_the_gaussian_limit_has_it(folder,
         ("0.5 --from bits-per-dim", "--data is needed, as a weight bits-per-dim depends on the pictures"),
         ("0 --from bits-per-dim --data {folder} --size 16", "the rate must be a number above 0"),
         ("1 --from tensorflow", "invalid choice"),
+        ("1 --from tfp", "--examples is needed, as tfp divides by it or leaves it out"),
+        ("1 --from torchbnn --examples 5 --weights 0", "--weights must be a whole number from 1. Received: '0'"),
         ("1 --data {folder}/nowhere", "There is no file or folder"),
         ("1 --size 5000", "--size must be a whole number from 16 to 512"),
     ],
@@ -86,4 +91,4 @@ def test_every_tool_is_in_the_list(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     assert main(["--list"]) == 0
     printed = capsys.readouterr().out
-    assert [name for name in TOOLS if f"\n{name} " not in printed] == []
+    assert [name for name in {**TOOLS, **BAYESIAN} if f"\n{name} " not in printed] == []

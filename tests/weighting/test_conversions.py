@@ -8,7 +8,7 @@ import pytest
 
 import kvae
 from kvae.weighting.conversions import calibrated_weight, decoder_noise, kl_weight_from
-from kvae.weighting.tools import TOOLS, markdown
+from kvae.weighting.tools import BAYESIAN, TOOLS, markdown
 
 SHAPE, LATENT = (64, 64, 3), 128
 
@@ -111,7 +111,8 @@ def test_a_weight_that_divides_must_not_be_0():
 
 def test_the_page_of_weights_has_the_table_of_the_tools():
     page = Path(kvae.__file__).parents[1] / "docs" / "weights.md"
-    assert markdown() in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert markdown() in text and markdown(BAYESIAN, "λ") in text
 
 
 def test_an_unknown_reduction_is_refused_with_those_that_are_known():
@@ -142,3 +143,18 @@ def test_the_calibrated_noise_makes_the_reconstructions_most_likely():
 
     best = calibrated_weight(distortion, values)
     assert all(nll(best) < nll(best * factor) for factor in (0.5, 0.9, 0.99, 1.01, 1.1, 2.0))
+
+
+@pytest.mark.parametrize("name", BAYESIAN)
+def test_a_bayesian_networks_loss_is_ours_at_the_weight_that_is_told(name):
+    # ours is NLL + λ·KL/M
+    nll, kl, w = 1.7, 340.0, 0.3
+    sizes = {"examples": 500, "batch": 20, "weights": 64}
+    theirs = {
+        "tfp": nll + w * kl,
+        "blitz": nll + w * kl,
+        "torchbnn": nll + w * kl / sizes["weights"],
+        "bayesian-torch": nll + w * kl / (sizes["batch"] * sizes["weights"]),
+        "laplace-torch": nll + w * kl / sizes["examples"],
+    }
+    assert nll + BAYESIAN[name].convert(w, sizes) * kl / sizes["examples"] == pytest.approx(theirs[name])
