@@ -26,7 +26,11 @@ FORM = {  # as `explorer.widgets.terms.LABELS` names them
 }
 MOST = 400  # characters of a sentence
 _ITSELF = {"epochs": "{} passes", "minutes": "{} minutes", "output": "{}"}  # where the value says what it is
-_COMMANDS = {"with kvae-train": "on the Train page", "kvae-train --resume": "on the command line, resuming"}
+_COMMANDS = {
+    "with kvae-train": "on the Train page",
+    "kvae-train --resume": "on the command line, resuming",
+    "Training without them: --no-augment": "Training without them: switch off “Also show flipped and recoloured variants”",
+}
 # what kvae's own sentences begin with: the function or the setting that complains
 _OWNERS = (
     *(name.replace("-", "_") for name in FORM),

@@ -47,6 +47,10 @@ from explorer.widgets.terms import LABELS
             "resume: `kl_weight` is part of the model and cannot change. Received: kl_weight=2.",
             "“How strongly to smooth (KL weight)” is part of the model and cannot change. Received: 2.",
         ),
+        (
+            "they are unlike. Training without them: --no-augment",
+            "they are unlike. Training without them: switch off “Also show flipped and recoloured variants”",
+        ),
         *[("A sentence -- with a dash, and a file my--file.keras.",) * 2],
     ],
 )  # fmt: skip
