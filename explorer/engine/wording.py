@@ -7,6 +7,7 @@ FORM = {  # as `explorer.widgets.terms.LABELS` names them
     "size": "Picture size",
     "crop": "How to make pictures square",
     "follow-links": "Follow links out of the folder",
+    "no-augment": "Also show flipped and recoloured variants",
     "validation": "Share of pictures kept for measuring",
     "kl-weight": "How strongly to smooth (KL weight)",
     "latent-dim": "Number of sliders (latent dimensions)",
@@ -29,13 +30,14 @@ _ITSELF = {"epochs": "{} passes", "minutes": "{} minutes", "output": "{}"}  # wh
 _COMMANDS = {
     "with kvae-train": "on the Train page",
     "kvae-train --resume": "on the command line, resuming",
-    "Training without them: --no-augment": "Training without them: switch off “Also show flipped and recoloured variants”",
 }
 # what kvae's own sentences begin with: the function or the setting that complains
 _OWNERS = (
     *(name.replace("-", "_") for name in FORM),
     "train",
     "sweep",
+    "measure",
+    "audit",
     "training_batches",
     "save",
     "export",

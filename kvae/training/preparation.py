@@ -100,7 +100,7 @@ def _best(
         return statistics, held
     listener.on_message(
         f"varied copies, mirrored and cropped, are unlike these pictures: the best linear model has L {plain_loss:.1f} "
-        f"without them and {loss:.1f} with. Training without them: --no-augment"
+        f"without them and {loss:.1f} with. Switch them off with --no-augment"
     )
     return plain, held_plain
 

@@ -156,7 +156,7 @@ def test_pictures_unlike_their_mirror_images_are_measured_as_they_are_and_it_is_
     for pictures, said in ((leaning, True), (paint_many(range(160), size=16)[0], False)):
         heard = Hearing()
         found = prepare(pictures, settings, heard)
-        assert any("Training without them: --no-augment" in line for line in heard.lines) == said
+        assert any("Switch them off with --no-augment" in line for line in heard.lines) == said
         mean = found.statistics.spectrum.mean
         assert np.allclose(mean, mean[:, ::-1], atol=1e-5) != said
 

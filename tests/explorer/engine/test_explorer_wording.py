@@ -48,8 +48,8 @@ from explorer.widgets.terms import LABELS
             "“How strongly to smooth (KL weight)” is part of the model and cannot change. Received: 2.",
         ),
         (
-            "they are unlike. Training without them: --no-augment",
-            "they are unlike. Training without them: switch off “Also show flipped and recoloured variants”",
+            "They are unlike: switch them off with --no-augment",
+            "They are unlike: switch them off with “Also show flipped and recoloured variants”",
         ),
         *[("A sentence -- with a dash, and a file my--file.keras.",) * 2],
     ],
@@ -82,7 +82,8 @@ def _sentences(file: Path) -> list[str]:
 def test_no_flag_of_any_sentence_in_kvae_reaches_the_window():
     root, found = Path(kvae.__file__).parent, set()
     for file in root.rglob("*.py"):
-        if "cli" not in file.relative_to(root).parts:
+        # the table of other tools' weights is for the command line
+        if "cli" not in file.relative_to(root).parts and file.name != "tools.py":
             found |= {flag for text in _sentences(file) for flag in re.findall(r"--[a-z][a-z-]*", text)}
     assert {"--validation", "--learning-rate", "--epochs", "--output", "--device"} <= found
     assert {flag[2:] for flag in found} <= set(FORM)
