@@ -152,7 +152,10 @@ def test_the_same_seed_repeats_a_run_number_by_number_and_another_seed_does_not(
 
 def test_the_default_network_with_variants_of_the_pictures_repeats_too(small, undrawn, tmp_path):
     runs = [small(tmp_path / "art.keras", network="spectral", augment=True) for _ in range(2)]
-    assert runs[0].steps == runs[1].steps and equal_weights(runs[0].model, runs[1].model)
+    assert runs[0].steps == runs[1].steps
+    # TensorFlow sums in an order that depends on where memory lies: biases of 1e-13 differ in their last digits
+    for one, other in zip(runs[0].model.get_weights(), runs[1].model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
 
 
 # ---------------------------------------------------------------------- the weight, moved
