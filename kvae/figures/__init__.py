@@ -9,18 +9,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kvae.figures.latents import Plane, draw_latents
     from kvae.figures.range import draw_range
     from kvae.figures.records import Limit, LimitCurve, SweepRun
     from kvae.figures.run import draw_run
     from kvae.figures.sweep import draw_sweep
     from kvae.figures.tiles import magnify, thumbnail, tile
 
-__all__ = ["Limit", "LimitCurve", "SweepRun", "draw_range", "draw_run", "draw_sweep", "magnify", "thumbnail", "tile"]
+__all__ = [
+    "Limit",
+    "LimitCurve",
+    "Plane",
+    "SweepRun",
+    "draw_latents",
+    "draw_range",
+    "draw_run",
+    "draw_sweep",
+    "magnify",
+    "thumbnail",
+    "tile",
+]
 
 _HOMES = {
     "Limit": "records",
     "LimitCurve": "records",
+    "Plane": "latents",
     "SweepRun": "records",
+    "draw_latents": "latents",
     "draw_range": "range",
     "draw_run": "run",
     "draw_sweep": "sweep",

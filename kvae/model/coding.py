@@ -75,6 +75,10 @@ class CodingMixin(keras.Model):
         found = self._posterior(images, self._weight(), training)
         return found.mean, None if found.log_var is None else found.marginal_log_var
 
+    def posterior_of(self, images: Tensor) -> Posterior:
+        """The same with all that is known of it: its factor, where latents of one picture depend on each other."""
+        return self._posterior(images, self._weight())
+
     @property
     def _spectral(self) -> bool:
         return isinstance(self.linear_path, SpectralPath)
