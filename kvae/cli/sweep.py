@@ -16,7 +16,8 @@ DESCRIPTION = """Train on the same pictures with several KL weights and show the
 
 Writes one HTML page and one PNG: the loss components of each run, originals over the reconstructions of each, a table
 of D, R, bits per dimension, PSNR, smoothness, active dimensions, sigma and beta*, where each run lies against the
-Gaussian limit, and what the runs show in words."""
+Gaussian limit, and what the runs show in words. With --latent-dim 2 also a page of the pictures' posteriors over the
+decoded plane of the two latents."""
 EPILOG = "Ctrl-C, SIGTERM and a closed terminal end the present run softly and draw the page from the runs so far."
 
 
@@ -71,7 +72,9 @@ def _main(arguments: Sequence[str] | None) -> int:
 def _report(result: Any, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         models = [str(run.path) for run in result.runs]
-        print(json.dumps({"page": str(result.page), "figure": str(result.figure), "models": models}), flush=True)
+        told = {"page": str(result.page), "figure": str(result.figure), "models": models}
+        told |= {} if result.latents is None else {"latents": str(result.latents)}
+        print(json.dumps(told), flush=True)
     if as_json or quiet:
         return
     from rich.console import Console
@@ -89,7 +92,8 @@ def _report(result: Any, *, as_json: bool, quiet: bool) -> None:
         )  # fmt: skip
     console = Console()
     console.print(table)
-    for last in (f"page {result.page}", f"figure {result.figure}"):
+    ends = {"page": result.page, "figure": result.figure, "latents": result.latents}
+    for last in (f"{name} {path}" for name, path in ends.items() if path is not None):
         console.print(line(last), highlight=False, markup=False, soft_wrap=True)
 
 

@@ -21,7 +21,8 @@ DESCRIPTION = """Train a variational autoencoder on pictures, with the KL term s
 OUTPUT = "models/art.keras"
 EPILOG = """The loss is L = D + beta R. D is the squared error of a picture, summed over its height, width and channels;
 R is the KL term in nats. Leaves a model, models/art.keras, and beside it art.png: the curves, originals over their
-reconstructions, samples and in-betweens; of a range of weights, these at five of them. Ctrl-C, a polite kill (SIGTERM)
+reconstructions, samples and in-betweens; of a range of weights, these at five of them, and with --latent-dim 2
+art-latents.html: the pictures' posteriors over the decoded plane. Ctrl-C, a polite kill (SIGTERM)
 and a closed terminal stop softly: the model is saved all the same, and --resume goes on from it. So it does with a run
 that was killed, from the last checkpoint in a folder beside the model."""
 

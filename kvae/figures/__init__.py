@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kvae.figures.latents import Plane, draw_latents
     from kvae.figures.measures import write_measures
     from kvae.figures.range import draw_range
     from kvae.figures.records import Limit, LimitCurve, SweepRun
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Limit",
     "LimitCurve",
+    "Plane",
     "SweepRun",
+    "draw_latents",
     "draw_range",
     "draw_run",
     "draw_sweep",
@@ -32,7 +35,9 @@ __all__ = [
 _HOMES = {
     "Limit": "records",
     "LimitCurve": "records",
+    "Plane": "latents",
     "SweepRun": "records",
+    "draw_latents": "latents",
     "draw_range": "range",
     "draw_run": "run",
     "draw_sweep": "sweep",

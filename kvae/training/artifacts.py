@@ -30,6 +30,7 @@ from kvae.saving.writer import SUFFIX
 from kvae.training.checkpoint import CheckpointWriter, Undelivered
 from kvae.training.evaluation import FEW_FOR_CURVE, MOST_FOR_CURVE, MOST_PICTURES, Evaluated, Evaluation
 from kvae.training.folder import RunFolder
+from kvae.training.latents import draw_planes
 from kvae.training.prepared import Prepared
 from kvae.training.resume import delivered, noted_delivery
 from kvae.training.run_state import RunState
@@ -118,6 +119,8 @@ def _with_figure(
     """The run with its figure, which is drawn where it is missing."""
     limit, figure = prepared.limit(model.beta), path.with_suffix(".png")
     if not os.path.lexists(figure):
+        if model.weight_range is not None:
+            draw_planes(path, [(model, sorted(evaluated.curve, reverse=True))], prepared)
         draw(model, figure, history, steps, limit, prepared, posterior, evaluated)
     return Run(model, path, figure, history, steps, limit, evaluated, posterior, prepared, stopped, seconds)
 

@@ -22,6 +22,7 @@ from kvae.settings import SweepSettings, check, checked
 from kvae.training.artifacts import Run, gallery, limit_at, limit_curve, numbers, writable_path
 from kvae.training.effect import refuse_without_effect, without_effect
 from kvae.training.evaluation import MOST_PICTURES
+from kvae.training.latents import draw_planes
 from kvae.training.listener import Listener
 from kvae.training.preparation import Prepared, prepare
 from kvae.training.run import train
@@ -37,6 +38,7 @@ class Sweep:
     rows: list[SweepRun]
     page: Path
     figure: Path
+    latents: Path | None = None  # the page of posteriors over the decoded plane, of models with two latents
 
     @property
     def stopped(self) -> bool:
@@ -60,8 +62,8 @@ def sweep(
 ) -> Sweep:
     """Train once with each of `kl_weights`, and once as a plain autoencoder, on the same pictures and seed.
 
-    Writes one HTML page at `output`, one PNG beside it, and each run's model and figure. The other arguments are those
-    of `kvae.train`.
+    Writes one HTML page at `output`, one PNG beside it, and each run's model and figure; of models with two latents
+    also a page of their posteriors, `-latents.html`. The other arguments are those of `kvae.train`.
 
     Raises:
         ValueError, OSError: before training starts, one sentence about what is missing or wrong.
@@ -115,10 +117,11 @@ def sweep(
             collection_summary=_summary(prepared),
             limit_curve=curve,
         )
+        latents = draw_planes(page, [(run.model, [run.model.beta]) for run in runs], prepared)
     except OSError as error:
         there = ", ".join(str(run.path) for run in runs)
         raise OSError(f"output: {unwritable(page, error)} The models of this sweep are there: {there}.") from error
-    return Sweep(runs, rows, page, figure)
+    return Sweep(runs, rows, page, figure, latents)
 
 
 def _page_path(output: str | os.PathLike[str]) -> Path:
