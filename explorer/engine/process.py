@@ -43,6 +43,7 @@ from explorer.messages import (
     Opened,
     Progress,
     ReadMap,
+    ReadPosteriors,
     Ready,
     Refresh,
     Reply,
@@ -140,6 +141,7 @@ class Engine:
             Decode: self._decode,
             Encode: self._encode,
             ReadMap: self._map,
+            ReadPosteriors: self._posteriors,
             Compare: self._compare,
             ExportPicture: self._export,
             ExportMorph: self._export,
@@ -209,6 +211,11 @@ class Engine:
         from explorer.engine.mapping import read_map
 
         read_map(job, self._models.current)
+
+    def _posteriors(self, job: Job) -> None:
+        from explorer.engine.mapping import read_posteriors
+
+        read_posteriors(job, self._models.current)
 
     def _compare(self, job: Job) -> None:
         from explorer.engine.comparing import compare

@@ -21,11 +21,13 @@ from superqt.utils import signals_blocked
 
 from explorer.bridge import Bridge
 from explorer.map.panel import FOLDER_COLOURS, NEIGHBOURS, MapPanel
+from explorer.map.plane import PlaneView
 from explorer.map.scatter import ScatterView
 from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap, Unread, leading
 from explorer.safe_text import line, plain
 from explorer.state import mapping
 from explorer.state.latent import tells_the_same
+from explorer.state.plane import has_plane
 from explorer.widgets import keys, terms, theme
 from explorer.widgets.keyboard import Ring
 from explorer.widgets.preferences import Preferences
@@ -75,6 +77,9 @@ class MapPage(QWidget):
         self.scatter = ScatterView()
         self.ring = Ring(self.scatter)
         self.panel = MapPanel()
+        self.plane = PlaneView(self._bridge, self._preferences)
+        self.plane.picked.connect(self.picked)
+        self.plane.hide()
         self.question = Question(self._preferences)
         self.question.agreed.connect(self.read)
         self.status = QLabel()
@@ -87,6 +92,7 @@ class MapPage(QWidget):
         middle.setSpacing(2 * theme.UNIT)
         middle.addWidget(self.scatter, 1)
         middle.addWidget(self.panel)
+        middle.addWidget(self.plane, 1)
         bottom = QHBoxLayout()
         bottom.setSpacing(2 * theme.UNIT)
         bottom.addWidget(self.status, 1)
@@ -127,6 +133,10 @@ class MapPage(QWidget):
         self.fit = QPushButton("Show &all")
         self.fit.setToolTip("All pictures, the outermost too (F)")
         self.again = QPushButton("&Lay out the pictures")
+        self.posteriors = QPushButton("&Posteriors")
+        self.posteriors.setCheckable(True)
+        self.posteriors.setToolTip(terms.TERMS["posteriors"])
+        self.posteriors.toggled.connect(self._show_plane)
         bar = QHBoxLayout()
         bar.setSpacing(theme.UNIT)
         for combo, words, tip in ((self.across, "A&cross", "left to right"), (self.up, "&Up", "bottom to top")):
@@ -144,7 +154,7 @@ class MapPage(QWidget):
         for widget in (self.search, self.found):
             bar.addWidget(widget)
         bar.addStretch(1)
-        for button in (self.morph, self.fit, self.again):
+        for button in (self.posteriors, self.morph, self.fit, self.again):
             bar.addWidget(button)
         self.search.textChanged.connect(lambda _: self._search())
         self.search.returnPressed.connect(self._next_found)
@@ -191,7 +201,18 @@ class MapPage(QWidget):
         self.scatter.set_message(NO_MODEL if self._model is None else "")
         for widget in (self.again, self.fit, self.morph, self.search, self.across, self.up):
             widget.setEnabled(self._model is not None)
+        self.posteriors.setVisible(has_plane(self._model))
+        self._show_plane(self.posteriors.isChecked())
         self._show_reading()
+
+    def _show_plane(self, wanted: bool) -> None:
+        """The posteriors in the place of the map, or the map again."""
+        shown = wanted and has_plane(self._model)
+        self.scatter.setVisible(not shown)
+        self.panel.setVisible(not shown)
+        self.plane.setVisible(shown)
+        for widget in (self.across, self.up, self.search, self.morph, self.fit, self.again):
+            widget.setEnabled(self._model is not None and not shown)
 
     def _read_if_new(self) -> None:
         if self._model is not None and self._reading is None and not len(self.pictures):
@@ -315,6 +336,7 @@ class MapPage(QWidget):
     def set_point(self, latents: np.ndarray) -> None:
         """Where Explore is now: a crosshair."""
         self._point = np.asarray(latents, np.float32)
+        self.plane.set_point(self._point)
         self._show_point()
 
     # ------------------------------------------------------------------ looking for pictures
