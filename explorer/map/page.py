@@ -210,6 +210,7 @@ class MapPage(QWidget):
         shown = wanted and has_plane(self._model)
         self.scatter.setVisible(not shown)
         self.panel.setVisible(not shown)
+        self.status.setVisible(not shown)  # which tells of the map
         self.plane.setVisible(shown)
         for widget in (self.across, self.up, self.search, self.morph, self.fit, self.again):
             widget.setEnabled(self._model is not None and not shown)
