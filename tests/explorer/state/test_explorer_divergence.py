@@ -1,6 +1,8 @@
 """KL in both directions by integration, against what is known in closed form."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,3 +79,17 @@ def test_a_hand_on_the_top_of_a_gaussian_moves_its_mean_and_its_width():
     assert held.mean == 1.5 and held.peak() == pytest.approx(0.8)
     assert Gaussian(0.0, 1.0).held(99.0, -1.0) == Gaussian(8.0, kl.WIDEST)
     assert Gaussian(0.0, 1.0).held(0.0, 1e9).deviation == kl.NARROWEST
+
+
+def test_the_numbers_of_the_documentation_are_these():
+    text = (Path(__file__).parents[3] / "docs" / "what-is-kl.md").read_text("utf-8")
+    p = Humps(4.0)
+    for name, q in (("q ‖ p", kl.seeking(p, Gaussian(-1.0, 1.0))), ("p ‖ q", kl.covering(p))):
+        (row,) = re.findall(rf"\| fitted by KL\({re.escape(name)}\) \|(.*)\|", text)
+        values = [f"{value:.2f}" for value in (kl.divergence(q, p), kl.divergence(p, q))]
+        assert re.findall(r"[\d.]+", row) == values
+    (costs,) = re.findall(r"in either direction: (.*?)\. By", text)
+    pairs = re.findall(r"([\d.]+) at (?:ρ = )?([\d.]+)", costs)
+    assert len(pairs) == 4
+    for cost, correlation in pairs:
+        assert f"{kl.independence_cost(kl.tilted(float(correlation))[None]):.2f}" == cost

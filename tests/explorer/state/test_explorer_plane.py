@@ -78,10 +78,15 @@ def test_the_axes_of_a_tilted_ellipse_turn_with_it():
 def test_the_sentence_says_the_numbers_at_the_weight():
     found = measured((0.01, 0.1, 1.0), (1.0, 0.9, 1.0))
     share = 100 * plane.covered(*found.at(0.01))
+    lost = -0.5 * math.log(1 - 0.3**2 / 0.25)  # of a covariance of 0.3 with variances of 1 and a quarter
     assert found.sentence(0.01) == (
         "At KL weight 0.01 posteriors have a mean deviation of 0.075, where the prior has 1. These 30 cover "
-        f"{share:.0f} % of the prior: {100 - share:.0f} of 100 points drawn from it lie outside all of them."
+        f"{share:.0f} % of the prior: {100 - share:.0f} of 100 points drawn from it lie outside all of them. "
+        f"Without their tilt they would lose {lost:.2g} nats each, on average."
     )
+    upright = plane.Posteriors()
+    upright.add(PosteriorsAt(0.01, MEANS, tilted(0.1), ("a",) * 30))
+    assert upright.sentence(0.01).endswith("lie outside all of them.")
 
 
 def test_a_model_of_one_weight_is_asked_about_that_and_one_of_a_range_about_all_of_it(model_info):
