@@ -135,6 +135,8 @@ def read_posteriors(job: Job, loaded: Loaded) -> None:
     pictures, labels, note = _some_pictures(job, loaded.info, request)
     for place, weight in enumerate(request.weights, start=1):
         means, covariances = loaded.posteriors(pictures, weight, job.piece)
+        if not (np.isfinite(means).all() and np.isfinite(covariances).all()):
+            raise ValueError(f"{loaded.info.name} has posteriors that are no numbers at KL weight {weight:.3g}.")
         part = PosteriorsAt(weight, means, covariances, labels, note)
         job.reply(part, last=place == len(request.weights))
 

@@ -61,6 +61,8 @@ class Posteriors:
     def at(self, kl_weight: float) -> tuple[np.ndarray, np.ndarray]:
         """Means (n, 2) and covariances (n, 2, 2) at `kl_weight`: as measured there, or between the two measured
         weights around it, straight in log β for the means, the logarithms of the variances and the correlations."""
+        if len(self.weights) == 1:
+            return self.means[0], self.covariances[0]
         place = float(np.interp(np.log(kl_weight), np.log(self.weights), np.arange(len(self.weights))))
         low = min(int(place), max(len(self.weights) - 2, 0))
         high, share = min(low + 1, len(self.weights) - 1), place - low

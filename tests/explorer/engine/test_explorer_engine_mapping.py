@@ -79,6 +79,14 @@ def test_a_model_without_a_plane_is_refused_in_a_sentence(loaded, model_info):
         read_posteriors(Asked(ReadPosteriors((0.1,))), SimpleNamespace(info=model_info))
 
 
+def test_posteriors_that_are_no_numbers_are_refused_in_a_sentence(loaded):
+    def broken(pictures, weight, piece):
+        return np.full((len(pictures), 2), np.nan), np.ones((len(pictures), 2, 2))
+
+    with pytest.raises(ValueError, match="no numbers at KL weight 0.1"):
+        read_posteriors(Asked(ReadPosteriors((0.1,))), SimpleNamespace(info=loaded.info, posteriors=broken))
+
+
 def test_the_paintings_are_labelled_by_their_manner_and_at_most_as_many_are_read_as_asked(loaded):
     info = replace(loaded.info, settings={**loaded.info.settings, "data": "paintings"})
     job = Asked(ReadPosteriors((0.1,), most=15))

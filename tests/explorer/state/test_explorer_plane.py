@@ -43,6 +43,11 @@ def test_between_two_weights_ellipses_shrink_in_proportion_keep_their_tilt_and_d
     assert widths == sorted(widths) and widths[-1] == widths[-2]  # beyond the range stands its end
 
 
+def test_a_model_of_one_weight_is_what_it_is_also_at_weight_0():
+    found = measured((0.0, 0.1, 1.0))
+    np.testing.assert_array_equal(found.at(0.0)[0], MEANS)
+
+
 def test_a_linear_model_is_interpolated_to_a_hundredth():
     """The closed form: a posterior variance of s/λ with s = β/2."""
     found = plane.Posteriors()
