@@ -12,11 +12,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 import kvae
 from kvae.images.pca import fit_pca
 from kvae.measures.gaussian_limit import HeldOut, held_out
+from kvae.measures.likeness import structural_similarity
+from kvae.objectives.likelihoods import psnr
 
 WEIGHTS = (1.0, 0.3, 0.1, 0.04, 0.02, 0.01)
 
@@ -58,14 +59,12 @@ def main() -> None:
         model.kl_weight = weight
         found = model.evaluate(pictures, batch_size=50, verbose=0, return_dict=True)
         linear, best = components.at(weight, 128).loss, closed.at(weight, len(spectrum.eigenvalues)).loss
-        original, output = (tf.constant(part, tf.float32) for part in (pictures / 255.0, model.reconstruct(pictures)))
-        psnr, ssim = (
-            float(tf.reduce_mean(measure(original, output, 1.0))) for measure in (tf.image.psnr, tf.image.ssim)
-        )
-        loss = found["loss"]
+        output, loss = model.reconstruct(pictures), found["loss"]
+        decibels = float(np.mean(psnr(pictures / np.float32(255.0), output)))
+        likeness = float(np.mean(structural_similarity(pictures / np.float32(255.0), output)))
         print(
             f"{weight:7g} {linear:9.1f} {best:9.1f} {loss:9.1f} {loss / linear:6.3f} {loss / best:8.3f} "
-            f"{found['distortion']:8.1f} {found['rate']:8.1f} {psnr:6.2f} {ssim:6.3f}",
+            f"{found['distortion']:8.1f} {found['rate']:8.1f} {decibels:6.2f} {likeness:6.3f}",
             flush=True,
         )
 

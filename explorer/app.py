@@ -150,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     window.show()
     bridge.start()
     if model := flags.model or _starter():
-        window.open(model, window.last_page)
+        window.open(model, "explore" if flags.model else window.last_page)  # who names a model wants to see it
     try:
         return app.exec()
     finally:

@@ -11,6 +11,7 @@ MOST = 400  # characters of one line
 _JOINERS = "\u200c\u200d\u2060"  # part of words and emoji in many languages; draw nothing by themselves
 _GAP = "\u2060"  # of no width, and no line is broken there
 _MARK = re.compile(r"(<|&(?=#|\w+;))")
+_NO_NAME = '/\\:*?"<>|\ufffd'
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -45,6 +46,12 @@ def plain(text: object, most: int = MOST) -> str:
 def caption(text: object, most: int = 80) -> str:
     """`text` as the words of a menu entry or a button, in which a single `&` would underline the next letter."""
     return plain(line(text, most)).replace("&", "&&")
+
+
+def file_name(text: object, most: int = 80) -> str:
+    """`text` as the name of a file on any system, without an ending; "picture" where nothing of it can be one."""
+    found = "".join(" " if sign in _NO_NAME else sign for sign in line(text, most))
+    return " ".join(found.split()).strip(". ") or "picture"
 
 
 def cell(text: object) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from kvae.model.exporting import export
     from kvae.model.vae import VAE
     from kvae.saving.reader import load, save
+    from kvae.training.audit import Audit, audit
+    from kvae.training.measuring import measure
     from kvae.training.run import train
     from kvae.training.sweep import sweep
     from kvae.weighting.conversions import calibrated_weight, decoder_noise, kl_weight_from
@@ -24,12 +26,15 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # nothing is prin
 
 _HOMES = {
     "VAE": "model.vae",
+    "Audit": "training.audit",
+    "audit": "training.audit",
     "Collection": "images.collection",
     "calibrated_weight": "weighting.conversions",
     "decoder_noise": "weighting.conversions",
     "export": "model.exporting",
     "kl_weight_from": "weighting.conversions",
     "load": "saving.reader",
+    "measure": "training.measuring",
     "open_collection": "images.collection",
     "save": "saving.reader",
     "sweep": "training.sweep",
@@ -38,13 +43,16 @@ _HOMES = {
 }
 __all__ = [
     "VAE",
+    "Audit",
     "Collection",
     "__version__",
+    "audit",
     "calibrated_weight",
     "decoder_noise",
     "export",
     "kl_weight_from",
     "load",
+    "measure",
     "open_collection",
     "save",
     "sweep",

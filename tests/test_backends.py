@@ -9,7 +9,7 @@ import pytest
 
 from kvae.model.vae import VAE
 
-KINDS = ("hybrid", "conv", "linear", "plain")
+KINDS = ("spectral", "conv", "linear", "plain")
 OTHERS = ("jax", "torch")  # backends beside the one that the tests run on
 
 THERE = """
@@ -48,7 +48,7 @@ class Turn(keras.callbacks.Callback):
         found["steps " + self.model.network].append({name: float(value) for name, value in logs.items()})
         self.model.kl_weight.assign(20.0)
 
-for network in ("hybrid", "conv"):
+for network in ("spectral", "conv"):
     model = kvae.VAE(image_shape=(16, 16, 3), network=network, latent_dim=4, widths=(8, 8), kl_weight=0.5)
     model.compile(keras.optimizers.Adam(0.003))
     found["steps " + network], before = [], model.get_weights()
@@ -122,7 +122,7 @@ def test_a_file_from_here_opens_there_and_learns_on_after_an_evaluation(there, n
     assert there[name]["steps"] == 3 + 2
 
 
-@pytest.mark.parametrize("network", ["hybrid", "conv"])
+@pytest.mark.parametrize("network", ["spectral", "conv"])
 def test_two_steps_there_learn_follow_the_weight_and_survive_a_file(there, network):
     first, both = there[f"steps {network}"]
     # Keras logs the mean since the epoch began

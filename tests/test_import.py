@@ -11,6 +11,7 @@ import explorer
 import kvae
 
 HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "h5py", "PIL", "matplotlib", "PyQt6"}
+HEAVY |= {"scipy", "sklearn", "skimage"}
 
 LIGHT = """
 import sys, json

@@ -6,12 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QBuffer, QIODevice, QRectF, Qt, QTimer
-from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent, QShortcut, QShowEvent
+from PyQt6.QtGui import QAction, QDragEnterEvent, QDropEvent, QResizeEvent, QShortcut, QShowEvent
 from PyQt6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
-    QMenu,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -21,6 +20,7 @@ from PyQt6.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from explorer.bridge import Bridge
+from explorer.compare.offered import offered_by
 from explorer.compare.strip import ColumnStrip
 from explorer.compare.table import CompareTable
 from explorer.messages import Compared, Originals, Unread
@@ -32,7 +32,10 @@ from explorer.widgets.fields import Quiet
 from explorer.widgets.keyboard import Ring
 from explorer.widgets.notice import Notice
 from explorer.widgets.numbers import NumberField
+from explorer.widgets.offers import offer
 from explorer.widgets.picture import FILTER, dropped_files
+from explorer.widgets.pictured_menu import PicturedMenu
+from explorer.widgets.portraits import PortraitBook
 from explorer.widgets.preferences import Preferences
 from explorer.widgets.question import Question
 
@@ -76,6 +79,7 @@ class ComparePage(QWidget):
         self._bridge = bridge
         self._preferences = preferences
         self._known: tuple[str, ...] = ()
+        self._portraits = PortraitBook(bridge, self)
         self._open = ""  # the open model, where it is here only because it is open
         self._request: object = None  # told from older ones by being this one
         self._answered: set[str] = set()  # models whose row came in answer to it
@@ -101,6 +105,7 @@ class ComparePage(QWidget):
         self.question.agreed.connect(self._ask_again)
         self.table = CompareTable()
         self.table.message = EMPTY
+        offer(self.table, partial(offered_by, self.table))
         self.area = _Area(self.table)
         self.strip = ColumnStrip(self.area.viewport())
         layout = QVBoxLayout(self)
@@ -117,7 +122,7 @@ class ComparePage(QWidget):
     def _make_bar(self) -> QHBoxLayout:
         self.add = QPushButton("&Add a model ▾")
         self.add.setToolTip(f"A model of a run, of the models folder, or a file ({keys.words('add_models')})")
-        self._menu = QMenu(self)
+        self._menu = PicturedMenu(self)
         self._menu.aboutToShow.connect(self._fill_menu)
         self.add.setMenu(self._menu)
         self.count = NumberField(1, _MOST, suffix=" held out", what="The number of pictures", whole=True)
@@ -204,6 +209,7 @@ class ComparePage(QWidget):
 
     def _fill_menu(self) -> None:
         self._menu.clear()
+        entries: dict[str, QAction] = {}
         names = state.told_apart((*self._known, *self.comparison.models))
         for path in self._known:
             if path in self.comparison.models:
@@ -211,7 +217,8 @@ class ComparePage(QWidget):
             action = self._menu.addAction(caption(names[path]), partial(self.add_model, path))
             if action is not None:
                 action.setToolTip(plain(path))
-        self._menu.setToolTipsVisible(True)
+                entries[path] = action
+        self._portraits.show(entries, lambda path, image: self._menu.set_picture(entries[path], image))
         if not self._menu.isEmpty():
             self._menu.addSeparator()
         self._menu.addAction("From &files…", self._choose_models)

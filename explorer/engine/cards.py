@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from explorer.messages import ModelInfo
+from explorer.messages import ModelInfo, breadth
 
 MOST_PIXELS = 4 << 20  # of the sheet of thumbnails; ours has a quarter of a million
 COLUMNS = 8  # thumbnails in a row of the sheet
@@ -31,6 +31,14 @@ def glimpse(path: str) -> ModelInfo | None:
             return None if description.custom else model_info(path, description.config, description.card)
     except (Refused, OSError, ValueError, MemoryError):
         return None
+
+
+def portrait(path: str) -> np.ndarray | None:
+    """A picture by which a person knows the model again, uint8 (h, w, c); None where its file keeps none."""
+    info = glimpse(path)
+    if info is None or not len(info.thumbnails):
+        return None
+    return info.thumbnails[int(breadth(info.thumbnails).argmax())]  # the one that Explore begins with
 
 
 def model_info(path: str, config: Mapping[str, Any], card: Mapping[str, Any] | None) -> ModelInfo:

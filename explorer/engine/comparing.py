@@ -171,8 +171,10 @@ def _row_of(
 ) -> Compared:
     info, count = loaded.info, len(originals)
     distortion, rate, decibels = (float(np.mean(term)) for term in terms)
-    ends = loaded.encode(originals[[0, -1]], weight, job.piece)
+    means = loaded.encode(originals, weight, job.piece)
     share = np.linspace(0.0, 1.0, count, dtype=np.float32)[:, None]
+    between = means[:1] + (means[-1:] - means[:1]) * share
+    codes = {"images": means, "samples": prior_points(count, info.latent_dim), "between": between}
     return Compared(
         path,
         info.name,
@@ -183,8 +185,10 @@ def _row_of(
         rate=None if info.autoencoder else rate,
         psnr=decibels,
         latent_dim=info.latent_dim,
-        samples=loaded.decode(prior_points(count, info.latent_dim), weight, job.piece),
-        between=loaded.decode(ends[:1] + (ends[1:] - ends[:1]) * share, weight, job.piece),
+        samples=loaded.decode(codes["samples"], weight, job.piece),
+        between=loaded.decode(between, weight, job.piece),
+        codes=codes,
+        digest=info.digest,
     )
 
 

@@ -9,25 +9,31 @@ import csv
 import errno
 import glob
 import io
+import itertools
 import os
+import shutil
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from explorer.engine.films import write_gif, write_mp4
-from explorer.messages import Exported, ExportLatents, ExportMorph, ExportPicture
+from explorer.engine.films import write_mp4
+from explorer.messages import Exported, ExportLatents, ExportMorph, ExportPicture, PicturePoint, SavePicture
+from explorer.png import enlarged, to_png
 from explorer.safe_text import cell
 
-DecodeFunction = Callable[[np.ndarray, float | None], np.ndarray]  # (n, latent), β → uint8 (n, h, w, c)
+DecodeFunction = Callable[[np.ndarray, Any], np.ndarray]  # (n, latent), β or (n,) → uint8 (n, h, w, c)
+PointFunction = Callable[[np.ndarray, float | None], PicturePoint | None]  # (latent,), β → what a PNG carries
 ProgressFunction = Callable[[int, int, str], bool]  # done, total, what → whether to go on
 
 CHUNK = 16  # frames decoded in one go, so that the engine's other work is never held up
 SECONDS_BETWEEN_REPORTS = 0.1
-FILMS = {".mp4": write_mp4, ".gif": write_gif}
+FILMS = (".mp4", ".gif")
+SEQUENCE = ".png"  # of a morph: a folder with a picture for each frame
 TABLES = (".csv", ".h5", ".hdf5")
 TEMPORARY_SUFFIX = ".part"  # as `kvae.files.atomic` names them, which the window must not import
 
@@ -44,8 +50,7 @@ def remove_unfinished() -> None:
     """Remove the temporary files of exports under way, as the process is about to end without unwinding."""
     _beginning.acquire(timeout=1.0)  # and kept: nothing is begun after that
     for temporary in tuple(_unfinished):
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
     for target in tuple(_claimed):
         with contextlib.suppress(OSError):
             if target.stat().st_size == 0:
@@ -55,11 +60,22 @@ def remove_unfinished() -> None:
 def remove_left_by(process: int | None, request: Any) -> None:
     """Remove what the engine with this process id, which was killed, left of an export;
     of other requests nothing is left."""
-    if process is None or not isinstance(request, ExportPicture | ExportMorph | ExportLatents):
+    if process is None or not isinstance(request, SavePicture | ExportPicture | ExportMorph | ExportLatents):
         return
     wanted = Path(request.path).absolute()
+    if wanted.suffix == SEQUENCE and isinstance(request, ExportMorph):
+        wanted = wanted.with_suffix("")
     with contextlib.suppress(OSError):
         for temporary in wanted.parent.glob(f".{glob.escape(_hint(wanted, process))}.*{TEMPORARY_SUFFIX}"):
+            _remove(temporary)
+
+
+def _remove(temporary: Path) -> None:
+    """A file, or a folder with what is in it."""
+    with contextlib.suppress(OSError):
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
             temporary.unlink(missing_ok=True)
 
 
@@ -68,12 +84,31 @@ def _hint(wanted: Path, process: int) -> str:
     return f"{wanted.name[:32]}.{process}"
 
 
+def _nowhere(latents: np.ndarray, kl_weight: float | None) -> PicturePoint | None:
+    return None
+
+
 class Cancelled(Exception):
     """The export was cancelled; nothing of it is left on disk."""
 
 
-def export_picture(request: ExportPicture, decode: DecodeFunction, progress: ProgressFunction) -> Exported:
-    """Write one picture as PNG. At the model's own size the pixels are exactly the decoded ones.
+def save_picture(request: SavePicture) -> Exported:
+    """Write a picture that is there already as PNG.
+
+    Raises:
+        OSError, ValueError: one sentence.
+    """
+    _check_ending(request.path, (".png",))
+    with _new_file(request.path) as (temporary, place):
+        temporary.write_bytes(to_png(request.image, request.side, request.smooth, request.dpi, request.point))
+        return Exported(str(place()))
+
+
+def export_picture(
+    request: ExportPicture, decode: DecodeFunction, progress: ProgressFunction, point: PointFunction = _nowhere
+) -> Exported:
+    """Write one picture as PNG, which carries its point. At the model's own size the pixels are exactly the decoded
+    ones.
 
     Raises:
         Cancelled: `progress` returned False.
@@ -82,30 +117,65 @@ def export_picture(request: ExportPicture, decode: DecodeFunction, progress: Pro
     _check_ending(request.path, (".png",))
     with _new_file(request.path) as (temporary, place):
         _go_on(progress, 0, 1, "picture")
-        pixels = decode(np.asarray(request.latents, np.float32)[None], request.kl_weight)[0]
-        enlarged(pixels, request.side, request.smooth).save(temporary, format="PNG")
+        latents = np.asarray(request.latents, np.float32)
+        pixels = decode(latents[None], request.kl_weight)[0]
+        its_point = point(latents, request.kl_weight)
+        temporary.write_bytes(to_png(pixels, request.side, request.smooth, point=its_point))
         _go_on(progress, 1, 1, "picture")
         return Exported(str(place()))
 
 
-def export_morph(request: ExportMorph, decode: DecodeFunction, progress: ProgressFunction) -> Exported:
-    """Write the frames of a morph as .mp4 or .gif; see `films` for what each can and cannot hold.
+def export_morph(
+    request: ExportMorph, decode: DecodeFunction, progress: ProgressFunction, point: PointFunction = _nowhere
+) -> Exported:
+    """Write the frames of a morph as .mp4 or .gif, or as a folder of .png; see `films` for what each film can hold.
 
     Raises:
         Cancelled: `progress` returned False.
         OSError, ValueError: one sentence.
     """
-    ending = _check_ending(request.path, tuple(FILMS))
+    ending = _check_ending(request.path, (*FILMS, SEQUENCE))
     latents = np.asarray(request.latents, np.float32)
     if len(latents) == 0 or not request.frames_per_second > 0:
         raise ValueError(
             "export_morph: there must be frames and a rate above 0. "
             f"Received: {len(latents)} frames, frames_per_second={request.frames_per_second!r}."
         )
+    frames = _frames(request, latents, decode, progress)
+    if ending == SEQUENCE:
+        return _write_sequence(request, frames, len(latents), progress, point)
     with _new_file(request.path) as (temporary, place):
-        frames = _frames(request, latents, decode, progress)
-        FILMS[ending](temporary, frames, len(latents), request.frames_per_second, request.loop)
+        images = (enlarged(pixels, request.side, request.smooth) for _, pixels in frames)
+        _writer(ending)(temporary, images, len(latents), request.frames_per_second, request.loop)
         _go_on(progress, len(latents), len(latents), "frames")
+        return Exported(str(place()))
+
+
+def _writer(ending: str) -> Callable[[Path, Iterator[Any], int, float, bool], None]:
+    if ending == ".mp4":
+        return write_mp4
+    from explorer.engine.gifs import write_gif  # imports Pillow, which the window has no need of
+
+    return write_gif
+
+
+def _write_sequence(
+    request: ExportMorph,
+    frames: Iterator[tuple[int, np.ndarray]],
+    count: int,
+    progress: ProgressFunction,
+    point: PointFunction,
+) -> Exported:
+    """A folder with a PNG for each frame, numbered from 1 with as many digits as the last one has."""
+    wanted = Path(request.path).with_suffix("")
+    digits = max(4, len(str(count)))
+    with _new_folder(wanted) as (temporary, place):
+        for index, pixels in frames:
+            weight = request.kl_weight
+            weight = float(weight[index]) if isinstance(weight, np.ndarray) else weight
+            content = to_png(pixels, request.side, request.smooth, point=point(request.latents[index], weight))
+            (temporary / f"{wanted.name} {index + 1:0{digits}d}.png").write_bytes(content)
+        _go_on(progress, count, count, "frames")
         return Exported(str(place()))
 
 
@@ -128,40 +198,20 @@ def export_latents(request: ExportLatents) -> Exported:
         return Exported(str(place()))
 
 
-def enlarged(pixels: np.ndarray, side: int, smooth: bool) -> Any:
-    """The Pillow image of `pixels`, uint8 (h, w, 1|3), whose longer side has `side` pixels; untouched at its own size.
-
-    Smooth is Lanczos; otherwise each pixel becomes a block, and where `side` is no multiple some blocks are one wider.
-    """
-    from PIL import Image
-
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    size = size_at(image.width, image.height, side)
-    if size == image.size:
-        return image
-    return image.resize(size, Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST)
-
-
-def size_at(width: int, height: int, side: int) -> tuple[int, int]:
-    """Width and height whose longer side is `side`, in the same proportion."""
-    if side < 1:
-        raise ValueError(f"size_at: `side` must be at least 1 pixel. Received: side={side!r}.")
-    longer = max(width, height)
-    return max(1, round(width * side / longer)), max(1, round(height * side / longer))
-
-
 def _frames(
     request: ExportMorph, latents: np.ndarray, decode: DecodeFunction, progress: ProgressFunction
-) -> Iterator[Any]:
-    """Pillow images of all frames at the size asked, decoded `CHUNK` at a time; reports progress as they are taken."""
+) -> Iterator[tuple[int, np.ndarray]]:
+    """All frames with their numbers from 0, decoded `CHUNK` at a time; reports progress as they are taken."""
     reported = -SECONDS_BETWEEN_REPORTS
+    weights = request.kl_weight
     for start in range(0, len(latents), CHUNK):
-        images = decode(latents[start : start + CHUNK], request.kl_weight)
+        part = slice(start, start + CHUNK)
+        images = decode(latents[part], weights[part] if isinstance(weights, np.ndarray) else weights)
         for index, pixels in enumerate(images, start):
             if time.monotonic() - reported >= SECONDS_BETWEEN_REPORTS:
                 _go_on(progress, index, len(latents), "frames")
                 reported = time.monotonic()
-            yield enlarged(pixels, request.side, request.smooth)
+            yield index, pixels
 
 
 def _go_on(progress: ProgressFunction, done: int, total: int, what: str) -> None:
@@ -227,6 +277,33 @@ def _new_file(path: str) -> Iterator[tuple[Path, Callable[[], Path]]]:
                 temporary = stack.enter_context(temporary_file(wanted.parent, _hint(wanted, os.getpid())))
                 _unfinished.add(temporary)
                 stack.callback(_unfinished.discard, temporary)
+            yield temporary, place
+    except OSError as error:
+        raise OSError(_why(error, wanted)) from error
+
+
+@contextlib.contextmanager
+def _new_folder(wanted: Path) -> Iterator[tuple[Path, Callable[[], Path]]]:
+    """As `_new_file`, for a folder: it appears with all that is in it, or not at all."""
+    wanted = wanted.absolute()
+
+    def place() -> Path:
+        for number in itertools.count(1):
+            target = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+            if not os.path.lexists(target):  # a name taken since is an error: no rename replaces a folder with files
+                temporary.rename(target)
+                return target
+        raise AssertionError
+
+    temporary = wanted.parent / f".{_hint(wanted, os.getpid())}.{uuid.uuid4().hex[:8]}{TEMPORARY_SUFFIX}"
+    try:
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            with _beginning:
+                temporary.mkdir()
+                _unfinished.add(temporary)
+                stack.callback(_unfinished.discard, temporary)
+                stack.callback(shutil.rmtree, temporary, ignore_errors=True)
             yield temporary, place
     except OSError as error:
         raise OSError(_why(error, wanted)) from error

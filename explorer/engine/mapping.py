@@ -1,15 +1,18 @@
 """ReadMap and ReadPosteriors: where the pictures that the open model was trained on lie in its latent space."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from explorer.engine.jobs import Job
 from explorer.engine.models import CHUNK, Loaded
+from explorer.engine.neighbourhoods import SUFFIX, keep, kept, laid_out
 from explorer.engine.pictures import NotAgreed, open_pictures, thumbnails_of
 from explorer.messages import (
     MOST_LEADING,
     MapDone,
+    MapLaid,
     MapPart,
     ModelInfo,
     PosteriorsAt,
@@ -48,7 +51,9 @@ def read_map(job: Job, loaded: Loaded) -> None:
     rows = np.linspace(0, len(collection) - 1, count).round().astype(np.int64)
     if count < len(collection):
         note = f"{note} {count:,} of {len(collection):,} pictures, evenly spread.".strip()
-    _finish(job, _from_collection(job, loaded, collection, rows), note)
+    found = _from_collection(job, loaded, collection, rows)
+    _lay_out(job, info, found, f"{info.digest} {collection.manifest_hash} {len(rows)}")
+    _finish(job, found, note)
 
 
 class Codes:
@@ -64,6 +69,11 @@ class Codes:
         self._parts.append(latents[:, self.columns])
         self._sum = self._sum + latents.sum(axis=0, dtype=np.float64)
         self._squares = self._squares + np.einsum("ij,ij->j", latents, latents, dtype=np.float64)
+
+    @property
+    def latents(self) -> np.ndarray:
+        """The leading ones of all, float32 (n, leading)."""
+        return np.concatenate(self._parts)
 
     def directions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The mean (latent,), principal directions (count, latent), and their shares (count,) of all variance."""
@@ -119,7 +129,34 @@ def _own_few(job: Job, loaded: Loaded, reason: str, note: str) -> None:
     job.reply(MapPart(count, count, kept, info.thumbnails, names, ("",) * count, columns))
     found = Codes(info)
     found.add(info.latents)
+    _lay_out(job, info, found, "")
     _finish(job, found, note.replace("{}", str(count), 1))
+
+
+def _lay_out(job: Job, info: ModelInfo, found: Codes, key: str) -> None:
+    """Say where the pictures lie when similar ones are side by side; what was kept under `key` is not worked out
+    anew, and "" keeps nothing."""
+    latents = found.latents
+    places = _places_of(info) if key else []
+    known = kept(places, key, len(latents))
+    if known is not None:
+        job.reply(MapLaid(1, 1, known))
+        return
+    for done, total, layout in laid_out(latents, job.check):
+        job.reply(MapLaid(done, total, layout))
+    keep(places, key, layout)
+
+
+def _places_of(info: ModelInfo) -> list[Path]:
+    """Where a layout may be kept: beside the model, else in the cache. One that trains is another in a moment."""
+    from kvae.images.cache import cache_folder
+    from kvae.saving.card import STARTER
+
+    path = Path(info.path)
+    if path.parent.name.startswith("kvae-run-"):
+        return []
+    cached = cache_folder() / f"{info.digest[:32]}{SUFFIX}"
+    return [cached] if path.resolve().parent == STARTER.resolve().parent else [path.with_suffix(SUFFIX), cached]
 
 
 def _finish(job: Job, found: Codes, note: str) -> None:

@@ -4,6 +4,7 @@ Nothing here imports kvae, Keras or TensorFlow before a model is loaded.
 """
 
 import contextlib
+import hashlib
 import json
 import math
 import threading
@@ -21,6 +22,7 @@ from explorer.messages import ModelInfo
 CHUNK = 16  # pictures decoded or encoded at once: some tens of milliseconds, for which another picture may have to wait
 MOST_MODELS = 3  # kept in memory, the one on screen among them
 Piece = Callable[[], AbstractContextManager[Any]]
+Weights = float | np.ndarray | None
 
 
 class Loaded:
@@ -74,9 +76,10 @@ class Loaded:
         return tf.concat([found.mean[:, :, None], factor], axis=2)
 
     def decode(
-        self, latents: np.ndarray, kl_weight: float | None = None, piece: Piece = contextlib.nullcontext
+        self, latents: np.ndarray, kl_weight: Weights = None, piece: Piece = contextlib.nullcontext
     ) -> np.ndarray:
-        """The pictures, uint8 (count, height, width, channels), of `latents` (count, latent), `piece` by piece.
+        """The pictures, uint8 (count, height, width, channels), of `latents` (count, latent), `piece` by piece; at one
+        weight, or at one for each of them, (count,).
 
         Raises:
             ValueError: latents of another model.
@@ -87,7 +90,16 @@ class Loaded:
                 f"{self.info.name} has {self.info.latent_dim} latent dimensions. Received: latents of shape "
                 f"{latents.shape}."
             )
-        return self._in_pieces(self._decode, latents, kl_weight, piece, np.empty((0, *self.info.image_shape), np.uint8))
+        nothing = np.empty((0, *self.info.image_shape), np.uint8)
+        if not isinstance(kl_weight, np.ndarray) or not self.info.carries_weight:
+            weight = None if isinstance(kl_weight, np.ndarray) else kl_weight
+            return self._in_pieces(self._decode, latents, weight, piece, nothing)
+        starts = np.flatnonzero(np.diff(kl_weight, prepend=np.nan))  # where another weight begins: the graph takes one
+        parts = [
+            self._in_pieces(self._decode, latents[start:end], float(kl_weight[start]), piece, nothing)
+            for start, end in zip(starts, [*starts[1:], len(latents)], strict=False)
+        ]
+        return np.concatenate([nothing, *parts])
 
     def encode(
         self, images: np.ndarray, kl_weight: float | None = None, piece: Piece = contextlib.nullcontext
@@ -199,7 +211,17 @@ class Loaded:
             "network": "custom" if model.custom else model.network,
         }
         # Keras wraps the tables of its models in its own kind of dict, which cannot be sent
-        return replace(model_info(self.path, config, json.loads(json.dumps(card))), eigenvalues=_eigenvalues(model))
+        info = model_info(self.path, config, json.loads(json.dumps(card)))
+        return replace(info, eigenvalues=_eigenvalues(model), digest=digest_of(model))
+
+
+def digest_of(model: Any) -> str:
+    """SHA-256 of all that paints a picture, in hexadecimal: another name, place or card of the file changes nothing."""
+    found = hashlib.sha256(repr((tuple(model.image_shape), model.latent_dim)).encode())
+    for weight in model.weights:
+        if weight is not model.kl_weight:  # turned by hand, and part of the point
+            found.update(np.ascontiguousarray(weight.numpy()).tobytes())
+    return found.hexdigest()
 
 
 def _eigenvalues(model: Any) -> np.ndarray | None:
@@ -224,6 +246,20 @@ class Models:
         if self._current is None:
             raise ValueError("No model is open. Open one, or train one.")
         return self._current
+
+    def opened(self, path: str) -> Loaded:
+        """The model on screen, or one that was before it, where it is still in memory.
+
+        Raises:
+            ValueError: it is not, in one sentence.
+        """
+        if path in ("", self.current.path):
+            return self.current
+        with self._lock:
+            kept = [loaded for (name, *_), loaded in self._kept.items() if name == path]
+        if not kept:
+            raise ValueError(f"{Path(path).name} is not open any more. Open it again, and export once more.")
+        return kept[-1]
 
     def show(self, loaded: Loaded) -> None:
         """From here on `loaded` is the model on screen."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from explorer import log
 from explorer.engine.jobs import LOADS, LONG, PICTURES, QUICK, Job, Mailbox, NotWanted, Turns
-from explorer.engine.models import Loaded, Models
+from explorer.engine.models import Loaded, Models, Weights
 from explorer.engine.training import FROM_STARTER
 from explorer.engine.wording import sentence_of
 from explorer.messages import (
@@ -39,16 +39,24 @@ from explorer.messages import (
     Glimpsed,
     Hello,
     InterruptedRuns,
+    LookInto,
     Open,
     Opened,
+    PicturePoint,
+    Portraits,
     Progress,
+    ReadBookmarks,
     ReadMap,
+    ReadPortraits,
     ReadPosteriors,
     Ready,
+    Recalled,
     Refresh,
     Reply,
     Request,
+    SavePicture,
     SettingInfo,
+    WriteBookmarks,
 )
 from explorer.safe_text import line
 
@@ -56,6 +64,8 @@ from explorer.safe_text import line
 # beside a busy machine; and for operations side by side, so that a picture does not wait for a filmstrip's.
 WITHIN, BESIDE = 1, 2
 _STARTED = time.monotonic()
+_WITHOUT_TENSORFLOW = Open | ExportLatents | SavePicture | ReadBookmarks | WriteBookmarks | ReadPortraits | LookInto
+OTHER_MODEL = "{} painted this picture, another model than this one, in which it was found anew."
 
 logger = logging.getLogger(__name__)
 
@@ -143,14 +153,19 @@ class Engine:
             ReadMap: self._map,
             ReadPosteriors: self._posteriors,
             Compare: self._compare,
+            SavePicture: self._export,
             ExportPicture: self._export,
             ExportMorph: self._export,
             ExportLatents: self._export,
+            ReadBookmarks: self._bookmarks,
+            WriteBookmarks: self._bookmarks,
+            ReadPortraits: self._portraits,
+            LookInto: self._look_into,
             FindInterrupted: self._find_interrupted,
         }
         if type(job.content) not in answers:
             raise ValueError(f"The engine does not know the question {type(job.content).__name__}.")
-        if not isinstance(job.content, Open | ExportLatents):
+        if not isinstance(job.content, _WITHOUT_TENSORFLOW):
             self._wait_for_tensorflow()
         answers[type(job.content)](job)
 
@@ -200,10 +215,17 @@ class Engine:
 
     def _encode(self, job: Job) -> None:
         from explorer.engine.pictures import picture_for
+        from explorer.engine.points import point_in
 
         request: Encode = job.content
         loaded = self._models.current
+        point = point_in(request.picture if isinstance(request.picture, str) else request.png)
+        if point is not None and point.digest == loaded.info.digest and len(point.latents) == loaded.info.latent_dim:
+            job.reply(Recalled(point.latents, point.kl_weight), last=True)
+            return
         image, note = picture_for(loaded.info, request.picture)
+        if point is not None:
+            note = f"{OTHER_MODEL.format(line(point.name, 60))} {note}".strip()
         latents, reconstructions = loaded.see(image[None], request.kl_weight, job.piece)
         job.reply(Encoded(latents[0], image, reconstructions[0], note), last=True)
 
@@ -222,6 +244,23 @@ class Engine:
 
         compare(job, self._models)
 
+    def _look_into(self, job: Job) -> None:
+        from explorer.engine.looking import look_into
+
+        look_into(job)
+
+    def _portraits(self, job: Job) -> None:
+        from explorer.engine.cards import portrait
+
+        job.reply(Portraits(tuple(portrait(path) for path in job.content.paths)), last=True)
+
+    def _bookmarks(self, job: Job) -> None:
+        from explorer.engine.bookmarks import read_bookmarks, write_bookmarks
+
+        request = job.content
+        reading = isinstance(request, ReadBookmarks)
+        job.reply(read_bookmarks(request.path, request.optional) if reading else write_bookmarks(request), last=True)
+
     def _export(self, job: Job) -> None:
         from explorer.engine import exporting
 
@@ -234,18 +273,26 @@ class Engine:
         try:
             if isinstance(request, ExportLatents):
                 exported = exporting.export_latents(request)
+            elif isinstance(request, SavePicture):
+                exported = exporting.save_picture(request)
             else:
-                decode = _decoder(self._models.current, job)
+                # the model that was on screen when it was asked for, whatever is opened meanwhile
+                loaded = self._models.opened(request.model)
                 write = exporting.export_picture if isinstance(request, ExportPicture) else exporting.export_morph
-                exported = write(request, decode, progress)
+
+                def decode(latents: np.ndarray, weight: Weights) -> np.ndarray:
+                    return loaded.decode(latents, weight, job.piece)
+
+                exported = write(request, decode, progress, _point_of(loaded))
         except exporting.Cancelled as error:
             raise NotWanted from error
         job.reply(exported, last=True)
 
 
-def _decoder(loaded: Loaded, job: Job) -> Callable[[np.ndarray, float | None], np.ndarray]:
-    """Decodes with the model that was on screen when the export was asked for, whatever is opened meanwhile."""
-    return lambda latents, kl_weight: loaded.decode(latents, kl_weight, job.piece)
+def _point_of(loaded: Loaded) -> Callable[[np.ndarray, float | None], PicturePoint]:
+    """Says where the model paints a picture."""
+    info = loaded.info
+    return lambda latents, weight: PicturePoint(info.digest, info.name, latents, loaded.weight(weight))
 
 
 def _settings() -> tuple[str, tuple[SettingInfo, ...]]:

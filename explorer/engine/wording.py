@@ -7,6 +7,7 @@ FORM = {  # as `explorer.widgets.terms.LABELS` names them
     "size": "Picture size",
     "crop": "How to make pictures square",
     "follow-links": "Follow links out of the folder",
+    "no-augment": "Also show flipped and recoloured variants",
     "validation": "Share of pictures kept for measuring",
     "kl-weight": "How strongly to smooth (KL weight)",
     "latent-dim": "Number of sliders (latent dimensions)",
@@ -26,7 +27,27 @@ FORM = {  # as `explorer.widgets.terms.LABELS` names them
 }
 MOST = 400  # characters of a sentence
 _ITSELF = {"epochs": "{} passes", "minutes": "{} minutes", "output": "{}"}  # where the value says what it is
-_COMMANDS = {"with kvae-train": "on the Train page", "kvae-train --resume": "on the command line, resuming"}
+_COMMANDS = {
+    "with kvae-train": "on the Train page",
+    "kvae-train --resume": "on the command line, resuming",
+}
+# what kvae's own sentences begin with: the function or the setting that complains
+_OWNERS = (
+    *(name.replace("-", "_") for name in FORM),
+    "train",
+    "sweep",
+    "measure",
+    "audit",
+    "training_batches",
+    "save",
+    "export",
+    "split",
+    "open_collection",
+    "fit_pca",
+)
+_OWNER = re.compile(rf"^(?:{'|'.join((*_OWNERS, 'fit_spectrum', 'held_out', 'arrays'))}): (\S+)")
+_RECEIVED = re.compile(r"\bReceived: (?:[a-z_]+=|--[a-z-]+ )(?=\S)")
+_PARAMETER = re.compile(r"`([a-z_]+)`")
 _FLAG = re.compile(r"(\b[Uu]se )?(?<![\w-])--([a-z]+(?:-[a-z]+)*)(?: (\S+?)(?=[.,;:]?(?:\s|$)))?")
 
 
@@ -67,10 +88,24 @@ def sentence_of(error: BaseException, work: Work = QUESTION) -> str:
 
 
 def in_form_words(sentence: str) -> str:
-    """`sentence` without flags: "use --batch-size 3" becomes "set “Pictures per step (batch size)” to 3"."""
+    """`sentence` without flags, names of parameters and their owner: "use --batch-size 3" becomes "set “Pictures per
+    step (batch size)” to 3", and "output: /a cannot be written to" loses its first word."""
+    sentence = _OWNER.sub(lambda found: _begun(found[1]), sentence)
+    sentence = _RECEIVED.sub("Received: ", sentence)
+    sentence = _PARAMETER.sub(_field, sentence)
     for command, words in _COMMANDS.items():
         sentence = sentence.replace(command, words)
     return _FLAG.sub(_words, sentence)
+
+
+def _begun(word: str) -> str:
+    """The first word of a sentence; a name of a file stays as it is."""
+    return word[:1].upper() + word[1:] if re.fullmatch(r"[A-Za-z'’]+[,:]?", word) else word
+
+
+def _field(found: re.Match[str]) -> str:
+    name = found[1].replace("_", "-")
+    return f"“{FORM[name]}”" if name in FORM and name != "output" else found[0]
 
 
 def _words(found: re.Match[str]) -> str:

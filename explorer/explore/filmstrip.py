@@ -1,7 +1,10 @@
 """Filmstrips: what each slider in view does, decoded when the hand rests and never in the way of the picture."""
 
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
 import numpy as np
-from PyQt6.QtCore import QObject, QSize, Qt, QTimer
+from PyQt6.QtCore import QObject, QPointF, QSize, Qt, QTimer
 from PyQt6.QtGui import QImage
 
 from explorer.bridge import Bridge
@@ -9,11 +12,13 @@ from explorer.explore.slider_list import SliderList
 from explorer.messages import Decode, Decoded
 from explorer.state.latent import LatentState
 from explorer.state.sliders import SliderAxis
-from explorer.widgets.picture import to_qimage
+from explorer.widgets.offers import Offered, drag_out, offer
+from explorer.widgets.picture import Origin, to_qimage
 from explorer.widgets.sliders import FRAMES, SliderRow
 
 REST = 150  # ms without a change before strips are asked for
 LANE = "strips"
+MOST_BYTES = 96 << 20  # of frames that are kept to be taken away in full
 
 _Wanted = tuple[SliderRow, SliderAxis, object]  # the key says what the strip is decoded from
 
@@ -35,9 +40,16 @@ class Filmstrips(QObject):
     """Asks for the strips of the rows in view whose pictures would be others than those they show,
     all in one question."""
 
-    def __init__(self, bridge: Bridge, rows: SliderList, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        rows: SliderList,
+        origin: Callable[[np.ndarray], Origin],
+        parent: QObject | None = None,
+    ) -> None:
         super().__init__(parent)
-        self._bridge, self._rows = bridge, rows
+        self._bridge, self._rows, self._origin = bridge, rows, origin
+        self._kept: WeakKeyDictionary[SliderRow, tuple[object, np.ndarray, np.ndarray]] = WeakKeyDictionary()
         self._state: LatentState | None = None
         self._folded = np.zeros(0, bool)
         self._kl_weight: float | None = None
@@ -49,6 +61,8 @@ class Filmstrips(QObject):
         self._timer.setInterval(REST)
         self._timer.timeout.connect(self._ask)
         rows.uncovered.connect(self._rest)
+        rows.frame_dragged.connect(self._drag)
+        offer(rows.inside, self._offered, None)
 
     def follow(self, state: LatentState | None, kl_weight: float | None, folded: np.ndarray) -> None:
         """The point is here now, painted in its details of those `folded`, bool (latent,); what is being decoded for
@@ -100,17 +114,46 @@ class Filmstrips(QObject):
         def fill(content: object) -> None:
             if isinstance(content, Decoded) and era == self._era:
                 self._asked = None
-                self._fill(wanted, content.images)
+                self._fill(wanted, points, content.images)
 
-        content = Decode(np.concatenate(latents), self._kl_weight)
+        points = np.concatenate(latents)
+        content = Decode(points, self._kl_weight)
         self._asked = self._bridge.ask(content, fill, lane=LANE, failed=lambda _: self._forget())
 
     def _forget(self) -> None:
         self._asked = None
 
-    def _fill(self, wanted: list[_Wanted], images: np.ndarray) -> None:
+    def _fill(self, wanted: list[_Wanted], points: np.ndarray, images: np.ndarray) -> None:
         there = {id(row) for row in self._rows.rows}
         for place, (row, axis, key) in enumerate(wanted):
             if id(row) in there and row.axis is axis:  # it may have been folded away meanwhile, or stand for another
-                frames = images[place * FRAMES : (place + 1) * FRAMES]
-                row.set_strip(composed(frames, row.frame_size(), row.devicePixelRatioF()), key)
+                part = slice(place * FRAMES, (place + 1) * FRAMES)
+                row.set_strip(composed(images[part], row.frame_size(), row.devicePixelRatioF()), key)
+                self._keep(row, key, images[part], points[part])
+
+    # ------------------------------------------------------------------ what can be taken away
+
+    def _keep(self, row: SliderRow, key: object, images: np.ndarray, points: np.ndarray) -> None:
+        size = images.nbytes + points.nbytes
+        if len(self._kept) * size > MOST_BYTES:  # rows that were scrolled out of sight long ago
+            self._kept.clear()
+        self._kept[row] = key, images.copy(), points.copy()
+
+    def frame(self, row: SliderRow, number: int) -> Offered | None:
+        """A frame of a filmstrip as it was decoded; None where the strip shows none."""
+        key, images, points = self._kept.get(row, (None, None, None))
+        if key is None or key != row.strip_key or images is None or points is None:
+            return None
+        return Offered(images[number], *self._origin(points[number]))
+
+    def _offered(self, where: QPointF | None) -> Offered | None:
+        for row in self._rows.visible_rows() if where is not None else ():
+            number = row.frame_at(where - QPointF(row.pos())) if where is not None else None
+            if number is not None:
+                return self.frame(row, number)
+        return None
+
+    def _drag(self, row: SliderRow, number: int) -> None:
+        found = self.frame(row, number)
+        if found is not None:
+            drag_out(row, found)

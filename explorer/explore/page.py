@@ -17,21 +17,22 @@ from explorer.explore.pad import PadPictures
 from explorer.explore.panel import ExplorePanel, make_actions, show_undo
 from explorer.explore.stage import Stage
 from explorer.explore.undo import History
-from explorer.messages import Decode, Decoded, Encode, Encoded, ModelInfo
+from explorer.messages import Decode, Decoded, Encode, Encoded, ModelInfo, PicturePoint, Recalled
 from explorer.state.bookmarks import Bookmark
 from explorer.state.latent import LatentPoint, LatentState, Moment, stand_in, starting_point, tells_the_same
 from explorer.state.sliders import SliderAxis, Sliders, axes_of, centre_of, found, unit_of
 from explorer.widgets import keys
 from explorer.widgets.keyboard import HeldKey
 from explorer.widgets.notice import Notice
-from explorer.widgets.picture import FILTER
+from explorer.widgets.picture import FILTER, Origin
 from explorer.widgets.preferences import Preferences
 
 # ms between two questions for a picture: a mouse speaks every 8 ms, and the newest question replaces older ones
 FRAME = 8
 SETTLE = 33  # ms between two moves of sliders that nobody holds
 _SMOOTH = "explore/smooth"
-_WAITING = "Until then you see the nearest stored picture."
+RECALLED = "This model painted this picture: here it stands again, where it was saved."
+_WAITING = "Until then a rough sketch stands here."
 
 
 class ExplorePage(QWidget):
@@ -54,14 +55,16 @@ class ExplorePage(QWidget):
         self._weighing = self._engine_ready = False
         self.history = History(self._show, self)
         self.undo_stack = self.history.stack
-        self.bookmarks = BookmarkKeeper(preferences, self)
+        self.bookmarks = BookmarkKeeper(bridge, preferences, self)
         does = {"undo": self.undo_stack.undo, "redo": self.undo_stack.redo, "dice": self.roll, "reset": self.reset}
         does |= {"hold": self.hold, "swap": self.swap, "picture": self.choose_picture, "bookmark": self.add_bookmark}
         self._acts = make_actions(self, does, self._set_smooth)
         self._lay_out()
         self.beside = Beside(bridge, self.stage, self._question, self)
-        self.strips = Filmstrips(bridge, self.panel.sliders, self)
+        self.strips = Filmstrips(bridge, self.panel.sliders, self._origin, self)
         self.under_pad = PadPictures(bridge, self.panel.pad, self)
+        self.stage.origin = lambda: self._origin(self.point())
+        self.stage.other.view.origin = self._origin_of_other
         self._space = HeldKey("swap", self)
         self._throttle = QSignalThrottler(parent=self)  # leading and trailing: the last value always arrives
         self._throttle.setTimeout(FRAME)
@@ -70,7 +73,7 @@ class ExplorePage(QWidget):
         self._settle.setTimeout(SETTLE)
         self._settle.triggered.connect(self._show_point)
         self._connect()
-        self._set_smooth(bool(preferences.get(_SMOOTH, False)))
+        self._set_smooth(bool(preferences.get(_SMOOTH, True)))
         self._on_model(bridge.model, False)
 
     def _lay_out(self) -> None:
@@ -120,6 +123,8 @@ class ExplorePage(QWidget):
             told.connect(self._show_undo)
         self.bookmarks.changed.connect(self.bookmarks_changed)
         self.bookmarks.chosen.connect(self._visit)
+        self.bookmarks.said.connect(lambda sentence: self.notice.show_info(sentence, subject="bookmarks"))
+        self.bookmarks.refused.connect(lambda sentence: self.notice.show_error(sentence, "bookmarks"))
         self._bridge.model_changed.connect(self._on_model)
         self._bridge.engine_changed.connect(self._on_engine)
 
@@ -140,19 +145,20 @@ class ExplorePage(QWidget):
         if self.history.state is not None:
             self._change(self._state().at(latents), text)
 
-    def open_picture(self, path: str) -> None:
-        """Find the picture in the file at `path` in the model, and go there."""
+    def open_picture(self, picture: str | np.ndarray, png: bytes = b"") -> None:
+        """Find a picture in the model and go there: a file, or pixels uint8 (h, w, 3) and the PNG that held them. One
+        that this model painted leads back to where it did."""
         if self._info is None:
             return
         self.notice.end("picture")
         self.stage.say("Looking for your picture …")
         then, failed = partial(self._found, self._era_of_model(), self._moment(self._state())), self._not_found
-        self._bridge.ask(Encode(path, self.kl_weight()), then, lane="encode", failed=failed)
+        self._bridge.ask(Encode(picture, self.kl_weight(), png), then, lane="encode", failed=failed)
 
     def add_bookmark(self) -> None:
         """Keep the point on the screen."""
         if self.history.state is not None:
-            kept = self.bookmarks.add(self.point())
+            kept = self.bookmarks.add(self.point(), self._weight(self._state()))
             self.stage.say(f"Kept as {kept.name}.")
 
     def roll(self) -> None:
@@ -248,7 +254,7 @@ class ExplorePage(QWidget):
         self._change(after, f"dice, seed {seed}")
 
     def _visit(self, bookmark: Bookmark) -> None:
-        self.go_to(np.asarray(bookmark.latents), bookmark.name)
+        self._recall(np.asarray(bookmark.latents), bookmark.kl_weight, bookmark.name)
         self.stage.say(bookmark.name)
 
     def _show(self, state: LatentState) -> None:
@@ -341,9 +347,37 @@ class ExplorePage(QWidget):
         return self._info.path, self._info.latent_dim
 
     def _found(self, model: tuple[str, int], moment: Moment, content: object) -> None:
-        if isinstance(content, Encoded) and self._info is not None and model == self._era_of_model():
+        if self._info is None or model != self._era_of_model():
+            return
+        if isinstance(content, Encoded):
             self._change(self._state().found(content.image, content.latents, moment), "my picture")
             self.stage.say(content.note)
+        elif isinstance(content, Recalled):
+            self._recall(content.latents, content.kl_weight, "my picture")
+            self.stage.say(RECALLED)
+
+    def _recall(self, latents: np.ndarray, kl_weight: float | None, text: str) -> None:
+        """Back to a point that was kept with its weight, as one step of undo."""
+        assert self._info is not None
+        state = self._state().at(latents)
+        if kl_weight is not None and self._info.carries_weight:
+            state = state.with_weight(kl_weight)
+        self._change(state, text)
+
+    def _origin(self, latents: np.ndarray) -> Origin:
+        """What a picture painted at `latents` now is called, and its point once the engine has painted one."""
+        if self._info is None or not len(latents):
+            return "", None
+        info = self._info
+        weight = self._weight(self._state())
+        point = PicturePoint(info.digest, info.name, np.array(latents, np.float32), weight)
+        return info.name, point if self._decoded and info.digest else None
+
+    def _origin_of_other(self) -> Origin:
+        state = self.history.state
+        if state is None or state.other is None:
+            return "", None
+        return self._origin(state.painted(self._dimensions.behind, state.other.values))
 
     def _not_found(self, sentence: str) -> None:
         self.stage.say("")
@@ -364,7 +398,7 @@ class ExplorePage(QWidget):
             self._axes = self._dimensions = Sliders()
             self.history.begin(None)
             self.strips.follow(None, None, self._dimensions.behind)
-            self.bookmarks.load("", 0)
+            self.bookmarks.load(None)
             self.stage.clear()
         elif same and before is not None and len(before.values) == info.latent_dim:
             self._renew(info, before)
@@ -379,13 +413,15 @@ class ExplorePage(QWidget):
         self.strips.renew()
         for row in self.panel.sliders.rows:
             row.set_strip(None, None)
-        self.history.begin(starting_point(info, self._weights))
-        self.bookmarks.load(info.path, info.latent_dim)
+        start = starting_point(info, self._weights)
+        self.beside.begin(start.point, info.autoencoder)
+        self.history.begin(start)
+        self.bookmarks.load(info)
         self.stage.say(f"{'Loading the model' if self._engine_ready else 'Starting the engine'}. {_WAITING}")
 
     def _renew(self, info: ModelInfo, state: LatentState) -> None:
         """The same model with newer weights: the point stays, every picture is made anew."""
-        self.bookmarks.carry_over(info.path, info.latent_dim)
+        self.bookmarks.carry_over(info)
         self.panel.set_model(info)
         kept = self._axes if self._mode == "directions" else None
         self._dimensions = axes_of(info, "dimensions", keep=self._dimensions)
@@ -404,7 +440,7 @@ class ExplorePage(QWidget):
     def _set_smooth(self, smooth: bool) -> None:
         self.stage.set_smooth(smooth)
         self._acts["smooth"].setChecked(smooth)
-        if smooth != self._preferences.get(_SMOOTH, False):
+        if smooth != self._preferences.get(_SMOOTH, True):
             self._preferences.set(_SMOOTH, smooth)
 
     def _show_undo(self, *_: object) -> None:

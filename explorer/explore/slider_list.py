@@ -30,6 +30,7 @@ class SliderList(QScrollArea):
     reset_wanted = pyqtSignal(object)
     lock_wanted = pyqtSignal(object)
     uncovered = pyqtSignal()
+    frame_dragged = pyqtSignal(object, int)  # SliderRow, frame of its filmstrip
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,6 +66,11 @@ class SliderList(QScrollArea):
     def rows(self) -> list[SliderRow]:
         """The rows that are built, from the top."""
         return self._rows
+
+    @property
+    def inside(self) -> QWidget:
+        """What holds the rows."""
+        return self._inside
 
     def visible_rows(self) -> list[SliderRow]:
         """The rows of which something can be seen."""
@@ -173,6 +179,7 @@ class SliderList(QScrollArea):
         row.lock_wanted.connect(lambda: self.lock_wanted.emit(row.axis))
         row.entry_wanted.connect(lambda text: self._edit(row, text))
         row.step_wanted.connect(lambda way: self._step(row, way))
+        row.frame_dragged.connect(lambda frame: self.frame_dragged.emit(row, frame))
         return row
 
     def show_state(self, state: LatentState, kl_weight: float) -> None:

@@ -1,15 +1,18 @@
 """The left side of the Explore page: the picture, what is held beside it, and one line under it."""
 
+from collections.abc import Callable
+
 import numpy as np
-from PyQt6.QtCore import QEvent, QObject, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from explorer.explore.controls import IconButton
 from explorer.safe_text import line
 from explorer.widgets import theme
-from explorer.widgets.picture import PictureView
+from explorer.widgets.picture import Origin, PictureView
 
+PAINTING, OWN = "the painting", "your picture"  # what stands beside what the model kept of it
 ITSELF = "The picture itself."
 _LEAST, _MOST = 9 * theme.UNIT, 20 * theme.UNIT  # side of a picture held beside the large one
 HOLD = "The picture itself, as the model saw it. Hold the mouse on it, or the Space bar, to see it in the large."
@@ -54,12 +57,13 @@ class Inset(QWidget):
         (action.toggled if checkable else action.triggered).connect(lambda on: act(on) if checkable else act())  # type: ignore[operator]
         button = IconButton(icon, action, colour="quiet")
         button.setIconSize(QSize(12, 12))
+        button.setStyleSheet("padding: 1px;")  # the name beside it needs the room
         return button
 
     def set_side(self, side: int) -> None:
         """Show the picture in a square of this side."""
         self.view.setFixedSize(side, side)
-        self.setFixedWidth(side)
+        self.setFixedWidth(max(side, self.below.sizeHint().width()))  # so that its name is never cut
         self.adjustSize()
 
     def show_picture(self, image: np.ndarray) -> None:
@@ -93,24 +97,35 @@ class Stage(QWidget):
         layout.addWidget(self.picture, 1)
         layout.addWidget(self.line)
         self.other = Inset("B", "The other point: click to change places (Space).", "Let go of the other point", self)
-        self.original = Inset("Original", HOLD, "Put the picture away", self)
+        self.original = Inset(PAINTING, HOLD, "Put the picture away", self)
         self._decoded: np.ndarray | None = None  # what the model painted last
         self._itself: np.ndarray | None = None  # the picture itself, while somebody holds it
-        self._said = ""
+        self._said = self._remark = ""
+        self.origin: Callable[[], Origin] = lambda: ("", None)  # of what the model painted
+        self.picture.origin = lambda: self.origin() if self._itself is None else (self.origin()[0], None)
+        self.original.view.origin = lambda: (self.origin()[0], None)
         self.original.view.pressed.connect(lambda: self.look_at(self.original.view.image))
         self.original.view.released.connect(lambda: self.look_at(None))
         tip = "Lay it over the picture, with a line between the two to drag"
         self.divide = self.other.small_button("ph.square-half", tip, self._divide, checkable=True)
         self.other.below.insertWidget(1, self.divide)
+        self._placed = QRectF()  # where the picture was when the insets were placed
+        self.picture.changed.connect(self._follow_picture)
         self.picture.installEventFilter(self)
         self.other.installEventFilter(self)
         for inset in (self.other, self.original):
             inset.shown.connect(self._place)
 
     def say(self, sentence: str) -> None:
-        """One line under the picture; "" is silence."""
+        """One line under the picture; "" is silence, or the remark."""
         self._said = line(sentence)
-        self.line.setText(self._said if self._itself is None else ITSELF)
+        self.line.setText((self._said or self._remark) if self._itself is None else ITSELF)
+
+    def remark(self, sentence: str) -> None:
+        """What the line says of the picture while there is nothing else to say."""
+        if sentence != self._remark:
+            self._remark = sentence
+            self.say(self._said)
 
     def show_decoded(self, image: np.ndarray | None) -> None:
         """What the model paints, uint8 (h, w, c); behind the picture itself while that is held."""
@@ -153,14 +168,19 @@ class Stage(QWidget):
         names = ("B", "A") if other == "A" else ("A", "B")
         self.picture.set_beside(self.other.view.image if held else None, names)
 
+    def _follow_picture(self) -> None:
+        if self.picture.picture_rect() != self._placed:
+            self._place()
+
     def _place(self) -> None:
         """The insets, one above the other from the lower edge of the picture."""
+        self._placed = self.picture.picture_rect()
         where = self.picture.picture_rect().translated(self.picture.pos().x(), self.picture.pos().y())
-        side = int(min(max(where.left() - 2 * theme.UNIT, _LEAST), _MOST))
+        side = int(min(max(where.left() - 1.5 * theme.UNIT, _LEAST), _MOST))
         bottom = int(where.bottom())
         for inset in (self.other, self.original):
             inset.set_side(side)
-            left = max(int(where.left() - theme.UNIT - inset.width()), theme.UNIT // 2)
+            left = max(int(where.left() - theme.UNIT // 2 - inset.width()), theme.UNIT // 2)
             inset.move(left, bottom - inset.height())
             bottom -= 0 if inset.isHidden() else inset.height() + theme.UNIT
         self._divide()

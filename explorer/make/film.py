@@ -5,6 +5,7 @@ import numpy as np
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from explorer.bridge import Bridge
+from explorer.make.way import Weights
 from explorer.messages import Answer, Decode, Decoded
 
 CHUNK = 16  # frames asked for in one go
@@ -21,7 +22,7 @@ class Film(QObject):
         super().__init__(parent)
         self._bridge = bridge
         self._latents = np.empty((0, 0), np.float32)
-        self._kl_weight: float | None = None
+        self._kl_weight: Weights = None
         self._images: list[np.ndarray | None] = []
         self._stride = 1
         self._showing = 0  # counts what was asked to be shown: answers to an earlier film are not this one's
@@ -47,8 +48,9 @@ class Film(QObject):
         place = index // self._stride
         return self._images[place] if 0 <= place < len(self._images) else None
 
-    def set(self, latents: np.ndarray, kl_weight: float | None, frame_bytes: int, first: int = 0) -> None:
-        """Decode these frames, (count, latent), each of `frame_bytes`, from frame `first` on and around to it."""
+    def set(self, latents: np.ndarray, kl_weight: Weights, frame_bytes: int, first: int = 0) -> None:
+        """Decode these frames, (count, latent), each of `frame_bytes`, from frame `first` on and around to it; at one
+        KL weight, or one for each."""
         self._latents, self._kl_weight = latents, kl_weight
         self._stride = max(1, -(-len(latents) * frame_bytes // MOST_BYTES))
         self._images = [None] * len(latents[:: self._stride])
@@ -68,8 +70,11 @@ class Film(QObject):
             return
         showing = self._showing
         chosen = self._latents[:: self._stride][missing : missing + CHUNK]
+        weights = self._kl_weight
+        if isinstance(weights, np.ndarray):
+            weights = weights[:: self._stride][missing : missing + CHUNK]
         self._bridge.ask(
-            Decode(chosen, self._kl_weight),
+            Decode(chosen, weights),
             lambda answer: self._take(showing, missing, answer),
             lane="play",
             failed=lambda sentence: self.failed.emit(sentence) if showing == self._showing else None,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QStandardPaths, pyqtSignal
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -20,19 +20,24 @@ from PyQt6.QtWidgets import (
 from explorer.widgets import theme
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.numbers import NumberField
+from explorer.widgets.save_sheet import FOLDER, picture_folder
 from explorer.widgets.terms import explain
 
+SEQUENCE = "folder"  # of .png, one for each frame
 FORMATS = {  # ending: how it is called
     ".mp4": "Film (MP4)",
     ".gif": "Film (GIF)",
     ".png": "Picture shown (PNG)",
+    SEQUENCE: "Picture of each frame (PNG)",
     ".csv": "Latents of the strip (CSV)",
     ".h5": "Latents of the strip (HDF5)",
 }
-FILMS = (".mp4", ".gif")
+FILMS = (".mp4", ".gif", SEQUENCE)
 TABLES = (".csv", ".h5")
 LARGEST = 4096  # pixels: what ordinary players and x264's usual levels take
-FASTEST_GIF = 50  # frames per second
+FASTEST_GIF = 20  # frames per second
+USUAL = 512  # pixels
+PACES = {"smooth": "Rest at each picture", "even": "Keep moving"}
 
 
 class NumberChoice(QWidget):
@@ -101,8 +106,8 @@ class MorphForm(QWidget):
             self.style_choice.setItemData(row, explain(name), 3)  # Qt.ItemDataRole.ToolTipRole
         self.style_choice.setToolTip(f"{explain('spherical')}\n{explain('linear')}")
         self.easing_choice = QComboBox(self)
-        self.easing_choice.addItem("Rest at each picture", "smooth")
-        self.easing_choice.addItem("Keep moving", "even")
+        for value, text in PACES.items():
+            self.easing_choice.addItem(text, value)
         self.easing_choice.setToolTip(
             "Slow down and speed up around each picture of the strip, or move on at one speed."
         )
@@ -157,7 +162,11 @@ class MorphForm(QWidget):
     @property
     def frames_per_leg(self) -> int:
         """Frames from one keyframe to the next, at least one."""
-        return max(1, round(self.seconds.value() * self.frames_per_second))
+        return self.frames_of(None)
+
+    def frames_of(self, seconds: float | None) -> int:
+        """Frames of a leg that takes so long, None: as long as all; at least one."""
+        return max(1, round((seconds or self.seconds.value()) * self.frames_per_second))
 
     def _restore(self) -> None:
         kept = self._preferences
@@ -236,7 +245,7 @@ class ExportForm(QWidget):
 
     @property
     def ending(self) -> str:
-        """ ".mp4", ".gif", ".png", ".csv" or ".h5"."""
+        """ ".mp4", ".gif", ".png", SEQUENCE, ".csv" or ".h5"."""
         return self.format_choice.currentData()
 
     @property
@@ -271,10 +280,11 @@ class ExportForm(QWidget):
         name = self.name.text().strip() or self.name.placeholderText() or "morph"
         if any(sign in name for sign in '/\\:*?"<>|') or name.strip(". ") == "":
             raise ValueError(f'The name {name} cannot be used: leave out / \\ : * ? " < > | and try again.')
-        folder = self.folder.text().strip() or default_folder()
+        folder = self.folder.text().strip() or picture_folder(self._preferences)
         for ending in FORMATS:
-            name = name.removesuffix(ending)
-        return str(Path(folder).expanduser().absolute() / f"{name}{self.ending}")
+            name = name.removesuffix(ending) if ending != SEQUENCE else name
+        ending = ".png" if self.ending == SEQUENCE else self.ending
+        return str(Path(folder).expanduser().absolute() / f"{name}{ending}")
 
     def hints(self, frames_per_second: float) -> str:
         """What this format does to the size or rate asked for, "" where nothing."""
@@ -292,7 +302,13 @@ class ExportForm(QWidget):
 
     def _offer_sizes(self) -> None:
         longer = max(self._shape)
-        self.size_choice.set_choices((f"{times}× · {times * longer} px", times * longer) for times in (1, 2, 4, 8))
+        times = (1, 2, 4, 8)
+        self.size_choice.set_choices((f"{one}× · {one * longer} px", one * longer) for one in times)
+        if self._preferences.get("make/size_place") is None:  # nobody has chosen yet
+            blocked = self.size_choice.blockSignals(True)
+            place = times.index(USUAL // longer) if USUAL % longer == 0 and USUAL // longer in times else len(times)
+            self.size_choice.set_place(place, USUAL)
+            self.size_choice.blockSignals(blocked)
 
     def _draw_icons(self) -> None:
         self.browse.setIcon(theme.icon("ph.folder-open"))
@@ -306,9 +322,10 @@ class ExportForm(QWidget):
     def _restore(self) -> None:
         kept = self._preferences
         self.format_choice.setCurrentIndex(max(0, self.format_choice.findData(kept.get("make/format", ".mp4"))))
-        self.size_choice.set_place(int(kept.get("make/size_place", 2)), float(kept.get("make/size", 512)))
+        if (place := kept.get("make/size_place")) is not None:
+            self.size_choice.set_place(int(place), float(kept.get("make/size", USUAL)))
         self.smooth_choice.setCurrentIndex(0 if kept.get("make/smooth", True) else 1)
-        self.folder.setText(kept.get("export_folder", "") or default_folder())
+        self.folder.setText(picture_folder(kept))
         self.folder.setCursorPosition(0)
         self._follow_format()
 
@@ -317,18 +334,12 @@ class ExportForm(QWidget):
         self._preferences.set("make/size_place", self.size_choice.combo.currentIndex())
         self._preferences.set("make/size", self.size_choice.number.value())
         self._preferences.set("make/smooth", self.smooth)
-        self._preferences.set("export_folder", self.folder.text().strip() or None)
+        self._preferences.set(FOLDER, self.folder.text().strip() or None)
         self._follow_format()
         self.changed.emit()
 
     def _follow_format(self) -> None:
         self.size_choice.setEnabled(self.ending not in TABLES)
-
-
-def default_folder() -> str:
-    """Pictures/kvae, wherever the system keeps pictures."""
-    pictures = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.PicturesLocation)
-    return str(Path(pictures or Path.home()) / "kvae")
 
 
 def quiet_form(parent: QWidget) -> QFormLayout:

@@ -1,15 +1,16 @@
 """Make: lead a morph through pictures, watch it, and take it away as a film, a picture or numbers."""
 
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QKeyEvent, QShowEvent
+from PyQt6.QtGui import QAction, QKeyEvent, QShowEvent
 from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QMenu,
     QPushButton,
     QScrollArea,
     QToolButton,
@@ -21,17 +22,30 @@ from explorer.bridge import Bridge
 from explorer.make.export import ExportBox
 from explorer.make.film import Film
 from explorer.make.form import FILMS, TABLES, MorphForm, heading
+from explorer.make.leg import LegForm
 from explorer.make.player import Player
 from explorer.make.strip import Keyframe, KeyframeStrip
-from explorer.messages import Answer, Decode, Decoded, ExportLatents, ExportMorph, ExportPicture, ModelInfo
+from explorer.make.way import Way, Weights, keyframe_weights, weight_at
+from explorer.messages import (
+    Answer,
+    Decode,
+    Decoded,
+    ExportLatents,
+    ExportMorph,
+    ExportPicture,
+    ModelInfo,
+    PicturePoint,
+)
 from explorer.safe_text import caption
 from explorer.state.bookmarks import Bookmark
-from explorer.state.paths import frame_count
-from explorer.state.paths import path as way_through
+from explorer.state.sliders import weights_of
 from explorer.widgets import keys, theme
+from explorer.widgets.bookmark_pictures import BookmarkPictures
 from explorer.widgets.deferred import turns
 from explorer.widgets.keyboard import in_turn
 from explorer.widgets.notice import Notice
+from explorer.widgets.picture import Origin
+from explorer.widgets.pictured_menu import PicturedMenu
 from explorer.widgets.preferences import Preferences
 
 NO_MODEL = "Open a model first. Then morph from picture to picture here."
@@ -57,6 +71,7 @@ class MakePage(QWidget):
         self.player = Player(self.film, self)
         self.strip = KeyframeStrip(self)
         self.morph = MorphForm(preferences, self)
+        self.leg = LegForm(self)
         self.notice = Notice(self)
         self.export = ExportBox(bridge, preferences, self._question, self.notice, self)
         self._build()
@@ -69,15 +84,16 @@ class MakePage(QWidget):
     def set_bookmarks(self, bookmarks: tuple[Bookmark, ...]) -> None:
         """The bookmarks of the open model. New ones join the strip; a renamed one is renamed there."""
         self._follow_model()
-        known = {_key(bookmark.latents) for bookmark in self._bookmarks}
+        known = {_key(bookmark) for bookmark in self._bookmarks}
         self._bookmarks = tuple(bookmarks)
         self._fill_menu()
-        names = {_key(bookmark.latents): bookmark.name for bookmark in bookmarks}
+        often = Counter(map(_key, bookmarks))  # which of two at one place is meant, nobody knows
+        names = {_key(bookmark): bookmark.name for bookmark in bookmarks if often[_key(bookmark)] == 1}
         for keyframe in self.strip.keyframes():
-            name = names.get(_key(keyframe.latents), keyframe.name)
+            name = names.get(_key(keyframe), keyframe.name)
             if name != keyframe.name:
                 self.strip.rename(keyframe, name)
-        new = [bookmark for bookmark in bookmarks if _key(bookmark.latents) not in known]
+        new = [bookmark for bookmark in bookmarks if _key(bookmark) not in known]
         if new and self._takes_bookmarks:
             self.strip.set_keyframes((*self.strip.keyframes(), *map(_keyframe, new)))
             self._changed()
@@ -120,6 +136,7 @@ class MakePage(QWidget):
             self.notice.end("film", "strip")
         if model is not None and (before is None or _identity(model) != _identity(before)):
             self._kl_weight = model.kl_weight
+            self.leg.set_range(*weights_of(model), model.carries_weight)
             self.export.form.set_model(model.name, model.image_shape[:2])
 
     def _model_changed(self, model: ModelInfo | None, same: bool) -> None:
@@ -138,19 +155,39 @@ class MakePage(QWidget):
 
     def latents(self) -> np.ndarray:
         """The latents of every frame, float32 (frames, latent)."""
-        keyframes = self.strip.keyframes()
-        if not keyframes:
-            return np.empty((0, self._model.latent_dim if self._model else 0), np.float32)
-        points = np.stack([keyframe.latents for keyframe in keyframes])
-        form = self.morph
-        return way_through(points, form.frames_per_leg, style=form.style_name, loop=form.loop, easing=form.easing)
+        return self._way().latents(self._model.latent_dim if self._model else 0)
+
+    def weights(self) -> Weights:
+        """The KL weight of every frame, (frames,), or the one of all; None where the model follows none."""
+        return self._way().weights()
+
+    def _way(self) -> Way:
+        return Way(self.strip.keyframes(), self.morph, self._weight())
+
+    def _origin_of_frame(self) -> Origin:
+        """What the frame that is shown is called, and where it was painted."""
+        latents, weights = self.latents(), self.weights()
+        place = min(self.player.position, len(latents) - 1)
+        if place < 0:
+            return "", None
+        return self._origin(latents[place], weight_at(weights, place))
+
+    def _origin_of_keyframe(self, keyframe: Keyframe) -> Origin:
+        return self._origin(keyframe.latents, self._weight() if keyframe.kl_weight is None else keyframe.kl_weight)
+
+    def _origin(self, latents: np.ndarray, kl_weight: float | None) -> Origin:
+        model = self._model
+        if model is None or not model.digest:
+            return "" if model is None else model.name, None
+        weight = model.kl_weight if kl_weight is None else kl_weight
+        return model.name, PicturePoint(model.digest, model.name, np.array(latents, np.float32), weight)
 
     def add_point(self) -> None:
         """Put the picture that Explore shows at the end of the strip."""
         if self._point is not None:
             taken = {keyframe.name for keyframe in self.strip.keyframes()}
             number = next(n for n in range(1, len(taken) + 2) if f"Picture {n}" not in taken)
-            self.strip.add(_named(f"Picture {number}", self._point))
+            self.strip.add(replace(_named(f"Picture {number}", self._point), kl_weight=self._weight()))
 
     def _changed(self) -> None:
         self._stale = True
@@ -168,7 +205,7 @@ class MakePage(QWidget):
             self.player.set_rate(self.morph.frames_per_second)
             latents = self.latents()
             first = min(self.player.position, max(0, len(latents) - 1))
-            self.film.set(latents, self._weight(), height * width * channels, first)
+            self.film.set(latents, self.weights(), height * width * channels, first)
             self.player.refresh()
             if self._plays:
                 self._plays = False
@@ -186,8 +223,10 @@ class MakePage(QWidget):
             for keyframe, image in zip(wanted, decoded.images, strict=True):
                 self.strip.set_picture(keyframe, image)
 
-        points = np.stack([keyframe.latents for keyframe in wanted])
-        self._bridge.ask(Decode(points, self._weight()), take, lane="keys", failed=self._film_failed)
+        points, own = np.stack([keyframe.latents for keyframe in wanted]), self._weight()
+        weights = own if own is None else np.array(keyframe_weights(wanted, own))
+        question = Decode(points, own if np.all(weights == own) else weights)
+        self._bridge.ask(question, take, lane="keys", failed=self._film_failed)
 
     def _film_failed(self, sentence: str) -> None:
         self.notice.show_error(sentence, "film")
@@ -215,13 +254,17 @@ class MakePage(QWidget):
 
     def _look_at(self, row: int) -> None:
         if not self.player.playing:
-            self.player.go_to(row * self.morph.frames_per_leg)
+            self.player.go_to(self._way().start(row))
 
     def _fill_menu(self) -> None:
         self._menu.clear()
+        entries = []
         for bookmark in self._bookmarks:
-            text = caption(bookmark.name)
-            self._menu.addAction(text, lambda chosen=bookmark: self.strip.add(_keyframe(chosen)))
+            entry = QAction(caption(bookmark.name), self._menu)
+            entry.triggered.connect(lambda _, chosen=bookmark: self.strip.add(_keyframe(chosen)))
+            self._menu.addAction(entry)
+            entries.append(entry)
+        self._pictures.set_entries(entries, self._bookmarks)
         self.bookmarks_button.setEnabled(bool(self._bookmarks))
 
     # ------------------------------------------------------------------ export
@@ -229,15 +272,16 @@ class MakePage(QWidget):
     def _question(self, path: str) -> ExportMorph | ExportPicture | ExportLatents:
         """What the engine is to write at `path`, whose ending says the kind."""
         form, ending = self.export.form, self.export.form.ending
-        latents = self.latents()
+        latents, weights = self.latents(), self.weights()
+        model = self._model.path if self._model is not None else ""
         if ending in FILMS:
             rate = self.morph.frames_per_second
-            return ExportMorph(path, latents, rate, form.side, form.smooth, self.morph.loop, self._weight())
+            return ExportMorph(path, latents, rate, form.side, form.smooth, self.morph.loop, weights, model)
         if ending in TABLES:
             keyframes = self.strip.keyframes()
             return ExportLatents(path, np.stack([k.latents for k in keyframes]), tuple(k.name for k in keyframes))
-        frame = latents[min(self.player.position, len(latents) - 1)]
-        return ExportPicture(path, frame, form.side, form.smooth, self._weight())
+        place = min(self.player.position, len(latents) - 1)
+        return ExportPicture(path, latents[place], form.side, form.smooth, weight_at(weights, place), model)
 
     # ------------------------------------------------------------------ what is on screen
 
@@ -254,8 +298,10 @@ class MakePage(QWidget):
             button.setEnabled(current >= 0)
         self.clear_button.setEnabled(count > 0)
         self.player.view.set_smooth(self.export.form.smooth)
-        frames = frame_count(count, self.morph.frames_per_leg, self.morph.loop)
-        self.export.describe(count, frames, self.morph.frames_per_second)
+        self.leg.show_keyframe(self.strip.current())
+        for part in (self._leg_heading, self.leg):
+            part.setVisible(current >= 0)
+        self.export.describe(count, self._way().count, self.morph.frames_per_second)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Space that no widget wanted plays and pauses."""
@@ -279,6 +325,9 @@ class MakePage(QWidget):
         self.strip.chosen.connect(self._look_at)
         self.strip.itemSelectionChanged.connect(self._refresh)
         self.morph.changed.connect(self._changed)
+        self.leg.changed.connect(self.strip.exchange)
+        self.player.view.origin = self._origin_of_frame
+        self.strip.origin = self._origin_of_keyframe
         self.export.changed.connect(self._refresh)
         theme.notifier.changed.connect(self._draw_icons)
 
@@ -313,7 +362,8 @@ class MakePage(QWidget):
         self.add_button = QPushButton("&Add the current picture", self)
         self.add_button.setToolTip("Put the picture that Explore shows at the end of the strip")
         self.add_button.clicked.connect(self.add_point)
-        self._menu = QMenu(self)
+        self._menu = PicturedMenu(self)
+        self._pictures = BookmarkPictures(self._bridge, self._menu)
         self.bookmarks_button = QPushButton("Add a &bookmark ▾", self)
         self.bookmarks_button.setMenu(self._menu)
         self.bookmarks_button.setEnabled(False)
@@ -345,9 +395,13 @@ class MakePage(QWidget):
         rows = QVBoxLayout(column)
         rows.setContentsMargins(0, 0, theme.UNIT, 0)
         rows.setSpacing(theme.UNIT)
-        for part in (heading("Morph", column), self.morph, heading("Export", column), self.export):
+        self._leg_heading = heading("From this picture on", column)
+        self._leg_heading.setToolTip("Of the picture that is chosen in the strip")
+        parts = (heading("Morph", column), self.morph, self._leg_heading, self.leg, heading("Export", column))
+        for part in (*parts, self.export):
             rows.addWidget(part)
-        rows.insertSpacing(2, theme.UNIT)
+        for above in (self._leg_heading, parts[-1]):
+            above.setContentsMargins(0, theme.UNIT, 0, 0)
         rows.addStretch(1)
         side = QScrollArea(self)
         side.setFrameShape(QFrame.Shape.NoFrame)
@@ -360,7 +414,7 @@ class MakePage(QWidget):
 
     def _order(self) -> None:
         row = (self.add_button, self.bookmarks_button, *self._edits, self.clear_button)
-        in_turn(self.player, *row, self.strip, self.morph, self.export)
+        in_turn(self.player, *row, self.strip, self.morph, self.leg, self.export)
 
     def _draw_icons(self) -> None:
         names = ("ph.arrow-left", "ph.arrow-right", "ph.copy", "ph.trash", "ph.eraser")
@@ -372,13 +426,13 @@ def _identity(model: ModelInfo) -> tuple[Any, ...]:
     return model.path, model.latent_dim, tuple(model.image_shape)
 
 
-def _key(latents: Any) -> bytes:
-    """The same for latents that are the same float32 numbers."""
-    return np.asarray(latents, np.float32).tobytes()
+def _key(one: Bookmark | Keyframe) -> tuple[bytes, float | None]:
+    """The same for latents that are the same float32 numbers, at the same weight."""
+    return np.asarray(one.latents, np.float32).tobytes(), one.kl_weight
 
 
 def _keyframe(bookmark: Bookmark) -> Keyframe:
-    return _named(bookmark.name, np.array(bookmark.latents))
+    return Keyframe(bookmark.name, np.array(bookmark.latents, np.float32), bookmark.kl_weight)
 
 
 def _named(name: str, latents: np.ndarray) -> Keyframe:

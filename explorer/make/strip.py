@@ -1,10 +1,11 @@
 """The keyframes of a morph as a strip of pictures: drag to reorder, remove, duplicate."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from PyQt6.QtCore import QModelIndex, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QModelIndex, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QDropEvent, QIcon, QKeyEvent, QPainter, QPen, QPixmap
 from PyQt6.QtWidgets import (
     QAbstractItemView,
@@ -17,7 +18,8 @@ from PyQt6.QtWidgets import (
 
 from explorer.safe_text import line, plain
 from explorer.widgets import keys, theme
-from explorer.widgets.picture import to_qimage
+from explorer.widgets.offers import Offered, offer
+from explorer.widgets.picture import Origin, to_qimage
 
 SIDE = 72  # pixels of a keyframe's picture
 ITEM = QSize(SIDE + 2 * theme.UNIT, SIDE + 4 * theme.UNIT)  # with room for the name below
@@ -26,10 +28,18 @@ _KEYFRAME = Qt.ItemDataRole.UserRole
 
 @dataclass(frozen=True, eq=False)
 class Keyframe:
-    """One picture the morph passes through: `latents` float32 (latent,). Two of the same latents are still two."""
+    """One picture the morph passes through: `latents` float32 (latent,). Two of the same latents are still two.
+
+    What is its own: the KL weight, and the seconds and the easing of the way to the next one; None: as of all. Its
+    `number` stays while its picture does, whatever it is called.
+    """
 
     name: str
     latents: np.ndarray
+    kl_weight: float | None = None
+    seconds: float | None = None
+    easing: str | None = None
+    number: int = field(default_factory=itertools.count().__next__)
 
 
 class _PictureOverName(QStyledItemDelegate):
@@ -76,7 +86,10 @@ class KeyframeStrip(QListWidget):
         self.setFixedHeight(ITEM.height() + 2 * theme.UNIT)
         self.setStyleSheet("QListView { background: transparent; }")
         self.setAccessibleName("Pictures of the morph")
-        self.setToolTip("Drag to reorder (Alt+← and Alt+→) · Delete removes · Ctrl+D duplicates")
+        self.setToolTip("Drag to reorder (Alt+← and Alt+→) · Delete removes · Ctrl+D duplicates · Ctrl-drag takes out")
+        self._images: dict[int, np.ndarray] = {}  # as they were decoded, by the keyframe's number
+        self.origin: Callable[[Keyframe], Origin] = lambda keyframe: (keyframe.name, None)
+        offer(self.viewport() or self, self._offered, Qt.KeyboardModifier.ControlModifier)
         self.currentRowChanged.connect(lambda row: self.chosen.emit(row) if row >= 0 else None)
 
     def keyframes(self) -> tuple[Keyframe, ...]:
@@ -85,11 +98,11 @@ class KeyframeStrip(QListWidget):
 
     def set_keyframes(self, keyframes: Iterable[Keyframe]) -> None:
         """Show these; no signal."""
-        pictures = {id(self._held(row)): self._item(row).icon() for row in range(self.count())}
+        pictures = {self._held(row).number: self._item(row).icon() for row in range(self.count())}
         blocked = self.blockSignals(True)
         self.clear()
         for keyframe in keyframes:
-            self._insert(self.count(), keyframe, pictures.get(id(keyframe), QIcon()))
+            self._insert(self.count(), keyframe, pictures.get(keyframe.number, QIcon()))
         self.blockSignals(blocked)
 
     def add(self, keyframe: Keyframe) -> None:
@@ -110,7 +123,8 @@ class KeyframeStrip(QListWidget):
         row = self.currentRow()
         if row >= 0:
             held = self._held(row)
-            self._insert(row + 1, Keyframe(held.name, held.latents), self._item(row).icon())
+            again = replace(held, number=Keyframe(held.name, held.latents).number)
+            self._insert(row + 1, again, self._item(row).icon())
             self.setCurrentRow(row + 1)
             self.changed.emit()
 
@@ -135,12 +149,36 @@ class KeyframeStrip(QListWidget):
         row = self._row_of(keyframe)
         if row >= 0:
             self._item(row).setIcon(QIcon() if image is None else _thumbnail(image, self.devicePixelRatioF()))
+            there = {held.number for held in self.keyframes()}
+            self._images = {number: kept for number, kept in self._images.items() if number in there}
+            if image is not None:
+                self._images[keyframe.number] = image
+
+    def _offered(self, where: QPointF | None) -> Offered | None:
+        item = self.currentItem() if where is None else self.itemAt(where.toPoint())
+        held = None if item is None else item.data(_KEYFRAME)
+        image = self._images.get(held.number) if isinstance(held, Keyframe) else None
+        return None if image is None or held is None else Offered(image, *self.origin(held))
 
     def rename(self, keyframe: Keyframe, name: str) -> None:
         """Another name for the same picture; no signal."""
         row = self._row_of(keyframe)
-        self._item(row).setData(_KEYFRAME, Keyframe(name, keyframe.latents))
+        self._item(row).setData(_KEYFRAME, replace(keyframe, name=name))
         self._item(row).setText(line(name, 120))
+
+    def current(self) -> Keyframe | None:
+        """The one that is chosen."""
+        return self._held(self.currentRow()) if self.currentRow() >= 0 else None
+
+    def exchange(self, keyframe: Keyframe) -> None:
+        """Take `keyframe` in the place of the current one; at another weight its picture is another."""
+        row = self.currentRow()
+        if row >= 0:
+            if self._held(row).kl_weight != keyframe.kl_weight:
+                keyframe = replace(keyframe, number=Keyframe(keyframe.name, keyframe.latents).number)
+                self._item(row).setIcon(QIcon())
+            self._item(row).setData(_KEYFRAME, keyframe)
+            self.changed.emit()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         before = [id(keyframe) for keyframe in self.keyframes()]
@@ -180,7 +218,7 @@ class KeyframeStrip(QListWidget):
         return self._item(row).data(_KEYFRAME)
 
     def _row_of(self, keyframe: Keyframe) -> int:
-        return next((row for row in range(self.count()) if self._held(row) is keyframe), -1)
+        return next((row for row in range(self.count()) if self._held(row).number == keyframe.number), -1)
 
 
 def _thumbnail(image: np.ndarray, ratio: float) -> QIcon:

@@ -2,17 +2,15 @@
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PurePath
 
 import numpy as np
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QShortcut, QShowEvent
 from PyQt6.QtWidgets import (
-    QComboBox,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QProgressBar,
-    QPushButton,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -20,23 +18,29 @@ from PyQt6.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from explorer.bridge import Bridge
+from explorer.map.bar import MapBar
 from explorer.map.panel import FOLDER_COLOURS, NEIGHBOURS, MapPanel
 from explorer.map.plane import PlaneView
 from explorer.map.scatter import ScatterView
-from explorer.messages import MapDone, MapPart, ModelInfo, Progress, ReadMap, Unread, leading
+from explorer.messages import MapDone, MapLaid, MapPart, ModelInfo, PicturePoint, Progress, ReadMap, Unread, leading
 from explorer.safe_text import line, plain
 from explorer.state import mapping
 from explorer.state.latent import tells_the_same
 from explorer.state.plane import has_plane
-from explorer.widgets import keys, terms, theme
+from explorer.widgets import keys, theme
 from explorer.widgets.keyboard import Ring
+from explorer.widgets.offers import Offered, offer
+from explorer.widgets.picture import Origin
 from explorer.widgets.preferences import Preferences
 from explorer.widgets.question import Question
 
 NO_MODEL = "No model is open yet. Open one, and its training pictures are laid out here, similar ones near each other."
 READING = "Looking at the training pictures …"
 CHANGED = "The model has learned since this map was drawn."
-HOW = "Drag to move, wheel to zoom, F shows all. Click a picture to load it; Shift-drag from one to another to morph."
+HOW = (
+    "Drag to move, wheel to zoom, F shows all. Click a picture to load it; Shift-drag from one to another to morph; "
+    "Ctrl-drag takes it out."
+)
 
 
 @dataclass
@@ -63,7 +67,9 @@ class MapPage(QWidget):
         self._model: ModelInfo | None = None
         self._reading: _Reading | None = None
         self._done: MapDone | None = None
+        self._laid: np.ndarray | None = None  # places (n, 2) with similar pictures side by side
         self._point: np.ndarray | None = None
+        self._shown: int | None = None  # the picture beside the map
         self._before: int | None = None  # the picture chosen before the chosen one
         self._build()
         self._clear()
@@ -80,6 +86,10 @@ class MapPage(QWidget):
         self.plane = PlaneView(self._bridge, self._preferences)
         self.plane.picked.connect(self.picked)
         self.plane.hide()
+        offer(self.scatter, self._offered_on_map, Qt.KeyboardModifier.ControlModifier)
+        self.panel.picture.origin = self._origin_of_shown
+        for number, button in enumerate(self.panel.buttons):
+            offer(button, partial(self._offered_neighbour, number), Qt.KeyboardModifier.ControlModifier)
         self.question = Question(self._preferences)
         self.question.agreed.connect(self.read)
         self.status = QLabel()
@@ -100,7 +110,8 @@ class MapPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * theme.UNIT, theme.UNIT, 2 * theme.UNIT, theme.UNIT)
         layout.setSpacing(theme.UNIT)
-        layout.addLayout(self._make_bar())
+        self.bar = self._make_bar()
+        layout.addWidget(self.bar)
         layout.addWidget(self.question)
         layout.addLayout(middle, 1)
         layout.addLayout(bottom)
@@ -114,48 +125,13 @@ class MapPage(QWidget):
         self.panel.coloured_changed.connect(lambda _: self._place())
         theme.notifier.changed.connect(self._place)
 
-    def _make_bar(self) -> QHBoxLayout:
-        self.across, self.up = QComboBox(), QComboBox()
-        self.search = QLineEdit()
-        self.search.setPlaceholderText("Find by file name")
-        self.search.setToolTip("Shows only pictures with this in their name (Ctrl+F); Enter goes from one to the next.")
-        self.search.setClearButtonEnabled(True)
-        self.search.setMinimumWidth(100)
-        self.search.setMaximumWidth(200)
-        self.found = QLabel()
-        self.found.setProperty("role", "quiet")
-        self.morph = QPushButton("&Morph")
-        self.morph.setCheckable(True)
-        self.morph.setToolTip(
-            "While this is down, drag from one picture to another to morph between them (or Shift-drag at any time).\n"
-            "M on the map: from the picture chosen before to this one."
-        )
-        self.fit = QPushButton("Show &all")
-        self.fit.setToolTip("All pictures, the outermost too (F)")
-        self.again = QPushButton("&Lay out the pictures")
-        self.posteriors = QPushButton("&Posteriors")
-        self.posteriors.setCheckable(True)
-        self.posteriors.setToolTip(terms.TERMS["posteriors"])
+    def _make_bar(self) -> MapBar:
+        bar = MapBar(self._preferences, self)
+        self.layout_choice, self.across, self.up = bar.layout_choice, bar.across, bar.up
+        self.search, self.found = bar.search, bar.found
+        self.morph, self.fit, self.again, self.posteriors = bar.morph, bar.fit, bar.again, bar.posteriors
         self.posteriors.toggled.connect(self._show_plane)
-        bar = QHBoxLayout()
-        bar.setSpacing(theme.UNIT)
-        for combo, words, tip in ((self.across, "A&cross", "left to right"), (self.up, "&Up", "bottom to top")):
-            label = QLabel(words)
-            label.setBuddy(combo)
-            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            combo.setMinimumContentsLength(10)
-            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-            combo.setMaximumWidth(230)
-            combo.setToolTip(f"What the map shows from {tip}. {terms.TERMS['principal']}")
-            combo.currentIndexChanged.connect(lambda _: self._place(refit=True))
-            bar.addWidget(label)
-            bar.addWidget(combo, 1)
-            bar.addSpacing(theme.UNIT)
-        for widget in (self.search, self.found):
-            bar.addWidget(widget)
-        bar.addStretch(1)
-        for button in (self.posteriors, self.morph, self.fit, self.again):
-            bar.addWidget(button)
+        bar.places_changed.connect(lambda: self._place(refit=True))
         self.search.textChanged.connect(lambda _: self._search())
         self.search.returnPressed.connect(self._next_found)
         self.morph.toggled.connect(lambda on: setattr(self.scatter, "morphing", on))
@@ -187,11 +163,12 @@ class MapPage(QWidget):
     def _clear(self) -> None:
         self._stop()
         self.question.ask(None)
-        self._done, self._before = None, None
+        self._done, self._laid, self._before = None, None, None
         model = self._model
         self.pictures = mapping.Pictures(model.latent_dim, leading(model)) if model else mapping.Pictures(0)
         self.thumbnails: list[np.ndarray] = []
         self.scatter.clear()
+        self._shown = None
         self.panel.show_picture(None)
         self.panel.show_neighbours((), [])
         self.panel.show_folders([], 0)
@@ -199,8 +176,6 @@ class MapPage(QWidget):
         self._search()
         self._say("")
         self.scatter.set_message(NO_MODEL if self._model is None else "")
-        for widget in (self.again, self.fit, self.morph, self.search, self.across, self.up):
-            widget.setEnabled(self._model is not None)
         self.posteriors.setVisible(has_plane(self._model))
         self._show_plane(self.posteriors.isChecked())
         self._show_reading()
@@ -212,7 +187,7 @@ class MapPage(QWidget):
         self.panel.setVisible(not shown)
         self.status.setVisible(not shown)  # which tells of the map
         self.plane.setVisible(shown)
-        for widget in (self.across, self.up, self.search, self.morph, self.fit, self.again):
+        for widget in (self.layout_choice, self.across, self.up, self.search, self.morph, self.fit, self.again):
             widget.setEnabled(self._model is not None and not shown)
 
     def _read_if_new(self) -> None:
@@ -277,11 +252,18 @@ class MapPage(QWidget):
             self._show_progress(content.done, content.total)
             self._search()
             self._place()
+        elif isinstance(content, MapLaid):
+            self._laid = content.places
+            self.progress.setRange(0, content.total)
+            self.progress.setValue(content.done)
+            self._say(f"{len(self.pictures)} pictures. Similar ones come together …")
+            if self.bar.by_likeness:
+                self._place(refit=not self.scatter.touched)
         elif isinstance(content, MapDone):
             self._reading, self._done = None, content
             self._show_reading()
             self._set_axes()
-            self._place(refit=True)
+            self._place(refit=not self.bar.by_likeness or not self.scatter.touched)
             self._show_neighbours()
             self._say(content.note or f"{len(self.pictures)} pictures. {HOW}")
 
@@ -319,17 +301,28 @@ class MapPage(QWidget):
         self.panel.show_folders(names, int(np.sum(numbers < 0)))
         if len(names) < 2 or not self.panel.coloured.isChecked():
             numbers = np.full(len(self.pictures), -1)
-        places = mapping.positions(self.pictures.latents, across, up)
+        places = self._laid_places()
+        if places is None:
+            places = mapping.positions(self.pictures.latents, across, up)
         self.scatter.set_places(places, list(FOLDER_COLOURS), numbers, refit)
         self._show_point()
+
+    def _laid_places(self) -> np.ndarray | None:
+        """The places of the neighbourhood layout, where it is chosen and there."""
+        fits = self.bar.by_likeness and self._laid is not None and len(self._laid) == len(self.pictures)
+        return self._laid.astype(np.float64) if fits and self._laid is not None else None
 
     def _chosen_axes(self) -> tuple[mapping.MapAxis, mapping.MapAxis]:
         return self.axes[self.across.currentIndex()], self.axes[self.up.currentIndex()]
 
     def _show_point(self) -> None:
         fits = self._point is not None and self.axes and len(self._point) == self.pictures.latent_dim
+        places = self._laid_places()
         if self._point is None or not fits:
             self.scatter.set_cross(None)
+        elif places is not None:
+            here = self._point[self.pictures.columns]
+            self.scatter.set_cross(mapping.place_among(self.pictures.latents, places, here))
         else:
             x, y = mapping.positions(self._point[None, self.pictures.columns], *self._chosen_axes())[0].tolist()
             self.scatter.set_cross((x, y))
@@ -393,7 +386,7 @@ class MapPage(QWidget):
         self.panel.show_neighbours(near, [(self.thumbnails[i], self.pictures.names[i]) for i in near])
 
     def _show_picture(self, hovered: int) -> None:
-        index = hovered if hovered >= 0 else self.scatter.selected
+        index = self._shown = hovered if hovered >= 0 else self.scatter.selected
         if index is None:
             self.panel.show_picture(None)
         else:
@@ -401,6 +394,32 @@ class MapPage(QWidget):
 
     def _latents(self, index: int) -> np.ndarray:
         return self.pictures.whole(index)
+
+    # ------------------------------------------------------------------ what can be taken away
+
+    def _offered(self, index: int | None) -> Offered | None:
+        if index is None or not 0 <= index < len(self.thumbnails):
+            return None
+        return Offered(self.thumbnails[index], *self._origin(index))
+
+    def _origin(self, index: int) -> Origin:
+        """The picture's name, and its point: where the model finds it."""
+        model = self._model
+        name = PurePath(self.pictures.names[index]).stem
+        if model is None or not model.digest:
+            return name, None
+        return name, PicturePoint(model.digest, model.name, self._latents(index), model.kl_weight)
+
+    def _origin_of_shown(self) -> Origin:
+        return ("", None) if self._shown is None else self._origin(self._shown)
+
+    def _offered_on_map(self, where: QPointF | None) -> Offered | None:
+        if where is None:
+            return self._offered(self.scatter.selected)
+        return self._offered(self.scatter.picture_at(where.x(), where.y()))
+
+    def _offered_neighbour(self, number: int, _: QPointF | None) -> Offered | None:
+        return self._offered(self.panel.neighbour(number))
 
     def _on_click(self, index: int) -> None:
         self.select(index if index >= 0 else None)

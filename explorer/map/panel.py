@@ -42,7 +42,7 @@ class MapPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFixedWidth(_WIDTH)
-        self.picture = PictureView(placeholder="Point at a picture to see it larger")
+        self.picture = PictureView(smooth=True, placeholder="Point at a picture to see it larger")
         self.picture.setAcceptDrops(False)
         self.picture.setFixedSize(_WIDTH, _WIDTH)
         self.name, self.folder = QLabel(), QLabel()
@@ -118,6 +118,10 @@ class MapPanel(QWidget):
                 button.setIcon(QIcon(QPixmap.fromImage(to_qimage(thumbnail))))
                 button.setToolTip(plain(name))
                 button.setAccessibleName(line(name))
+
+    def neighbour(self, number: int) -> int | None:
+        """The picture of a button."""
+        return self._indices[number] if number < len(self._indices) else None
 
     # ------------------------------------------------------------------ folders
 

@@ -93,6 +93,11 @@ class ScatterView(QWidget):
         """World places (n, 2) of all pictures."""
         return self._detail.places
 
+    @property
+    def touched(self) -> bool:
+        """Whether a hand has moved the view since it was fitted."""
+        return self._touched
+
     def add_thumbnails(self, thumbnails: np.ndarray) -> None:
         """More pictures, uint8 (n, side, side, channels). They are drawn once `set_places` knows where."""
         self._thumbnails.extend(thumbnails)

@@ -10,6 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from explorer.messages.files import BookmarksRead, Exported, InterruptedRuns, Portraits, Seen
+from explorer.messages.question import Question
+
 # ---------------------------------------------------------------------- envelopes
 
 
@@ -55,15 +58,6 @@ class Progress:
     done: int
     total: int
     what: str
-
-
-class Question:
-    """What each question is, and what those who pass it on have to know of it; a question says what differs."""
-
-    __slots__ = ()
-    needs_model: ClassVar[bool] = False  # it waits while a model is being opened
-    ends_with_model: ClassVar[bool] = False  # nobody wants the answer once another model is open
-    takes_long: ClassVar[bool] = False  # it is served beside those that are quickly answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +115,7 @@ class ModelInfo:
     history: dict[str, list] = field(default_factory=dict)
     steps: dict[str, list] = field(default_factory=dict)
     eigenvalues: np.ndarray | None = None
+    digest: str = ""  # SHA-256 of the weights, in hexadecimal: which model this is, whatever its file is called
 
     @property
     def active(self) -> np.ndarray:
@@ -140,6 +135,17 @@ def leading(model: ModelInfo) -> np.ndarray:
     return np.sort(np.argsort(-np.nan_to_num(worth), kind="stable")[:MOST_LEADING])
 
 
+def breadth(pictures: np.ndarray) -> np.ndarray:
+    """How much each of uint8 (n, h, w, c) varies as a whole, by how much from pixel to pixel. Shape (n,); 0: one
+    colour.
+
+    Of the green alone, which tells most of light and dark: a hand waits for this.
+    """
+    x = pictures[..., pictures.shape[-1] // 2].astype(np.float32)
+    steps = sum(np.abs(np.diff(x, axis=axis)).mean((1, 2)) for axis in (1, 2))
+    return x.std(axis=(1, 2)) / (steps + 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Glimpsed:
     """What the file's card tells before the network is built: enough to lay out the sliders. Not the last reply."""
@@ -156,14 +162,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Decode(Question):
-    """The pictures of `latents`, float32 (count, latent), at `kl_weight` where the model carries one.
-    Answer: `Decoded`."""
+    """The pictures of `latents`, float32 (count, latent), at `kl_weight` where the model carries one: one for all, or
+    one for each (count,). Answer: `Decoded`."""
 
     needs_model: ClassVar[bool] = True
     ends_with_model: ClassVar[bool] = True
 
     latents: np.ndarray
-    kl_weight: float | None = None
+    kl_weight: float | np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +181,18 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Encode(Question):
-    """The latents of one picture: a file, or uint8 (height, width, 3) or of the model's shape. Answer: `Encoded`."""
+    """The latents of one picture: a file, or uint8 (height, width, 3) or of the model's shape. Answer: `Encoded`.
+
+    A PNG may say where it was painted: the file itself, or the bytes `png` that `picture` was decoded from. Where the
+    open model did that, the answer is `Recalled`.
+    """
 
     needs_model: ClassVar[bool] = True
     ends_with_model: ClassVar[bool] = True
 
     picture: str | np.ndarray
     kl_weight: float | None = None
+    png: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +204,14 @@ class Encoded:
     image: np.ndarray
     reconstruction: np.ndarray
     note: str = ""  # what was done to the picture that its owner may want to know
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The open model painted this picture, at `latents` (latent,) and `kl_weight`."""
+
+    latents: np.ndarray
+    kl_weight: float
 
 
 def place_of(data: Any) -> str:
@@ -207,7 +226,8 @@ def place_of(data: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReadMap(Question):
-    """Encode the pictures the open model was trained on, at most `most`. Answers: `MapPart`s, then `MapDone`.
+    """Encode the pictures the open model was trained on, at most `most`. Answers: `MapPart`s, `MapLaid`s, then
+    `MapDone`.
 
     Nothing is read but in one of the places `agreed`; elsewhere `Unread` is the first answer, and the map that of the
     few pictures in the model itself.
@@ -245,6 +265,16 @@ class MapPart:
     names: tuple[str, ...]
     folders: tuple[str, ...]
     columns: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapLaid:
+    """The pictures sent so far at their `places`, float32 (n, 2), similar ones side by side, after `done` of `total`
+    steps. Not the last reply."""
+
+    done: int
+    total: int
+    places: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +352,8 @@ class Compared:
     `images` are the reconstructions, `samples` as many pictures decoded from the same points of N(0, 1) for every
     model, `between` as many on the straight line between the codes of the first and the last picture, both included;
     each uint8 (count, height, width, channels). `weights` has a model of a range at several of its weights, the largest
-    first: rows of their own that have none in turn.
+    first: rows of their own that have none in turn. `codes` are the latents of each kind of picture by its name,
+    float32 (count, latent), of the model with this `digest`.
 
     `learned` says whether the model may have learned from these very pictures: "" it has not, "may", "other" it learned
     from another collection, "unknown" its file does not tell.
@@ -346,70 +377,8 @@ class Compared:
     between: np.ndarray | None = None
     weights: tuple["Compared", ...] = ()
     learned: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ExportPicture(Question):
-    """Decode `latents` (latent,) and write a PNG of `side` pixels. `smooth` enlarges softly,
-    otherwise in whole pixels."""
-
-    needs_model: ClassVar[bool] = True
-
-    path: str
-    latents: np.ndarray
-    side: int
-    smooth: bool = True
-    kl_weight: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ExportMorph(Question):
-    """Decode `latents` (frames, latent) and write them as .mp4 or .gif. Answers: `Progress`, then `Exported`."""
-
-    needs_model: ClassVar[bool] = True
-    takes_long: ClassVar[bool] = True
-
-    path: str
-    latents: np.ndarray
-    frames_per_second: float
-    side: int
-    smooth: bool = True
-    loop: bool = True
-    kl_weight: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ExportLatents(Question):
-    """Write `latents` (count, latent) with `names` as .csv or .h5. Answer: `Exported`."""
-
-    path: str
-    latents: np.ndarray
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """The file that was written: the path asked for, or the next free name, as nothing is overwritten."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class FindInterrupted(Question):
-    """Ask which runs were cut off before all that they leave was in `folder`; answered by `InterruptedRuns`."""
-
-    folder: str
-
-
-@dataclass(frozen=True, slots=True)
-class InterruptedRuns:
-    """The models of runs that were cut off and that nobody works on, the newest first, and the step each stands at.
-
-    That is 0 before the first checkpoint, and None where the model is there and only its figure is missing.
-    """
-
-    paths: tuple[str, ...]
-    steps: tuple[int | None, ...]
+    codes: dict[str, np.ndarray] = field(default_factory=dict)
+    digest: str = ""
 
 
 Answer = (
@@ -419,12 +388,17 @@ Answer = (
     | Opened
     | Decoded
     | Encoded
+    | Recalled
     | Unread
     | MapPart
+    | MapLaid
     | MapDone
     | PosteriorsAt
     | Originals
     | Compared
     | Exported
+    | BookmarksRead
+    | Portraits
+    | Seen
     | InterruptedRuns
 )

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import math
 import os
-import zlib
 from dataclasses import dataclass, replace
 
-import numpy as np
+from explorer.png import packed, unpacked
 
 
 @dataclass(frozen=True)
 class Bookmark:
-    """A named point; `latents` has the model's latent dimensions."""
+    """A named point; `latents` has the model's latent dimensions, `kl_weight` is the one at which it was kept."""
 
     name: str
     latents: tuple[float, ...]
+    kl_weight: float | None = None
+
+
+def key_of_weights(digest: str) -> str:
+    """The preference under which the bookmarks of the model with this digest are kept too: its file may be moved."""
+    return f"bookmarks/of {digest[:16]}"
 
 
 def key_of(path: str) -> str:
@@ -27,9 +31,23 @@ def key_of(path: str) -> str:
     return f"bookmarks/{hashlib.sha256(os.fsencode(real)).hexdigest()[:16]}"
 
 
-def added(bookmarks: tuple[Bookmark, ...], latents: tuple[float, ...], name: str = "") -> tuple[Bookmark, ...]:
+def added(
+    bookmarks: tuple[Bookmark, ...], latents: tuple[float, ...], name: str = "", kl_weight: float | None = None
+) -> tuple[Bookmark, ...]:
     """`bookmarks` and one more; without a name it takes the next free number."""
-    return (*bookmarks, Bookmark(name or free_name(bookmarks), latents))
+    return (*bookmarks, Bookmark(name or free_name(bookmarks), latents, kl_weight))
+
+
+def together(bookmarks: tuple[Bookmark, ...], others: tuple[Bookmark, ...]) -> tuple[Bookmark, ...]:
+    """`bookmarks` and those of the `others` that are other points; a name that is taken gets a number."""
+    found = list(bookmarks)
+    for other in others:
+        if any((one.latents, one.kl_weight) == (other.latents, other.kl_weight) for one in found):
+            continue
+        taken = {one.name for one in found}
+        names = (other.name, *(f"{other.name} ({number})" for number in range(2, len(taken) + 3)))
+        found.append(replace(other, name=next(name for name in names if name not in taken)))
+    return tuple(found)
 
 
 def free_name(bookmarks: tuple[Bookmark, ...]) -> str:
@@ -50,37 +68,31 @@ def renamed(bookmarks: tuple[Bookmark, ...], place: int, name: str) -> tuple[Boo
 
 
 def to_plain(bookmarks: tuple[Bookmark, ...]) -> list[dict[str, object]]:
-    """As the preferences keep them."""
-    return [{"name": bookmark.name, "packed": _packed(bookmark.latents)} for bookmark in bookmarks]
-
-
-def _packed(latents: tuple[float, ...]) -> str:
-    """float32 in text: thousands of latents, most of them 0, in some kilobytes."""
-    return base64.b64encode(zlib.compress(np.asarray(latents, "<f4").tobytes())).decode("ascii")
-
-
-def _unpacked(text: str, latent_dim: int) -> list[float]:
-    """What `_packed` made of `latent_dim` numbers; an empty list where it is none of that."""
-    try:
-        taken = zlib.decompressobj()
-        content = taken.decompress(base64.b64decode(text, validate=True), 4 * latent_dim)  # never more than is wanted
-        return np.frombuffer(content, "<f4").tolist() if taken.eof else []
-    except (ValueError, zlib.error):
-        return []
+    """As the preferences and the file beside a model keep them."""
+    return [
+        {"name": bookmark.name, "packed": packed(bookmark.latents), "kl_weight": bookmark.kl_weight}
+        for bookmark in bookmarks
+    ]
 
 
 def from_plain(entries: object, latent_dim: int) -> tuple[Bookmark, ...]:
     """The bookmarks in `entries` that have `latent_dim` finite values; damaged ones, and those of another model that
     was once in this file, are left out."""
-    read = (_read(entry, latent_dim) for entry in entries) if isinstance(entries, list) else ()
+    read = (_read(entry, latent_dim) for entry in entries) if isinstance(entries, list | tuple) else ()
     return tuple(bookmark for bookmark in read if bookmark is not None)
 
 
 def _read(entry: object, latent_dim: int) -> Bookmark | None:
     match entry:
-        case {"name": str(name), "packed": str(packed)}:
-            return _read({"name": name, "latents": _unpacked(packed, latent_dim)}, latent_dim)
+        case {"name": str(name), "packed": str(text), **more}:
+            found = unpacked(text, latent_dim)
+            return None if found is None else Bookmark(name, tuple(found.tolist()), _weight(more.get("kl_weight")))
         case {"name": str(name), "latents": [*latents]} if len(latents) == latent_dim:
             if all(isinstance(v, int | float) and math.isfinite(v) for v in latents):
                 return Bookmark(name, tuple(float(v) for v in latents))
     return None
+
+
+def _weight(value: object) -> float | None:
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return float(value) if fits and isinstance(value, int | float) else None

@@ -7,11 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from explorer.messages import ModelInfo
+from explorer.messages import ModelInfo, breadth
 
 Mode = Literal["dimensions", "directions"]
 
 Moment = tuple[int, float]  # which weights of the model, counted by whoever opens it, and the KL weight
+_SKETCH = 8  # parts of a side
 HELD = 0.05  # a direction with less of its squared length than this left unlocked is itself locked
 
 
@@ -226,7 +227,8 @@ class LatentState:
 
 def starting_point(info: ModelInfo, weights: int = 0) -> LatentState:
     """The stored picture of the broadest strokes: every model paints those first, so what is seen first is a picture.
-    Where pictures are small it is stored in full, and can be encoded anew: it was by `weights` of a `Moment`.
+    It is the point's original. Where pictures are small it is stored in full, and can be encoded anew: it was by
+    `weights` of a `Moment`.
 
     Lines and dots would be a blur at first, and the mean of all pictures is grey.
     """
@@ -234,10 +236,10 @@ def starting_point(info: ModelInfo, weights: int = 0) -> LatentState:
         return LatentState(LatentPoint(info.means))
     if len(info.thumbnails) != len(info.latents):
         return LatentState(LatentPoint(info.latents[0]))
-    best = int(_breadth(info.thumbnails).argmax())
+    best = int(breadth(info.thumbnails).argmax())
     whole = info.thumbnails.shape[1:] == info.image_shape  # not made smaller: the picture itself
-    original = info.thumbnails[best] if whole else None
-    return LatentState(LatentPoint(info.latents[best], original, (weights, info.kl_weight) if whole else None))
+    moment = (weights, info.kl_weight) if whole else None
+    return LatentState(LatentPoint(info.latents[best], info.thumbnails[best], moment))
 
 
 def tells_the_same(one: ModelInfo | None, other: ModelInfo | None) -> bool:
@@ -249,23 +251,35 @@ def tells_the_same(one: ModelInfo | None, other: ModelInfo | None) -> bool:
     )
 
 
-def _breadth(pictures: np.ndarray) -> np.ndarray:
-    """How much each of uint8 (n, h, w, c) varies as a whole, by how much from pixel to pixel. Shape (n,); 0: one
-    colour.
-
-    Of the green alone, which tells most of light and dark: a hand waits for this.
-    """
-    x = pictures[..., pictures.shape[-1] // 2].astype(np.float32)
-    steps = sum(np.abs(np.diff(x, axis=axis)).mean((1, 2)) for axis in (1, 2))
-    return x.std(axis=(1, 2)) / (steps + 1.0)
-
-
 def stand_in(info: ModelInfo, state: LatentState) -> np.ndarray | None:
-    """The stored picture nearest to the point, uint8 (h, w, c), until the engine has decoded one; None without any."""
+    """A sketch of the stored picture nearest to the point, uint8 (h, w, c), until the engine has decoded one; None
+    without any.
+
+    A sketch, because the picture itself is sharper than what a model makes of it: the first that is seen must not get
+    worse.
+    """
     if not len(info.thumbnails):
         return None
     if len(info.latents) != len(info.thumbnails):
-        return np.asarray(info.thumbnails.mean(axis=0) + 0.5, np.uint8)
+        return sketched(info.thumbnails.mean(axis=0))
     # squared distances but for what they share, in one pass over the stored latents
     far = np.einsum("ij,ij->i", info.latents, info.latents) - 2.0 * np.einsum("ij,j->i", info.latents, state.values)
-    return info.thumbnails[int(far.argmin())]
+    return sketched(info.thumbnails[int(far.argmin())])
+
+
+def sketched(picture: np.ndarray) -> np.ndarray:
+    """`picture` (h, w, c) in broad soft strokes, uint8 of the same shape: the means of 8x8 parts, and straight lines
+    between them."""
+    rough = picture.astype(np.float32)
+    for axis in (0, 1):
+        side = rough.shape[axis]
+        count = min(_SKETCH, side)
+        edges = np.arange(count) * side // count
+        sizes = np.diff(edges, append=side).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        means = np.add.reduceat(rough, edges, axis=axis) / sizes
+        at = np.clip((np.arange(side) + 0.5) * count / side - 0.5, 0, count - 1)
+        low = np.minimum(at.astype(int), max(count - 2, 0))
+        share = (at - low).astype(np.float32).reshape(sizes.shape[:axis] + (-1,) + sizes.shape[axis + 1 :])
+        high = np.minimum(low + 1, count - 1)
+        rough = (1 - share) * np.take(means, low, axis) + share * np.take(means, high, axis)
+    return np.asarray(rough + 0.5, np.uint8)

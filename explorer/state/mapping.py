@@ -128,6 +128,19 @@ def positions(latents: np.ndarray, across: MapAxis, up: MapAxis) -> np.ndarray:
     return np.stack([across.places(latents), up.places(latents)], axis=1).astype(np.float64)
 
 
+def place_among(latents: np.ndarray, places: np.ndarray, point: np.ndarray, count: int = 5) -> tuple[float, float]:
+    """Where `point` (leading,) is on a layout that knows no directions: amid the `count` pictures that are most like
+    it, the nearer the more, of `latents` (n, leading) at `places` (n, 2)."""
+    mean = latents.mean(axis=0, dtype=np.float64)
+    centred, here = latents - mean, point - mean
+    lengths = np.sqrt(np.einsum("ij,ij->i", centred, centred)) * max(float(np.sqrt(here @ here)), 1e-12)
+    likeness = (centred @ here) / np.maximum(lengths, 1e-12)
+    best = np.argsort(-likeness, kind="stable")[:count]
+    weights = 1.0 / np.maximum(1.0 - likeness[best], 1e-6) ** 2
+    x, y = (weights @ places[best] / weights.sum()).tolist()
+    return x, y
+
+
 # ---------------------------------------------------------------------- neighbours
 
 

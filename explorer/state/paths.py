@@ -1,6 +1,8 @@
 """A way through latent space: from keyframe to keyframe, one latent point per frame of a film."""
 
+import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,17 +13,18 @@ NEARLY_PARALLEL = 1e-6  # sine of the angle below which two directions span no g
 
 def path(
     keyframes: np.ndarray,
-    frames_per_leg: int,
+    frames_per_leg: int | Sequence[int],
     *,
     style: str = "linear",
     loop: bool = False,
-    easing: str = "smooth",
+    easing: str | Sequence[str] = "smooth",
 ) -> np.ndarray:
     """The latents of every frame, float32 (frames, latent), on the way through `keyframes`, shape (n, latent).
 
-    Keyframe k is met exactly at frame `k * frames_per_leg`. An open way ends on its last keyframe and has
-    `(n - 1) * frames_per_leg + 1` frames. A loop goes on from the last keyframe to the first and stops one frame before
-    it, as the first frame comes next: `n * frames_per_leg` frames. One keyframe is one frame, none is none.
+    A leg leads from a keyframe to the next one; its frames and its easing are the same for all, or given for the leg
+    from each of the n. Keyframe k is met exactly at frame `starts(...)[k]`. An open way ends on its last keyframe,
+    one frame more than its legs have. A loop goes on from the last keyframe to the first and stops one frame before it,
+    as the first frame comes next. One keyframe is one frame, none is none.
 
     Args:
         style: "linear", straight lines; "spherical", along great circles, with the length interpolated.
@@ -31,16 +34,17 @@ def path(
     _check(keyframes, frames_per_leg, style, easing)
     if len(keyframes) < 2:
         return keyframes.copy()
-    share = np.arange(frames_per_leg) / frames_per_leg
-    if easing == "smooth":
-        share = share**2 * (3.0 - 2.0 * share)
     between = _on_sphere if style == "spherical" else _on_line
     ends = np.roll(keyframes, -1, axis=0)
     legs = len(keyframes) if loop else len(keyframes) - 1
     frames = np.empty((frame_count(len(keyframes), frames_per_leg, loop), keyframes.shape[1]), np.float32)
-    for leg in range(legs):
+    begin = starts(len(keyframes), frames_per_leg)
+    for leg, count in enumerate(_each(frames_per_leg, legs)):
+        share = np.arange(count) / count
+        if (easing if isinstance(easing, str) else easing[leg]) == "smooth":
+            share = share**2 * (3.0 - 2.0 * share)
         own, other = between(keyframes[leg], ends[leg], share)
-        part = frames[leg * frames_per_leg : (leg + 1) * frames_per_leg]
+        part = frames[begin[leg] : begin[leg] + count]
         np.multiply.outer(own.astype(np.float32), keyframes[leg], out=part)
         part += np.multiply.outer(other.astype(np.float32), ends[leg])
         part[0] = keyframes[leg]  # to the last digit
@@ -49,21 +53,44 @@ def path(
     return frames
 
 
-def frame_count(keyframes: int, frames_per_leg: int, loop: bool) -> int:
+def weights_along(
+    weights: Sequence[float],
+    frames_per_leg: int | Sequence[int],
+    *,
+    loop: bool = False,
+    easing: str | Sequence[str] = "smooth",
+) -> np.ndarray:
+    """The KL weight of every frame, float64 (frames,): from keyframe to keyframe in equal steps of its logarithm."""
+    steps = path(np.log(np.asarray(weights, np.float64))[:, None], frames_per_leg, loop=loop, easing=easing)[:, 0]
+    found = np.exp(steps.astype(np.float64))
+    same = np.isclose(found[:, None], np.asarray(weights)[None], rtol=1e-6, atol=0.0)  # to the last digit
+    return np.where(same.any(axis=1), np.asarray(weights, np.float64)[same.argmax(axis=1)], found)
+
+
+def frame_count(keyframes: int, frames_per_leg: int | Sequence[int], loop: bool) -> int:
     """How many frames `path` makes of so many keyframes."""
     if keyframes < 2:
         return keyframes
-    return keyframes * frames_per_leg if loop else (keyframes - 1) * frames_per_leg + 1
+    return sum(_each(frames_per_leg, keyframes)) if loop else sum(_each(frames_per_leg, keyframes - 1)) + 1
 
 
-def _check(keyframes: np.ndarray, frames_per_leg: int, style: str, easing: str) -> None:
+def starts(keyframes: int, frames_per_leg: int | Sequence[int]) -> list[int]:
+    """The frame at which each keyframe is met."""
+    return [0, *itertools.accumulate(_each(frames_per_leg, max(keyframes - 1, 0)))][:keyframes]
+
+
+def _each(frames_per_leg: int | Sequence[int], legs: int) -> list[int]:
+    return [frames_per_leg] * legs if isinstance(frames_per_leg, int) else list(frames_per_leg[:legs])
+
+
+def _check(keyframes: np.ndarray, frames_per_leg: int | Sequence[int], style: str, easing: str | Sequence[str]) -> None:
     if keyframes.ndim != 2:
         raise ValueError(f"path: `keyframes` must have shape (n, latent). Received: shape {keyframes.shape}.")
-    if frames_per_leg < 1:
+    if any(count < 1 for count in _each(frames_per_leg, len(keyframes) or 1)):
         raise ValueError(f"path: `frames_per_leg` must be at least 1. Received: frames_per_leg={frames_per_leg!r}.")
     if style not in STYLES:
         raise ValueError(f"path: `style` must be one of {', '.join(STYLES)}. Received: style={style!r}.")
-    if easing not in EASINGS:
+    if not {easing} <= set(EASINGS) if isinstance(easing, str) else not set(easing) <= set(EASINGS):
         raise ValueError(f"path: `easing` must be one of {', '.join(EASINGS)}. Received: easing={easing!r}.")
 
 

@@ -7,13 +7,15 @@ from PyQt6.QtCore import QMimeData, QStandardPaths, Qt
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QFontMetrics, QResizeEvent
 from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from explorer.messages import SettingInfo
+from explorer.messages import Seen, SettingInfo
 from explorer.safe_text import line, plain
 from explorer.widgets import theme
 from explorer.widgets.fields import Field, Unfit
+from explorer.widgets.picture_row import PictureRow, seen_in_words
 from explorer.widgets.preferences import Preferences
 
 SAMPLES = "paintings"
+_SIDE = 32  # pixels of the few pictures that are shown
 SUFFIXES = (".h5", ".hdf5", ".npy", ".npz")
 
 
@@ -51,9 +53,29 @@ class DataField(Field):
         column.setSpacing(theme.UNIT // 2)
         column.addWidget(self._name)
         column.addLayout(buttons)
+        self.looked_at = ""  # what the row of pictures is of
+        self.seen = PictureRow(_SIDE, self)
+        self.seen.hide()
+        column.addWidget(self.seen)
         self.row.addLayout(column, 1)
         self.setAcceptDrops(True)
         self._show()
+
+    @property
+    def chosen(self) -> str:
+        """What is chosen, whether or not it is still there."""
+        return self._chosen
+
+    def show_seen(self, seen: Seen | None) -> None:
+        """How many pictures there are, and a few of them; None: nothing is known."""
+        self.seen.setVisible(seen is not None)
+        if seen is not None:
+            self.seen.show_pictures(seen_in_words(seen), seen.images)
+
+    def say(self, sentence: str) -> None:
+        """Why there is nothing to see."""
+        self.seen.show()
+        self.seen.show_pictures(sentence, None)
 
     @property
     def text(self) -> str:

@@ -2,6 +2,7 @@
 every other setting that kvae declares appears folded."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from PyQt6.QtCore import Qt, pyqtSignal
@@ -14,6 +15,7 @@ from explorer.train.data import DataField
 from explorer.widgets import terms, theme
 from explorer.widgets.deferred import turns
 from explorer.widgets.fields import Field, LengthField, SwitchField, Unfit, WeightField, hint, make_field
+from explorer.widgets.folder_row import FolderRow
 from explorer.widgets.keyboard import follow
 from explorer.widgets.preferences import Preferences
 
@@ -65,6 +67,9 @@ class SettingsForm(QWidget):
         below.setSpacing(theme.UNIT)
         below.addWidget(self.complaint)
         below.addWidget(self.button)
+        self.place = FolderRow("Models go to", lambda: str(preferences.models_folder), self)
+        self.place.chosen.connect(partial(preferences.set, "models_folder"))
+        below.addWidget(self.place)
         layout.addLayout(below)
         self._busy = ""
         self._refused = False  # what was typed last, and nothing was changed since
@@ -123,6 +128,12 @@ class SettingsForm(QWidget):
         if self.length is not None:
             lengths = {name: kept[name] for name in LENGTH if isinstance(kept.get(name), int | float)}
             self.length.set_values(lengths)
+
+    @property
+    def data(self) -> DataField | None:
+        """The field that says what to train on, once it is made."""
+        field = self._fields.get("data")
+        return field if isinstance(field, DataField) else None
 
     @property
     def fields(self) -> dict[str, Field]:

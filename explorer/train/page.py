@@ -3,11 +3,12 @@
 import os
 import time
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QFile, QStandardPaths, Qt, QTimer, pyqtSignal
+from PyQt6 import sip
+from PyQt6.QtCore import QFile, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QShortcut, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
@@ -20,21 +21,24 @@ from explorer.messages import (
     FindInterrupted,
     Hello,
     InterruptedRuns,
+    LookInto,
     Pause,
     Preview,
     RunFailed,
     RunMessage,
+    Seen,
     SettingInfo,
     SetWeight,
     Stop,
 )
 from explorer.safe_text import line
 from explorer.state.kept_runs import from_plain, to_plain
+from explorer.state.naming import model_name
 from explorer.state.runs import RunCurves, calibrated_weight
 from explorer.train.balance import BalanceArrows
 from explorer.train.bar import RunBar
 from explorer.train.curves import CurvesPanel
-from explorer.train.data import dropped_data
+from explorer.train.data import SAMPLES, DataField, dropped_data
 from explorer.train.form import SettingsForm
 from explorer.train.preview import PreviewGrid
 from explorer.train.rate_distortion import RateDistortionChart
@@ -48,17 +52,6 @@ _REDRAW = 100  # ms: ten times a second is as much as an eye wants of a curve
 _ROOMY = 140 * theme.UNIT  # pixels: in a narrower page the arrows would take the room from the curves
 _BUSY = "One run at a time: this one starts when the other has ended or is stopped"
 _WELCOME = "Choose pictures on the left and start. Then train again with another weight and see both runs here."
-
-
-def models_folder(preferences: Preferences) -> Path:
-    """Where models go: as chosen, else `models` here, else a folder of our own among the documents."""
-    chosen = preferences.get("models_folder", "")
-    if chosen:
-        return Path(chosen)
-    here = Path("models").absolute()
-    if os.access(here if here.exists() else here.parent, os.W_OK):
-        return here
-    return Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)) / "kvae"
 
 
 class TrainPage(QWidget):
@@ -113,7 +106,7 @@ class TrainPage(QWidget):
     @cached_property
     def curves(self) -> CurvesPanel:
         """The plot of D, R, βR, L and β."""
-        made = CurvesPanel(self._preferences, lambda: models_folder(self._preferences), self)
+        made = CurvesPanel(self._preferences, lambda: self._preferences.models_folder, self)
         made.wanted.connect(self._touch)
         made.shown_changed.connect(self._redraw)
         made.saved.connect(lambda path: self._tell(f"Saved {path}"))
@@ -219,7 +212,7 @@ class TrainPage(QWidget):
     def look_for_interrupted(self) -> None:
         """Say by `interrupted` which run was cut off, the newest one, unless one goes on or that was said already."""
         if self._alive() is None:
-            self._bridge.ask(FindInterrupted(str(models_folder(self._preferences))), self._found, lane="interrupted")
+            self._bridge.ask(FindInterrupted(str(self._preferences.models_folder)), self._found, lane="interrupted")
 
     def is_following(self, run: int) -> bool:
         """Whether Explore is to show this run while it trains."""
@@ -238,11 +231,34 @@ class TrainPage(QWidget):
         self._make_form(hello.settings)
 
     def _make_form(self, settings: Sequence[SettingInfo]) -> None:
-        turns.give(self, lambda: self.form.build(settings), self._order, self.look_for_interrupted)
+        turns.give(self, lambda: self.form.build(settings), self._follow_data, self._order, self.look_for_interrupted)
+
+    def _follow_data(self) -> None:
+        """Show what is in a folder as soon as it is chosen."""
+        field = self.form.data
+        if field is not None:
+            field.edited.connect(lambda: self._look_into(field))
+            self._look_into(field)
+
+    def _look_into(self, field: DataField) -> None:
+        data = field.chosen
+        if data != SAMPLES and data != field.looked_at:
+            field.show_seen(None)
+            field.looked_at = data
+            self._bridge.ask(
+                LookInto(data), partial(self._take_seen, field), lane="look", failed=lambda why: field.say(why)
+            )
+        elif data == SAMPLES:
+            field.looked_at = ""
+            field.show_seen(None)
+
+    def _take_seen(self, field: DataField, content: Answer) -> None:
+        if isinstance(content, Seen) and not sip.isdeleted(field) and field.chosen == field.looked_at:
+            field.show_seen(content)
 
     def _start_run(self, settings: dict[str, Any]) -> None:
         if self._alive() is None:
-            self._begin(settings, str(models_folder(self._preferences) / "art.keras"))
+            self._begin(settings, str(self._preferences.models_folder / f"{model_name(settings)}.keras"))
 
     def _begin(self, settings: dict[str, Any], output: str, resume: str = "") -> None:
         self._preferences.agree(settings.get("data", ""))  # chosen in this program

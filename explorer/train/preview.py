@@ -1,12 +1,13 @@
 """The fixed preview of a run: held-out pictures over what the model makes of them."""
 
 import numpy as np
-from PyQt6.QtCore import QRectF, QSize, Qt
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from explorer.messages import Preview
 from explorer.widgets import theme
+from explorer.widgets.offers import Offered, offer
 from explorer.widgets.picture import to_qimage
 
 _GAP = 6.0  # screen pixels between two pairs
@@ -22,6 +23,8 @@ class PreviewGrid(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._pairs: list[tuple[QImage, QImage]] = []
+        self._preview: Preview | None = None
+        offer(self, self._offered)
         self.caption = ""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(10 * theme.UNIT, 16 * theme.UNIT)
@@ -31,7 +34,7 @@ class PreviewGrid(QWidget):
 
     def show_preview(self, preview: Preview | None) -> None:
         """Show this preview, or say what will be here."""
-        self._pairs = []
+        self._pairs, self._preview = [], preview
         if preview is not None:
             both = zip(preview.originals, preview.reconstructions, strict=False)
             self._pairs = [(to_qimage(np.asarray(above)), to_qimage(np.asarray(below))) for above, below in both]
@@ -67,16 +70,33 @@ class PreviewGrid(QWidget):
             return
         ratio = self.devicePixelRatioF()
         count, columns, scale = self.layout_of(self.width() * ratio, self.height() * ratio)
-        wide = self._pairs[0][0].width() * scale
         high = self._pairs[0][0].height() * scale
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not scale.is_integer())
         for place, pair in enumerate(self._pairs[:count]):
-            left = int((place % columns) * (wide + _GAP))  # on whole screen pixels
-            top = int((place // columns) * (2 * high + _GAP))
             for row, image in enumerate(pair):
-                painter.drawImage(QRectF(left / ratio, (top + row * high) / ratio, wide / ratio, high / ratio), image)
+                painter.drawImage(self._place(place, row, columns, scale), image)
         self._write_caption(painter, -(-count // columns) * (2 * high + _GAP) / ratio)
         painter.end()
+
+    def _place(self, place: int, row: int, columns: int, scale: float) -> QRectF:
+        """Where a picture is drawn, `row` 0 for originals, in logical pixels; on whole ones of the screen."""
+        ratio = self.devicePixelRatioF()
+        wide, high = self._pairs[0][0].width() * scale, self._pairs[0][0].height() * scale
+        left = int((place % columns) * (wide + _GAP))
+        top = int((place // columns) * (2 * high + _GAP))
+        return QRectF(left / ratio, (top + row * high) / ratio, wide / ratio, high / ratio)
+
+    def _offered(self, where: QPointF | None) -> Offered | None:
+        if self._preview is None or where is None or not self._pairs:
+            return None
+        ratio = self.devicePixelRatioF()
+        count, columns, scale = self.layout_of(self.width() * ratio, self.height() * ratio)
+        for place in range(count):
+            for row, images in enumerate((self._preview.originals, self._preview.reconstructions)):
+                if self._place(place, row, columns, scale).contains(where):
+                    name = f"run {self._preview.run} step {self._preview.step}"
+                    return Offered(np.asarray(images[place]), f"{name} {'original ' * (not row)}{place + 1}")
+        return None
 
     def _write_caption(self, painter: QPainter, below: float) -> None:
         room = QRectF(0, below, self.width(), self.height() - below)

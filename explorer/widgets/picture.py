@@ -17,15 +17,18 @@ from PyQt6.QtGui import (
     QPaintEvent,
     QPen,
 )
-from PyQt6.QtWidgets import QSizePolicy, QWidget
+from PyQt6.QtWidgets import QApplication, QSizePolicy, QWidget
 
+from explorer.messages import PicturePoint
 from explorer.widgets import keys, theme
+from explorer.widgets.offers import Offered, drag_out, offer
 
 # as kvae.images.kinds has them, which the window may not import; what a file really is, the engine tells by its content
 READ = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
     *(".heic", ".heif", ".hif"),
 )
+Origin = tuple[str, PicturePoint | None]
 NAMED = (".avif", ".jxl", ".jp2", ".psd", ".svg", ".tga")  # not read, but the engine says what to do about them
 FILTER = f"Pictures ({' '.join('*' + suffix for suffix in READ)});;All files (*)"  # of a file dialog
 
@@ -61,6 +64,7 @@ def dropped_files(data: QMimeData | None, wanted: Callable[[str], bool] = may_be
 class PictureView(QWidget):
     """Shows one picture, centred. In pixels mode it is enlarged by whole numbers of screen pixels only.
 
+    Its picture can be taken away (`offers`), also by dragging it out.
     Dropping a picture file on it emits `file_dropped`; other files are left to the widgets around it. A second picture
     (`set_beside`) is laid over the right part, up to a line that the mouse or the arrow keys move.
     """
@@ -68,6 +72,7 @@ class PictureView(QWidget):
     clicked = pyqtSignal()
     pressed = pyqtSignal()
     released = pyqtSignal()
+    changed = pyqtSignal()  # another picture
     file_dropped = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None, *, smooth: bool = False, placeholder: str = "") -> None:
@@ -80,6 +85,9 @@ class PictureView(QWidget):
         self._beside = QImage()
         self._names = ("", "")
         self._line = 0.5  # where the second picture begins, as a share of the width
+        self._press: QPointF | None = None
+        self.origin: Callable[[], Origin] = lambda: ("", None)  # what the picture is called, and where it was painted
+        offer(self, self._offered, None)
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(32, 32)
@@ -94,6 +102,12 @@ class PictureView(QWidget):
         self._drawn = QImage() if array is None else to_qimage(array)
         self._image = array
         self.update()
+        self.changed.emit()
+
+    def _offered(self, where: QPointF | None) -> Offered | None:
+        if self._image is None or (where is not None and not self.picture_rect().contains(where)):
+            return None
+        return Offered(self._image, *self.origin(), self._smooth)
 
     def set_beside(self, array: np.ndarray | None, names: tuple[str, str] = ("", "")) -> None:
         """Lay this picture over the right part; `names` stand at the left and the right. None takes it away."""
@@ -189,15 +203,23 @@ class PictureView(QWidget):
             super().keyPressEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        if event is not None and not self._beside.isNull() and event.buttons() & Qt.MouseButton.LeftButton:
+        if event is None or not event.buttons() & Qt.MouseButton.LeftButton:
+            return
+        if not self._beside.isNull():
             self._move_line(event.position().x())
+        elif self._press is not None:
+            far = (event.position() - self._press).manhattanLength() >= QApplication.startDragDistance()
+            if far and (offered := self._offered(self._press)) is not None:
+                self._press = None  # it is carried away, and was not clicked
+                drag_out(self, offered)
+                self.released.emit()
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
-        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+        if event is not None and event.button() == Qt.MouseButton.LeftButton and self._press is not None:
+            self._press = None
             self.released.emit()
-        inside = event is not None and QRectF(self.rect()).contains(QPointF(event.position()))
-        if inside and event is not None and event.button() == Qt.MouseButton.LeftButton:
-            self.clicked.emit()
+            if QRectF(self.rect()).contains(event.position()):
+                self.clicked.emit()
         super().mouseReleaseEvent(event)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
@@ -205,6 +227,7 @@ class PictureView(QWidget):
             return
         event.accept()  # without this the release goes to the widget behind
         if event.button() == Qt.MouseButton.LeftButton:
+            self._press = event.position()
             self.pressed.emit()
         if not self._beside.isNull() and event.button() == Qt.MouseButton.LeftButton:
             self._move_line(event.position().x())
@@ -212,7 +235,8 @@ class PictureView(QWidget):
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         if event is None:
             return
-        self._await_drop(bool(dropped_files(event.mimeData())))
+        itself = event.source() is self  # dragged a little and let go
+        self._await_drop(not itself and bool(dropped_files(event.mimeData())))
         event.setAccepted(self._awaits_drop)
         if self._awaits_drop:
             event.acceptProposedAction()

@@ -8,7 +8,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QByteArray, QSettings
+from PyQt6.QtCore import QByteArray, QSettings, QStandardPaths
 
 from explorer.messages import place_of
 
@@ -53,6 +53,16 @@ class Preferences:
         else:
             self._values[key] = value if isinstance(value, QByteArray) else json.dumps(value)
         self._tell((key, self._values.get(key)))
+
+    @property
+    def models_folder(self) -> Path:
+        """Where models go: as chosen, else `kvae` wherever the system keeps documents; wherever the program was
+        started."""
+        chosen = self.get("models_folder", "")
+        if chosen:
+            return Path(chosen)
+        documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+        return Path(documents or Path.home()) / "kvae"
 
     @property
     def recent(self) -> list[str]:

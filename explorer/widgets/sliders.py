@@ -14,7 +14,7 @@ from PyQt6.QtGui import (
     QPaintEvent,
     QWheelEvent,
 )
-from PyQt6.QtWidgets import QAbstractSlider, QSizePolicy, QWidget
+from PyQt6.QtWidgets import QAbstractSlider, QApplication, QSizePolicy, QWidget
 from superqt.utils import signals_blocked
 
 from explorer.state.sliders import REACH, WIDEST, SliderAxis
@@ -44,6 +44,7 @@ class SliderRow(QAbstractSlider):
     entry_wanted = pyqtSignal(str)  # what was typed already
     step_wanted = pyqtSignal(int)  # to the row above (-1) or below (+1)
     focused = pyqtSignal()
+    frame_dragged = pyqtSignal(int)  # out of the filmstrip
 
     def __init__(self, axis: SliderAxis, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -54,6 +55,7 @@ class SliderRow(QAbstractSlider):
         self._locked = False
         self._life = 1.0
         self._strip: QImage | None = None
+        self._pressed_frame: tuple[int, QPointF] | None = None
         self._grip: float | None = None  # while dragging: how far the hand is from the handle's middle
         self._on_handle = self._keyed = False
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # the list lets Tab in at one row, and arrows do the rest
@@ -262,19 +264,30 @@ class SliderRow(QAbstractSlider):
                 self.wanted.emit(self._value_at(where.x()))
 
     def _press_frame(self, where: QPointF) -> None:
-        """A click on a frame goes to the value it shows."""
+        """A click on a frame goes to the value it shows; dragged away, the frame is the picture of a drag."""
         self._on_handle = False
-        for frame in range(FRAMES):
-            if self.frame_rect(frame).contains(where):
-                self.wanted.emit(float(self.axis.stops(FRAMES)[frame]))
+        frame = self.frame_at(where)
+        self._pressed_frame = None if frame is None else (frame, where)
+
+    def frame_at(self, where: QPointF) -> int | None:
+        """The frame of the filmstrip at a place."""
+        return next((frame for frame in range(FRAMES) if self.frame_rect(frame).contains(where)), None)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         if event is not None and self._grip is not None:
             self.wanted.emit(self._value_at(event.position().x() - self._grip))
+        elif event is not None and self._pressed_frame is not None:
+            frame, began = self._pressed_frame
+            if (event.position() - began).manhattanLength() >= QApplication.startDragDistance():
+                self._pressed_frame = None
+                self.frame_dragged.emit(frame)
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         if event is not None and event.button() == Qt.MouseButton.LeftButton:
             self._let_go()
+            pressed, self._pressed_frame = self._pressed_frame, None
+            if pressed is not None:
+                self.wanted.emit(float(self.axis.stops(FRAMES)[pressed[0]]))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
         """On the handle: reset. Elsewhere, as two clicks."""
@@ -365,7 +378,7 @@ class SliderRow(QAbstractSlider):
             dead = "" if self._life else f" {terms.explain('dead')}"
             return f"{self.title()}{': ' + self.worth() if self.worth() else ''}. {terms.explain(term)}{dead}"
         if where.y() <= self.strip_rect().bottom():
-            return f"{terms.explain('filmstrip')} Click a picture to go there."
+            return f"{terms.explain('filmstrip')} Click a picture to go there, or drag it out to keep it."
         return "Drag, or ← and → (Shift: coarse, Ctrl: fine). Double-click the handle, or Home, to reset."
 
 

@@ -58,6 +58,8 @@ TERMS: dict[str, str] = {
     "loop": "A walk through your bookmarks that ends where it began.",
     "smooth": "Enlarge softly instead of showing the model's own pixels.",
     # the map
+    "map_layout": "Similar ones together: each picture beside those most like it; how far apart groups lie means "
+    "little (t-SNE). Along two axes: two directions or sliders, to scale.",
     "variance_share": "How much of the difference between all pictures this direction of the map shows.",
     "posteriors": "Posterior: what the model believes of a picture, not a point but a small cloud. A high KL weight "
     "makes the clouds wide, so that they meet and every place is a picture; a low one shrinks them apart.",

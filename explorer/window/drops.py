@@ -28,7 +28,7 @@ def dropped(data: QMimeData | None) -> tuple[str, str] | None:
 
 def choose_model(window: QWidget, preferences: Preferences) -> str:
     """Ask for a model file; "" where nobody chose one. The next time begins in the same folder."""
-    folder = preferences.get("folders/models", str(Path("models").absolute()))
+    folder = preferences.get("folders/models", str(preferences.models_folder))
     path, _ = QFileDialog.getOpenFileName(window, "Open a model", folder, "Models (*.keras);;All files (*)")
     if path:
         preferences.set("folders/models", str(Path(path).parent))

@@ -26,8 +26,11 @@ from PyQt6.QtWidgets import (
 from explorer import log
 from explorer.safe_text import caption, plain
 from explorer.widgets import keys, theme
+from explorer.widgets.pictured_menu import PicturedMenu
+from explorer.widgets.portraits import PortraitBook
 from explorer.widgets.preferences import Preferences
 from explorer.window.pages import Page
+from explorer.window.preferences_sheet import PreferencesSheet
 
 _THEMES = {"system": "As the &system", "light": "&Light", "dark": "&Dark"}
 _NO_LOG = (
@@ -55,16 +58,30 @@ class Menus:
     """Fills the window's menu bar; the Edit menu once the Explore page is there."""
 
     def __init__(
-        self, window: QMainWindow, does: MenuActions, preferences: Preferences, pages: Mapping[str, Page]
+        self,
+        window: QMainWindow,
+        does: MenuActions,
+        taking: Mapping[str, QAction],  # of `Takeaway`
+        portraits: PortraitBook,
+        preferences: Preferences,
+        pages: Mapping[str, Page],
     ) -> None:
-        self._window, self._does, self._preferences = window, does, preferences
+        self._window, self._does, self._taking, self._preferences = window, does, taking, preferences
+        self._portraits = portraits
         bar = window.menuBar()
         assert bar is not None
         self.bar: QMenuBar = bar
         self._file()
         self.edit = self._menu("&Edit")
+        self.edit.addActions([self._taking["copy"], self._taking["paste"]])
+        self.edit.addSeparator()
+        self._add(self.edit, "Pr&eferences…", "preferences", self.show_preferences)
         self._view(pages)
         self._help()
+
+    def show_preferences(self) -> None:
+        """Where things go."""
+        PreferencesSheet(self._preferences, self._window).open()
 
     def _menu(self, title: str) -> QMenu:
         menu = self.bar.addMenu(title)
@@ -83,10 +100,13 @@ class Menus:
     def _file(self) -> None:
         does, menu = self._does, self._menu("&File")
         self._add(menu, "&Open a model…", "open", does.browse)
-        recent = menu.addMenu("Open &recent")
-        assert recent is not None
+        recent = PicturedMenu(menu)
+        recent.setTitle("Open &recent")
+        menu.addMenu(recent)
         recent.aboutToShow.connect(lambda: self._fill_recent(recent))
         menu.aboutToShow.connect(lambda: recent.setEnabled(bool(self._preferences.recent)))
+        menu.addSeparator()
+        menu.addActions([self._taking["save"], self._taking["save_as"]])
         menu.addSeparator()
         self._add(menu, "Train on a &folder of pictures…", "train_folder", does.browse_folder)
         self._add(menu, "Train on the sample &paintings", "", lambda: does.train_on("paintings"))
@@ -98,14 +118,16 @@ class Menus:
         menu.addSeparator()
         self._add(menu, "&Quit", "quit", self._window.close).setMenuRole(QAction.MenuRole.QuitRole)
 
-    def _fill_recent(self, menu: QMenu) -> None:
+    def _fill_recent(self, menu: PicturedMenu) -> None:
         menu.clear()
+        entries: dict[str, QAction] = {}
         for path in self._preferences.recent:
             action = menu.addAction(caption(Path(path).name))
             assert action is not None
             action.setToolTip(plain(path))
             action.triggered.connect(lambda _, path=path: self._does.open(path))
-        menu.setToolTipsVisible(True)
+            entries[path] = action
+        self._portraits.show(entries, lambda path, image: menu.set_picture(entries[path], image))
 
     def _fill_agreed(self, menu: QMenu) -> None:
         """The places whose pictures a model's file may have shown; taking the tick away takes that back."""
@@ -130,7 +152,8 @@ class Menus:
         undo.setShortcuts(keys.sequences("undo"))
         redo.setShortcuts(keys.sequences("redo"))
         taken = {key.toString() for action in (undo, redo) for key in action.shortcuts()}
-        self.edit.addActions([undo, redo])
+        self.edit.insertActions(self._taking["copy"], [undo, redo])
+        self.edit.insertSeparator(self._taking["copy"])
         others = [one for one in page.actions() if not taken & {key.toString() for key in one.shortcuts()}]
         if others:
             self.edit.addSeparator()
@@ -148,6 +171,7 @@ class Menus:
             action.setChecked(theme.scheme() == scheme)
             group.addAction(action)
         menu.addSeparator()
+        menu.addAction(self._taking["alone"])
         self._add(menu, "F&ull screen", "full_screen", self._toggle_full_screen)
 
     def _choose_theme(self, name: str) -> None:

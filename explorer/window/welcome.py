@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QShowEvent
+from PyQt6.QtGui import QColor, QIcon, QPainter, QPaintEvent, QShowEvent
 from PyQt6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -20,12 +21,15 @@ from explorer.bridge import Bridge
 from explorer.safe_text import caption, line, plain
 from explorer.widgets import theme
 from explorer.widgets.deferred import later
+from explorer.widgets.pictured_menu import stamp
+from explorer.widgets.portraits import PortraitBook
 from explorer.widgets.preferences import Preferences
 
 SENTENCE = "Teach a small network your pictures, then walk through the space between them by hand."
 _MOST_MODELS = 6
 _NOTCHES = 1000  # of the bar
 _WIDTH = 104 * theme.UNIT
+_PORTRAIT = 36  # pixels
 
 
 class WelcomePage(QWidget):
@@ -38,10 +42,12 @@ class WelcomePage(QWidget):
     watch_wanted = pyqtSignal()  # the run that prepares
 
     def __init__(
-        self, bridge: Bridge, preferences: Preferences, parent: QWidget | None = None, models: Path = Path("models")
+        self, bridge: Bridge, preferences: Preferences, portraits: PortraitBook, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._bridge, self._preferences, self._models = bridge, preferences, models
+        self._bridge, self._preferences, self._portraits = bridge, preferences, portraits
+        bridge.hello.connect(lambda _: self._show_portraits())  # before that nobody is there to ask
+        self._buttons: dict[str, _Known] = {}
         # whoever sees this page is likely to train next, but first the window is to be painted
         self._soon = later(self, 500, self._warm_trainer)
         column = QWidget(self)
@@ -154,7 +160,7 @@ class WelcomePage(QWidget):
 
     def known(self) -> list[str]:
         """The models on offer: those opened last, then those in the models folder, newest first."""
-        found = [path for path in self._models.glob("*.keras") if path.is_file()]
+        found = [path for path in self._preferences.models_folder.glob("*.keras") if path.is_file()]
         found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         paths = [*self._preferences.recent, *(str(path.absolute()) for path in found)]
         return list(dict.fromkeys(paths))[:_MOST_MODELS]
@@ -165,16 +171,27 @@ class WelcomePage(QWidget):
             widget = item.widget()
             if widget is not None:
                 widget.deleteLater()
+        self._buttons = {}
         paths = self.known()
         self._known_title.setVisible(bool(paths))
         for place, path in enumerate(paths):
             button = _Known(path, self)
             button.clicked.connect(lambda _, path=path: self.open_wanted.emit(path))
+            self._buttons[path] = button
             self._known.addWidget(button, place // 2, place % 2)
+
+    def _show_portraits(self) -> None:
+        if self._bridge.settings and self.isVisible():
+            self._portraits.show(self._buttons, self._show_portrait)
+
+    def _show_portrait(self, path: str, image: np.ndarray) -> None:
+        if path in self._buttons:
+            self._buttons[path].show_portrait(image)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
         self.refresh()
+        self._show_portraits()
         self._soon.start()
         self._sample.setFocus()
 
@@ -231,11 +248,18 @@ class _Known(QPushButton):
         where = caption(metrics.elidedText(line(folder), Qt.TextElideMode.ElideMiddle, room))
         self.setText(f"{name}   {where}")
         self.setStyleSheet("text-align: left;")
+        self.setIconSize(QSize(_PORTRAIT, _PORTRAIT))
+        self._portrait: QIcon | None = None
         theme.notifier.changed.connect(self._colour)
         self._colour()
 
+    def show_portrait(self, image: np.ndarray) -> None:
+        """Show a picture of the model."""
+        self._portrait = stamp(image, _PORTRAIT, self.devicePixelRatioF())
+        self._colour()
+
     def _colour(self) -> None:
-        self.setIcon(theme.icon("ph.image-square", theme.palette().quiet))
+        self.setIcon(self._portrait or theme.icon("ph.image-square", theme.palette().quiet))
 
 
 class Morph(QWidget):

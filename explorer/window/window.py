@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from PyQt6.QtCore import QByteArray, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QPaintEvent
 from PyQt6.QtWidgets import (
@@ -26,8 +27,11 @@ from explorer.state.followed_run import Expected, FollowedRun
 from explorer.state.preparation import time_left
 from explorer.widgets import keys, theme
 from explorer.widgets.notice import Notice
+from explorer.widgets.portraits import PortraitBook
 from explorer.widgets.preferences import Preferences
+from explorer.widgets.takeaway import Takeaway
 from explorer.window.drops import choose_folder, choose_model, dropped
+from explorer.window.folder_sheet import FolderSheet
 from explorer.window.menus import MenuActions, Menus
 from explorer.window.pages import PAGES, Page, Pages
 from explorer.window.rail import Rail
@@ -60,8 +64,9 @@ class MainWindow(QMainWindow):
         self._run = 0  # the newest that has spoken
         self._watch = FileWatch(self)
         self._build(pages)
+        self.takeaway = Takeaway(self, bridge, preferences, self.notice)
         does = MenuActions(self.browse, self.browse_folder, self.open, self.train_on, self.show_page)
-        self.menus = Menus(self, does, preferences, pages)
+        self.menus = Menus(self, does, self.takeaway.actions, self.portraits, preferences, pages)
         self._shutdown = Shutdown(self, self.bridge, self.notice, self.close)
         self._connect()
         self._restore(pages)
@@ -73,7 +78,8 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.rail, self.status = Rail(pages, self), StatusLine(self)
         self.stack = QStackedWidget(self)
-        self.welcome = WelcomePage(self.bridge, self.preferences, self)
+        self.portraits = PortraitBook(self.bridge, self)
+        self.welcome = WelcomePage(self.bridge, self.preferences, self.portraits, self)
         self.stack.addWidget(self.welcome)
         top = QHBoxLayout()
         top.setSpacing(0)
@@ -104,6 +110,7 @@ class MainWindow(QMainWindow):
         welcome.open_wanted.connect(self.open)
         welcome.train_wanted.connect(self.train_on)
         welcome.watch_wanted.connect(partial(self.show_page, "train"))
+        self.takeaway.pasted.connect(self._open_picture)
         self._watch.changed.connect(self._reopen)
         self._watch.gone.connect(self._on_gone)
         self.bridge.model_changed.connect(self._on_model)
@@ -301,7 +308,17 @@ class MainWindow(QMainWindow):
             self.train_on(path)
 
     def train_on(self, data: str) -> None:
-        """Train on a folder of pictures, or on the sample "paintings", with every other setting as it comes."""
+        """Train on the sample "paintings", or show what is in a folder of pictures and train on it once that is wanted;
+        every other setting is as it comes."""
+        if data == "paintings":
+            self._train_on(data)
+            return
+        sheet = FolderSheet(self.bridge, data, self)
+        sheet.train_wanted.connect(self._train_on)
+        sheet.other_wanted.connect(self.browse_folder)
+        sheet.open()
+
+    def _train_on(self, data: str) -> None:
         if not self.bridge.settings:  # the engine says in a moment what can be set
             self._expected.data = data
             self.welcome.show_progress("Getting ready")
@@ -324,7 +341,7 @@ class MainWindow(QMainWindow):
     def _on_hello(self, _: object) -> None:
         data, self._expected.data = self._expected.data, None
         if data is not None:
-            self.train_on(data)
+            self._train_on(data)
 
     def _on_run(self, message: RunMessage) -> None:
         self.status.take(message)
@@ -394,13 +411,13 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
             QTimer.singleShot(0, partial(action, path))  # the program it was dragged from waits until this returns
 
-    def _open_picture(self, path: str) -> None:
+    def _open_picture(self, picture: str | np.ndarray, png: bytes = b"") -> None:
         if self.bridge.model is None:
             self.notice.show_info(
                 "A picture needs a model to be found in: open one, or train on the sample paintings.", subject="model"
             )
             return
-        self.pages["explore"].open_picture(path)
+        self.pages["explore"].open_picture(picture, png)
         self.show_page("explore")
 
     # ------------------------------------------------------------------ the end

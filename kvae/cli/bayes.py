@@ -10,7 +10,7 @@ from kvae.cli.flags import Parser, checked_flag
 from kvae.cli.output import lasting_output, without_warnings
 from kvae.files.refusal import line as one_line
 
-DESCRIPTION = """Train small Bayesian networks under several KL weights: a wavy line with a gap, and manners of painting.
+DESCRIPTION = """Train small Bayesian networks under several KL weights: on a wavy line with a gap, and on paintings.
 
   kvae-bayes
   kvae-bayes --kl-weight 0.01 1 --seeds 5
@@ -85,16 +85,10 @@ def _study(flags: argparse.Namespace) -> int:
     figure = page.with_suffix(".png")
     draw_bayes(figure, page, line, fitted, classified, noise=study.NOISE)
     if flags.json:
-        names = {
-            "line": (fitted, ("weight", "seed", "log_likelihood", "covered", "kl")),
-            "manners": (
-                classified,
-                ("weight", "seed", "augmented", "accuracy", "log_likelihood", "calibration_error", "kl"),
-            ),
-        }
+        arrays = ("mean", "spread", "scales")
         tables = {
-            key: [{name: getattr(one, name) for name in columns} for one in found]
-            for key, (found, columns) in names.items()
+            "line": [{name: value for name, value in vars(one).items() if name not in arrays} for one in fitted],
+            "manners": [vars(one) for one in classified],
         }
         print(json.dumps({"page": str(page), "figure": str(figure), **tables}), flush=True)
     if not quiet:

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 SPELLED = "kvae-spelled"  # the name of our answer to characters that an encoding does not hold
 SPELLINGS = {
-    "β": "beta", "σ": "sigma", "Σ": "sum ", "∇": "grad ", "√": "sqrt ", "²": "^2", "\u0302": "^", "·": "*", "×": "x",
+    "β": "beta", "σ": "sigma", "λ": "lambda", "½": "1/2", "‖": "||", "Σ": "sum ", "∇": "grad ", "√": "sqrt ", "²": "^2", "\u0302": "^", "·": "*", "×": "x",
     "−": "-", "–": "-", "…": "...", "≥": ">=", "→": "->", "ø": "o",
     "\u200c": "", "\u200d": "", "\ufffd": "?", "\u2421": "^?",
 }  # fmt: skip

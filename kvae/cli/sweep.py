@@ -15,8 +15,9 @@ DESCRIPTION = """Train on the same pictures with several KL weights and show the
   kvae-sweep --data ~/paintings --kl-weight 1 0.1 --minutes 5
 
 Writes one HTML page and one PNG: the loss components of each run, originals over the reconstructions of each, a table
-of D, R, PSNR, active dimensions, sigma and beta*, and where each run lies against the Gaussian limit. With
---latent-dim 2 also a page of the pictures' posteriors over the decoded plane of the two latents."""
+of D, R, bits per dimension, PSNR, smoothness, active dimensions, sigma and beta*, where each run lies against the
+Gaussian limit, and what the runs show in words. With --latent-dim 2 also a page of the pictures' posteriors over the
+decoded plane of the two latents."""
 EPILOG = "Ctrl-C, SIGTERM and a closed terminal end the present run softly and draw the page from the runs so far."
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kvae.figures.latents import Plane, draw_latents
+    from kvae.figures.measures import write_measures
     from kvae.figures.range import draw_range
     from kvae.figures.records import Limit, LimitCurve, SweepRun
     from kvae.figures.run import draw_run
@@ -28,6 +29,7 @@ __all__ = [
     "magnify",
     "thumbnail",
     "tile",
+    "write_measures",
 ]
 
 _HOMES = {
@@ -42,6 +44,7 @@ _HOMES = {
     "magnify": "tiles",
     "thumbnail": "tiles",
     "tile": "tiles",
+    "write_measures": "measures",
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
@@ -21,35 +21,21 @@ _BANDS, _CHARTS = 210, 250  # heights
 _DIFFERENT = 0.02  # nats per example, from which one weight is called better
 
 
-class Line(Protocol):
-    """The examples of the wavy line and the truth, as `kvae.bayes.study.Line`."""
-
-    inputs: np.ndarray
-    targets: np.ndarray
-    grid: np.ndarray
-    truth: np.ndarray
-
-
-class Point(Protocol):
-    """What was measured at one weight and seed, as `kvae.bayes.study.Fitted` and `Classified`."""
-
-    weight: float
-    seed: int
-    log_likelihood: float
-    kl: float
-
-
 def draw_bayes(
     path_png: Path | str,
     path_html: Path | str,
-    line: Line,
+    line: Any,
     fitted: Sequence[Any],
     classified: Sequence[Any],
     *,
     noise: float,
     scale: int = 2,
 ) -> None:
-    """Draw the study as one PNG and as one self-contained HTML page; `noise` is the deviation of the line's targets."""
+    """Draw the study as one PNG and as one self-contained HTML page.
+
+    `line` has inputs and targets (count,), a grid and the truth on it (points,); `fitted` and `classified` are as
+    `kvae.bayes.study` finds them, an entry for each weight and seed; `noise` is the deviation of the line's targets.
+    """
     images = {theme: _sheet(line, fitted, classified, noise, scale, theme).png() for theme in (LIGHT, DARK)}
     atomic_write(path_png, images[LIGHT])
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -119,13 +105,12 @@ def _tables(fitted: Sequence[Any], classified: Sequence[Any]) -> list[dict[str, 
         "calibration error": ("calibration_error", 3),
         "KL, nats": ("kl", 0),
     }
-    found = [{"caption": "The wavy line", "columns": ["weight", *line], "rows": cells(fitted, line)}]
+    spread = "mean over seeds, and from lowest to highest"
+    found = [{"caption": f"The wavy line; {spread}", "columns": ["weight", *line], "rows": cells(fitted, line)}]
     for augmented in sorted({one.augmented for one in classified}):
         some = [one for one in classified if one.augmented == augmented]
-        caption = f"Manners of painting, {'varied pictures' if augmented else 'pictures as they are'}"
+        caption = f"Manners of painting, {'varied pictures' if augmented else 'pictures as they are'}; {spread}"
         found.append({"caption": caption, "columns": ["weight", *columns], "rows": cells(some, columns)})
-    for table in found:
-        table["caption"] += "; mean over seeds, and from lowest to highest"
     return found
 
 
@@ -135,7 +120,7 @@ def _with_spread(values: tuple[float, float, float], digits: int) -> str:
 
 
 def _sheet(
-    line: Line, fitted: Sequence[Any], classified: Sequence[Any], noise: float, scale: int, theme: Theme
+    line: Any, fitted: Sequence[Any], classified: Sequence[Any], noise: float, scale: int, theme: Theme
 ) -> Sheet:
     charts = 150 + _BANDS + 120
     sheet = Sheet(_LEFT + _WIDE + 64, charts + 2 * _CHARTS + 150, scale=scale, theme=theme)
@@ -155,7 +140,7 @@ def _sheet(
     return sheet
 
 
-def _draw_band(axes: Axes, line: Line, one: Any, noise: float, theme: Theme, *, labelled: bool) -> None:
+def _draw_band(axes: Axes, line: Any, one: Any, noise: float, theme: Theme, *, labelled: bool) -> None:
     half = 1.6449 * np.sqrt(np.square(one.spread) + noise**2)
     axes.fill_between(line.grid, one.mean - half, one.mean + half, color=theme.distortion, alpha=0.22, linewidth=0)
     axes.plot(line.grid, line.truth, color=theme.quiet, linewidth=points(1.2), linestyle=(0, (4, 2)))

@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from PIL import Image
 
 from kvae.figures.groups import chosen, groups_of, notes_of, pictured
@@ -15,7 +15,7 @@ from kvae.figures.panels import draw_multiples, draw_plane, multiples_height, un
 from kvae.figures.records import LimitCurve, SweepRun
 from kvae.figures.sheet import DARK, LIGHT, Sheet, Theme
 from kvae.figures.tiles import as_rgb, magnify, shrink
-from kvae.figures.wording import findings, fixed, heading, row
+from kvae.figures.wording import conclusion, findings, fixed, heading, row
 from kvae.files.atomic import atomic_write
 
 # One sentence for each word, for a reader who has met none of them. The keys are the table's columns.
@@ -25,7 +25,9 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "βR": ("weighted rate", "The rate times the KL weight: what the rate counts for in the loss."),
     "L": ("loss", "What training makes small: D + β·R. It compares runs of one weight only, as β is part of it."),
     "β": ("KL weight", "How dear a nat is in units of D: a large weight makes the model note down little."),
+    "bits": ("bits per dimension", "What a value of a picture costs, σ as the errors call for: compares all weights."),
     "PSNR": ("peak signal-to-noise ratio", "The copy's error on a logarithmic scale, in decibels; more is better."),
+    "path": ("decoded path", "How long the way between two pictures is, through the latents; 1 is straight."),
     "active": ("active dimensions", "How many of the latent dimensions (the model's sliders) carry anything at all."),
     "σ": ("decoder noise", "The error per pixel value that a weight takes for granted: σ = √(β/2)."),
     "β*": ("calibrated weight", "The weight whose σ is the error really made: twice the mean squared error."),
@@ -50,12 +52,10 @@ def write_page(
     scale: int = 2,
 ) -> None:
     """Write the page; `runs` with the Gaussian limits last, `originals` uint8 (n, h, w, c)."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files("kvae.figures").joinpath("sweep.html.j2").read_text("utf-8"))
-    charts = {"plane": _themed(lambda theme: _plane(Sheet(_WIDTH, 520, scale=scale, theme=theme), runs, limit_curve))}
+    charts = {"plane": themed(lambda theme: _plane(Sheet(_WIDTH, 520, scale=scale, theme=theme), runs, limit_curve))}
     if with_history(runs):
         height = multiples_height(len(with_history(runs)))
-        charts["curves"] = _themed(lambda theme: _curves(Sheet(_WIDTH, height, scale=scale, theme=theme), runs))
+        charts["curves"] = themed(lambda theme: _curves(Sheet(_WIDTH, height, scale=scale, theme=theme), runs))
     groups, notes = groups_of(runs), {"reconstructions": "What comes back from each model.", **notes_of(runs)}
     shown = min(len(originals), _SHOWN[len(groups)])
     kinds = [{"title": title, "note": notes[name]} for name, title in groups]
@@ -69,15 +69,28 @@ def write_page(
         for run in pictured(runs)
     ]  # fmt: skip
     columns = list(row(runs[0])) if runs else []
-    text = template.render(
-        title=title, heading=heading(runs), findings=findings(runs), summary=collection_summary, strips=strips,
-        kinds=kinds, shown=shown, side=_css_side(originals), columns=columns[1:], glossary=GLOSSARY,
+    text = rendered(
+        "sweep.html.j2", title=title, heading=heading(runs), findings=findings(runs),
+        conclusion=conclusion(runs), summary=collection_summary, strips=strips, kinds=kinds, shown=shown,
+        side=_css_side(originals), columns=columns[1:], glossary=GLOSSARY,
         rows=[{"cells": row(run), "apart": run.gaussian_limit, "model": str(run.model or "")} for run in runs],
-        limit=LIMIT, charts=charts, light=LIGHT, dark=DARK, has_limit=any(run.gaussian_limit for run in runs),
+        limit=LIMIT, charts=charts, has_limit=any(run.gaussian_limit for run in runs),
         has_curve=limit_curve is not None,
         latents=f"{limit_curve.fewer.latents:,}" if limit_curve is not None and limit_curve.fewer is not None else "",
     )  # fmt: skip
     atomic_write(path, text)
+
+
+def rendered(template: str, **values: object) -> str:
+    """The page that `template`, a file beside this one, makes of `values`; their text is never taken for markup."""
+
+    def read(name: str) -> str:
+        return files("kvae.figures").joinpath(name).read_text("utf-8")
+
+    environment = Environment(
+        loader=FunctionLoader(read), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(template).render(light=LIGHT, dark=DARK, **values)
 
 
 def _note(run: SweepRun) -> str:
@@ -85,7 +98,7 @@ def _note(run: SweepRun) -> str:
     return f"D {fixed(run.distortion, 1)}{rate}\n{under(run)}"
 
 
-def _themed(draw: Callable[[Theme], bytes]) -> dict[str, str]:
+def themed(draw: Callable[[Theme], bytes]) -> dict[str, str]:
     """One chart in both appearances, as the addresses of two inlined PNGs."""
     return {"light": inlined(draw(LIGHT)), "dark": inlined(draw(DARK))}
 

@@ -143,7 +143,10 @@ def draw_curve(
 def _draw_table(
     sheet: Sheet, x: float, top: float, width: float, runs: Sequence[SweepRun], limits: Mapping[float | None, SweepRun]
 ) -> None:
-    names = ("KL weight β", "σ", "D", "R, nats", "L", "best linear model's L", "L against it", "β* at this error")
+    names = (
+        "KL weight β", "σ", "D", "R, nats", "L", "best linear L", "L against it", "bits/dim at σ*", "path",
+        "β* at this error",
+    )  # fmt: skip
     ends = x + 110 + (width - 110) * np.arange(len(names)) / (len(names) - 1)
     for name, end in zip(names, ends, strict=True):
         sheet.text(end, top, name, 14, ha="right", color=sheet.theme.quiet)
@@ -152,7 +155,8 @@ def _draw_table(
         limit = limits[run.kl_weight].loss
         cells = (
             number(run.kl_weight), number(run.sigma), fixed(run.distortion, 1), fixed(run.rate, 1), fixed(run.loss, 1),
-            fixed(limit, 1), share(run.loss, limit), number(run.calibrated),
+            fixed(limit, 1), share(run.loss, limit), fixed(run.bits, 2), fixed(run.decoded_path, 2),
+            number(run.calibrated),
         )  # fmt: skip
         for cell, end in zip(cells, ends, strict=True):
             sheet.text(end, top + 6 + _ROW * place, cell, 14, ha="right")

@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from kvae.weighting.conversions import bits_per_dimension
+
 History: TypeAlias = Mapping[str, Sequence[float]]
 
 
@@ -45,6 +47,7 @@ class SweepRun:
     Pictures are uint8 (n, h, w, c), or None. `reconstructions` are picture for picture those of the sweep's originals,
     `samples` are decoded from the same points of the prior in every run, and `between` leads from the reconstruction of
     one original to that of another, both included.
+    `decoded_path` is the length of the decoded way between pictures over the straight line.
     `history` is empty for a Gaussian limit: nothing was trained. `seconds` is the time that training took.
     """
 
@@ -63,6 +66,7 @@ class SweepRun:
     reconstructions: np.ndarray | None = None
     samples: np.ndarray | None = None
     between: np.ndarray | None = None
+    decoded_path: float | None = None
     model: Path | str | None = None
     gaussian_limit: bool = False
 
@@ -70,6 +74,13 @@ class SweepRun:
     def is_autoencoder(self) -> bool:
         """Whether the KL term is absent: such a run has no rate, no decoder noise and no prior."""
         return not self.kl_weight
+
+    @property
+    def bits(self) -> float | None:
+        """Bits per dimension at the noise that the run's errors call for; None without a rate."""
+        if self.is_autoencoder or self.rate is None or not self.is_finite or not self.calibrated > 0:
+            return None
+        return bits_per_dimension(self.distortion, self.rate, round(2.0 * self.distortion / self.calibrated))
 
     @property
     def is_finite(self) -> bool:

@@ -12,7 +12,7 @@ from kvae.figures.records import History, Limit
 from kvae.figures.sheet import LIGHT, Sheet, Theme, points
 from kvae.figures.tiles import evenly, fit, prepared
 from kvae.figures.wording import BETWEEN, duration, fixed, number, size
-from kvae.weighting.conversions import calibrated_weight, decoder_noise
+from kvae.weighting.conversions import bits_per_dimension, calibrated_weight, decoder_noise
 
 LEFT, WIDEST, NARROWEST, RIGHT = 96, 1440, 1200, 110  # units; all parts start at LEFT and end where the pictures end
 _CURVES = 400
@@ -32,6 +32,7 @@ def draw_run(
     latent_dim: int,
     subtitle: str = "",
     active: int | None = None,
+    decoded_path: float | None = None,
     scale: int = 2,
     theme: Theme = LIGHT,
 ) -> None:
@@ -47,6 +48,7 @@ def draw_run(
         between: uint8 (n, h, w, c), the way from one original to another, both included, or None.
         latent_dim: Number of latent dimensions.
         active: How many of them are active, if it was measured.
+        decoded_path: Length of the decoded way between pictures over the straight line, if it was measured.
         scale: Device pixels to the unit; at 2 the sheet is about 3,200 pixels wide.
     """
     originals, reconstructions = prepared(originals), prepared(reconstructions)
@@ -71,7 +73,7 @@ def draw_run(
         sheet.heading(LEFT, layout.between - 16, "In-betweens", BETWEEN[0].lower() + BETWEEN[1:])
         row = evenly(between, layout.fit.columns)
         sheet.picture(LEFT, layout.between, strip(row, len(row), layout.fit.factor, layout.fit.gap, sheet.theme))
-    _caption(sheet, layout, history, int(np.prod(originals.shape[1:])), active, latent_dim)
+    _caption(sheet, layout, history, int(np.prod(originals.shape[1:])), active, latent_dim, decoded_path)
     sheet.save(path)
 
 
@@ -173,27 +175,39 @@ def last(history: History, key: str) -> tuple[float, bool]:
     return math.nan, False
 
 
-def _caption(sheet: Sheet, layout: _Layout, history: History, values: int, active: int | None, latent_dim: int) -> None:
+def _caption(
+    sheet: Sheet,
+    layout: _Layout,
+    history: History,
+    values: int,
+    active: int | None,
+    latent_dim: int,
+    decoded_path: float | None = None,
+) -> None:
     """The run in numbers: a rule, then each number under its name. `values` is height × width × channels."""
     distortion, held_out = last(history, "distortion")
     psnr, _ = last(history, "psnr")
     if not math.isfinite(psnr) and distortion > 0:
         psnr = -10 * math.log10(distortion / values)
-    cells = [("D  distortion", fixed(distortion, 1))]
+    cells = [("D", fixed(distortion, 1))]
     if has_weight(history):
         weight = series(history, "kl_weight")
         beta = float(weight[-1]) if weight.size else math.nan
         rate, _ = last(history, "rate")
-        cells += [("R  rate, nats", fixed(rate, 1)), ("L  loss", fixed(last(history, "loss")[0], 1))]
-        cells += [("β  KL weight", number(beta)), ("σ  decoder noise", number(decoder_noise(beta)))]
+        cells += [("R, nats", fixed(rate, 1)), ("L", fixed(last(history, "loss")[0], 1))]
+        bits = bits_per_dimension(distortion, rate, values) if math.isfinite(distortion + rate) else math.nan
+        cells += [("bits/dim at σ*", fixed(bits, 2))]
+        cells += [("β  KL weight", number(beta)), ("σ  noise", number(decoder_noise(beta)))]
     else:
         cells += [("β  KL weight", "0")]
-    cells += [("β*  calibrated", number(calibrated_weight(distortion, values))), ("PSNR, dB", fixed(psnr, 1))]
+    cells += [("β*", number(calibrated_weight(distortion, values))), ("PSNR, dB", fixed(psnr, 1))]
+    if decoded_path is not None:
+        cells.append(("path", fixed(decoded_path, 2)))
     share, cosine = (series(history, f"gradient_{part}") for part in ("share", "cosine"))
     if share.size and share[-1] > 0:  # measured, and with a weight
         cells.append(("∇βR share, cos", f"{100 * share[-1]:.0f}%, {cosine[-1]:+.2f}"))
     if active is not None and has_weight(history):
-        cells.append(("active dimensions", f"{active} of {latent_dim}"))
+        cells.append(("active", f"{active} of {latent_dim}"))
     theme, y, content = sheet.theme, layout.caption, layout.content
     sheet.line(LEFT, y - 26, LEFT + content, y - 26)
     where = "at the end, on\nheld-out pictures" if held_out else "at the end, on\ntraining pictures"

@@ -15,7 +15,11 @@ from kvae.figures.tiles import prepared
 from kvae.figures.wording import clipped, heading, row
 
 _LEFT, _RIGHT = 96, 64  # units
-_PLANE, _TABLE_COLUMNS = 460, ("D", "R", "L", "PSNR", "active", "σ", "β*")
+_NOTES = (
+    "L compares runs of one weight only; bits per dimension, with the noise that a run's errors call for, compare all.",
+    "path: the decoded way between pictures, 1 is straight. β* = 2·MSE is the weight that a run's errors call for.",
+)
+_PLANE, _TABLE_COLUMNS = 460, ("D", "R", "L", "bits", "PSNR", "path", "active", "σ", "β*")
 
 
 def draw_sweep(
@@ -72,7 +76,7 @@ def _draw_end(
     limit_curve: LimitCurve | None,
 ) -> None:
     """The rate–distortion plane on the left, the numbers on the right."""
-    wide = 0.46 * content
+    wide = 0.4 * content
     marks = ["grey line"] if limit_curve is not None else []
     marks += ["circles"] if any(run.gaussian_limit for run in runs) else []
     curve = f"; {' and '.join(marks)}: Gaussian limit (best linear model)" if marks else ""
@@ -85,7 +89,7 @@ def _draw_end(
 
 def _draw_table(sheet: Sheet, x: float, top: float, width: float, runs: Sequence[SweepRun]) -> None:
     theme, step = sheet.theme, min(34.0, (_PLANE - 60) / max(len(runs), 1))
-    weights = np.array([1.0, 1.0, 1.0, 0.9, 1.5, 0.9, 1.1])
+    weights = np.array([1.0, 1.0, 1.0, 0.8, 0.8, 0.8, 1.9, 0.9, 1.0])
     ends = x + 176 + (width - 176) * np.cumsum(weights) / weights.sum()  # right edges of the columns
     for name, end in zip(_TABLE_COLUMNS, ends, strict=True):
         sheet.text(end, top + 14, name, 13.5, ha="right", color=theme.quiet)
@@ -101,5 +105,5 @@ def _draw_table(sheet: Sheet, x: float, top: float, width: float, runs: Sequence
         for name, end in zip(_TABLE_COLUMNS, ends, strict=True):
             sheet.text(end, y, cells[name], 13.5, ha="right", color=color)
         y += step
-    note = "L compares runs of one weight only. β* = 2·MSE is the weight that a run's own errors call for."
-    sheet.text(x, y + 10, note, 12.5, color=theme.quiet)
+    for place, note in enumerate(_NOTES):
+        sheet.text(x, y + 10 + 18 * place, note, 12.5, color=theme.quiet)

@@ -69,7 +69,9 @@ def row(run: SweepRun) -> dict[str, str]:
         "R": NONE if run.is_autoencoder else fixed(run.rate, 1),
         "βR": fixed(weighted, 1),
         "L": fixed(run.loss, 1),
+        "bits": fixed(run.bits, 2),
         "PSNR": fixed(run.psnr, 1),
+        "path": fixed(run.decoded_path, 2),
         "active": NONE if run.is_autoencoder or run.active is None else f"{run.active} of {run.latent_dim}",
         "σ": NONE if run.is_autoencoder else number(run.sigma),
         "β*": number(run.calibrated),
@@ -159,6 +161,63 @@ def findings(runs: Sequence[SweepRun]) -> list[str]:
     kept = trained(runs)
     said = [_trade(kept), _noise(kept), _calibration(kept), _autoencoder(runs, kept), _limit(runs, kept), _lost(runs)]
     return [sentence for sentence in said if sentence]
+
+
+def conclusion(runs: Sequence[SweepRun]) -> list[str]:
+    """What these runs say to the question, one sentence after the other; none where no run with a weight ended."""
+    kept = trained(runs)
+    return [sentence for sentence in (_exchange(kept), _on_one_scale(kept), _smoothness(kept)) if sentence]
+
+
+def _exchange(kept: Sequence[SweepRun]) -> str:
+    """What the smallest weight bought, and what it paid."""
+    if len(kept) < 2 or kept[0].rate is None or kept[-1].rate is None:
+        return ""
+    high, low = kept[0], kept[-1]
+    if low.distortion >= high.distortion:
+        return (
+            f"Turning the weight from {number(high.kl_weight)} down to {number(low.kl_weight)} did not lower the "
+            f"distortion of these models: {number(high.distortion)}, then {number(low.distortion)}."
+        )
+    nats = low.rate - high.rate if low.rate is not None and high.rate is not None else 0.0
+    price = f"{number(abs(nats))} nats {'more' if nats > 0 else 'less'} per picture"
+    return (
+        f"Turning the weight from {number(high.kl_weight)} down to {number(low.kl_weight)} lowered the distortion by "
+        f"{_less(low, high)}, for {price}."
+    )
+
+
+def _on_one_scale(kept: Sequence[SweepRun]) -> str:
+    """Which weight has the best evidence bound once each may choose its noise."""
+    known = [run for run in kept if run.bits is not None]
+    if not known:
+        return ""
+    best = min(known, key=lambda run: run.bits or math.inf)
+    told = f"at weight {number(best.kl_weight)}, {fixed(best.bits, 2)} bits per dimension"
+    if len(known) == 1:
+        return f"The evidence bound at the noise that its errors call for is, {told}."
+    worst = max(known, key=lambda run: run.bits or -math.inf)
+    if fixed(best.bits, 2) == fixed(worst.bits, 2):
+        return f"On the one scale of evidence, all these weights are alike: {fixed(best.bits, 2)} bits per dimension."
+    return (
+        f"On the one scale of evidence, with the noise that each run's errors call for, these pictures are best "
+        f"described {told}, and worst at weight {number(worst.kl_weight)}, {fixed(worst.bits, 2)}."
+    )
+
+
+def _smoothness(kept: Sequence[SweepRun]) -> str:
+    """Whether the way between two pictures got longer as the weight fell."""
+    known = [run for run in kept if run.decoded_path is not None and math.isfinite(run.decoded_path)]
+    if len(known) < 2:
+        return ""
+    high, low = known[0], known[-1]
+    before, after = float(high.decoded_path or 0.0), float(low.decoded_path or 0.0)
+    told = f"{fixed(before, 2)} times the straight line at weight {number(high.kl_weight)}, {fixed(after, 2)} at weight"
+    told += f" {number(low.kl_weight)}"
+    if fixed(before, 2) == fixed(after, 2):
+        return f"The way between two pictures through the latent space is as smooth at both ends: {told}."
+    turn = "longer, and so less smooth," if after > before else "shorter, and so smoother,"
+    return f"The way between two pictures through the latent space got {turn} as the weight fell: {told}."
 
 
 def _less(low: SweepRun, high: SweepRun) -> str:

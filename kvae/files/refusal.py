@@ -42,3 +42,9 @@ def sentence(path: str | os.PathLike[str], reason: object, owner: str = "") -> s
     """`reason` said of the file at `path`, on one line, which begins with the `owner` of the complaint."""
     line = " ".join(f"{owner} {shown(path)} {reason}".split())
     return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 1]}…"
+
+
+def cell(text: object) -> str:
+    """`text` of whatever origin as a cell of a CSV table that no program takes for a formula."""
+    found = line(text)
+    return f"'{found}" if found.startswith(("=", "+", "-", "@")) else found

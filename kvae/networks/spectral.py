@@ -268,7 +268,7 @@ def build_linear(plan: Plan) -> Networks:
     """The path, and corrections that are 0 always."""
     shape = plan.image_shape
     inputs = [keras.Input(shape, name="picture"), keras.Input((1,), name="weight")]
-    nothing = layers.Rescaling(0.0, dtype="float32")(inputs[0])
+    nothing = 0.0 * inputs[0]
     encoder, decoder = (keras.Model(inputs, nothing, name=name) for name in ("encoder", "decoder"))
     return Networks(encoder, decoder, _path(plan, 0, "linear"))
 
@@ -348,7 +348,7 @@ def _correction(plan: Plan, widths: tuple[int, ...], name: str) -> keras.Model:
     coordinate = keras.Input((1,), name="weight")
     condition = dense(plan, CONDITION, activation="tanh")(coordinate)
     condition = dense(plan, CONDITION, activation="silu")(condition)
-    x = layers.Rescaling(INPUT_GAIN, -0.5 * INPUT_GAIN, dtype="float32")(picture)
+    x = INPUT_GAIN * (picture - 0.5)  # not Keras's Rescaling, which needs TensorFlow on every backend
     skips = []
     for width in widths:
         x = halve(plan, x, width, "silu")

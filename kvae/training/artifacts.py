@@ -19,8 +19,10 @@ from kvae.figures import Limit, LimitCurve, SweepRun, draw_range, draw_run, tile
 from kvae.files.atomic import free_path
 from kvae.files.failure import unwritable
 from kvae.files.strict_json import finite
+from kvae.measures.coder import Coder
 from kvae.measures.gaussian_limit import HeldOut
 from kvae.measures.posterior import PosteriorStatistics, posterior_statistics
+from kvae.measures.smoothness import path_ratios
 from kvae.model.vae import VAE
 from kvae.saving.card_fields import packed
 from kvae.saving.reader import save
@@ -156,15 +158,17 @@ def undrawn(model: Path, folder: RunFolder, error: OSError) -> str:
 
 
 class Gallery(TypedDict):
-    """What the figures show of a model, each uint8 (n, height, width, channels).
+    """What the figures show of a model, pictures each uint8 (n, height, width, channels).
 
     `samples` are from the same points of N(0, 1) whatever the model and its weight, given as many latents; `between` is
-    the way from one original to another, or None where there is one original only.
+    the way from one original to another, or None where there is one original only. `decoded_path` is the mean length of
+    the ways from each original to the next over the straight line, or None where nothing has a length.
     """
 
     reconstructions: np.ndarray
     samples: np.ndarray
     between: np.ndarray | None
+    decoded_path: float | None
 
 
 def gallery(model: VAE, originals: np.ndarray) -> Gallery:
@@ -175,7 +179,15 @@ def gallery(model: VAE, originals: np.ndarray) -> Gallery:
         "reconstructions": as_bytes(model.reconstruct(originals)),
         "samples": as_bytes(model.sample(SAMPLES, seed=1)),
         "between": way,
+        "decoded_path": decoded_path(model, originals),
     }
+
+
+def decoded_path(model: VAE, originals: np.ndarray) -> float | None:
+    """How long the decoded ways from each of `originals` to the next are, over the straight line between their ends."""
+    means = model.encode(originals)[0]
+    ratios = path_ratios(Coder(model).generate, means[:-1], means[1:])
+    return float(np.nanmean(ratios)) if np.any(np.isfinite(ratios)) else None
 
 
 def draw(

@@ -13,7 +13,6 @@ from typing import Any
 import tensorflow as tf
 
 from kvae.model.vae import VAE
-from kvae.objectives.likelihoods import squared_error
 from kvae.saving.card_fields import GRADIENT, GRADIENTS
 
 BUDGET = 0.03  # of the time of training
@@ -26,8 +25,8 @@ class Balance:
     """The arrows after the batch `step`: on the encoder's weights the lengths of ∇D and ∇(βR), the cosine of the angle
     between them, and the share of the second length in both; on the decoder's the length of ∇D, the only one there.
 
-    Lengths are in squared error per unit of weight. `rate` is 0 without a weight; then the cosine is that of
-    ∇D and ∇R themselves.
+    Lengths are in units of the likelihood's D, squared error by default, per unit of weight. `rate` is 0 without a
+    weight; then the cosine is that of ∇D and ∇R themselves.
     """
 
     step: int
@@ -83,11 +82,26 @@ class BalanceProbe:
         return found
 
     def gradients(self) -> tuple[list, list, list]:
-        """∇D and ∇R on the encoder's weights and ∇D on the decoder's; None where a weight is not reached."""
-        shared, decoder = self._shared, self._decoder
+        """∇D and ∇R on the encoder's weights and ∇D on the decoder's, D the likelihood's; None where a weight is not
+        reached. Many pictures are taken in parts."""
+        count = len(self._images)
+        parts = [self._gradients_of(first) for first in range(0, count, PROBE_PICTURES)]
+        if len(parts) == 1:
+            return parts[0]
+        shares = [min(PROBE_PICTURES, count - first) / count for first in range(0, count, PROBE_PICTURES)]
+        return tuple(  # type: ignore[return-value]
+            [None if one[0] is None else sum(share * part for share, part in zip(shares, one, strict=True))
+             for one in zip(*side, strict=True)]
+            for side in zip(*parts, strict=True)
+        )  # fmt: skip
+
+    def _gradients_of(self, first: int) -> tuple[list, list, list]:
+        """The gradients on the probe's pictures from the place `first` on."""
+        shared, decoder, images = self._shared, self._decoder, self._images[first : first + PROBE_PICTURES]
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch([*shared, *decoder])
-            distortion = tf.reduce_mean(squared_error(self._images, self._model(self._images, training=False)))
+            output = self._model(images, training=False, first=first)
+            distortion = tf.reduce_mean(self._model.methods.likelihood.function(images, output))
             rate = tf.reduce_mean(self._model.rates)
         both = tape.gradient(distortion, [*shared, *decoder])
         return both[: len(shared)], tape.gradient(rate, shared), both[len(shared) :]

@@ -395,6 +395,10 @@ def _limit_sentence(prepared: Prepared, model: VAE) -> str:
         losses = [f"{held.at(w, held.directions).loss:.1f} at {w:g}" for w in model.weight_range.reported]
         return f"the best linear model on the pictures that an epoch is measured on: L {', '.join(losses)}"
     limit = prepared.limit(model.beta)
+    gaussian = model.methods.names["likelihood"] == "squared-error" and not model.methods.weighting.MOVES
+    if gaussian and limit.active == 0 < model.beta:
+        died = 2.0 * float(prepared.held.eigenvalues[0])
+        return f"this weight means collapse: every latent dies at β ≥ {died:.3g} on these. Choose a smaller one"
     if model.beta == 0:
         return f"the best linear autoencoder: D {limit.distortion:.1f}"
     return (

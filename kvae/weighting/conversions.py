@@ -4,16 +4,8 @@ Reference: Lucas et al., 2019, "Don't Blame the ELBO!", arXiv:1911.02469; Rybkin
 """
 
 import math
-from collections.abc import Callable
 
-# how a tool reduces its two terms → our beta from its weight, N = height·width·channels and k latent dimensions
-REDUCTIONS: dict[str, Callable[[float, int, int, int], float]] = {
-    "sum": lambda weight, values, channels, latent_dim: weight,
-    "half-sum": lambda weight, values, channels, latent_dim: 2.0 * weight,
-    "mean": lambda weight, values, channels, latent_dim: weight * values,
-    "mean-mean": lambda weight, values, channels, latent_dim: weight * values / latent_dim,
-    "mean-channels": lambda weight, values, channels, latent_dim: weight * channels,
-}
+from kvae.weighting.tools import TOOLS
 
 
 def decoder_noise(kl_weight: float) -> float:
@@ -38,24 +30,45 @@ def calibrated_weight(distortion: float, values: int) -> float:
     return 2.0 * distortion / values
 
 
-def kl_weight_from(weight: float, *, reduction: str, image_shape: tuple[int, int, int], latent_dim: int) -> float:
-    """Our KL weight for `weight` of a tool that reduces its terms as `reduction` says.
+def bits_per_dimension(distortion: float, rate: float, values: int) -> float:
+    """What a value of a picture, 0 to 255, costs in bits by the evidence bound at the noise that the errors call for.
 
-    `sum`: squared error summed, KL summed (ours). `half-sum`: half the summed squared error (Pythae). `mean`: squared
-    error averaged over all values, KL summed (PyTorch-VAE's kld_weight). `mean-mean`: both averaged (disent).
-    `mean-channels`: Keras's mean over the last axis, summed over height and width.
+    ½·log₂(2πe·MSE) + log₂ 255 + R/(N·ln 2): the same scale for every KL weight, and less is better.
+    """
+    variance = max(distortion / values, 1e-12)
+    return 0.5 * math.log2(2.0 * math.pi * math.e * variance) + math.log2(255.0) + rate / (values * math.log(2.0))
+
+
+def kl_weight_from(weight: float, *, reduction: str, image_shape: tuple[int, int, int], latent_dim: int) -> float:
+    """Our KL weight for `weight` of a tool that reduces its terms as `reduction` says: a name in
+    `kvae.weighting.tools.TOOLS`, as docs/weights.md lists them.
+
+    `sum`: squared error summed, KL summed (ours). `half-sum`: half the summed squared error (`pythae`). `mean`: squared
+    error averaged over all values, KL summed (`pytorch-vae`, its kld_weight). `mean-mean`: both averaged (`disent`).
+    `mean-channels`: Keras's mean over the last axis, summed over height and width. `sigma`: the decoder's noise.
 
     Raises:
-        ValueError: an unknown reduction.
+        ValueError: an unknown reduction; cross-entropy, which no factor turns into squared error; or a weight that is
+            not a number above 0 where it is divided by.
 
     Example:
         >>> import kvae
-        >>> round(kvae.kl_weight_from(0.00025, reduction="mean", image_shape=(64, 64, 3), latent_dim=128), 3)
+        >>> round(kvae.kl_weight_from(0.00025, reduction="pytorch-vae", image_shape=(64, 64, 3), latent_dim=128), 3)
         3.072
     """
-    if reduction not in REDUCTIONS:
+    tool = TOOLS.get(reduction)
+    if tool is None:
         raise ValueError(
-            f"kl_weight_from: `reduction` must be one of {', '.join(REDUCTIONS)}. Received: reduction={reduction!r}."
+            f"kl_weight_from: `reduction` must be one of {', '.join(TOOLS)}. Received: reduction={reduction!r}."
         )
-    values = math.prod(image_shape)
-    return REDUCTIONS[reduction](weight, values, image_shape[-1], latent_dim)
+    if tool.likelihood != "squared-error" or tool.convert is None:
+        cure = "Train with likelihood='bernoulli' instead" if tool.convert else "Say kvae-weight --data PICTURES"
+        why = "cross-entropy is no multiple of squared error" if tool.convert else "a rate depends on the pictures"
+        raise ValueError(f"kl_weight_from: {why}, so no factor exists. {cure}. Received: reduction={reduction!r}.")
+    sizes = {"values": math.prod(image_shape), "channels": image_shape[-1], "latents": latent_dim}
+    if not (math.isfinite(weight) and weight >= 0):
+        raise ValueError(f"kl_weight_from: `weight` must be a number from 0. Received: weight={weight!r}.")
+    try:
+        return tool.convert(weight, sizes)
+    except ZeroDivisionError:
+        raise ValueError(f"kl_weight_from: `weight` must be above 0 here. Received: weight={weight!r}.") from None

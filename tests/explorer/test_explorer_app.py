@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import psutil
 import pytest
 
+from explorer import app
 from explorer.app import Troubles, main
 
 # what a started window has imported, said once it is on the screen and all its pages are made
@@ -219,3 +221,16 @@ def test_an_exception_in_a_slot_does_not_end_the_program(start):
     process = start([], then)
     assert "ZeroDivisionError" in _line(process, "after:")
     assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize(("named", "page"), [(["art.keras"], "explore"), ([], "map")])
+def test_a_model_that_is_named_is_shown_in_explore_and_else_the_page_of_the_last_time(
+    named, page, monkeypatch, tmp_path, troubles
+):
+    window, others = mock.Mock(last_page="map"), mock.MagicMock()
+    others.exec.return_value = 0
+    monkeypatch.setattr(app, "assemble", lambda: (others, others, window))
+    monkeypatch.setattr(app, "_close_on_signals", lambda _: others)
+    monkeypatch.setattr(app, "_starter", lambda: "starter.keras")
+    assert main([*named, "--log", str(tmp_path / "log")]) == 0
+    window.open.assert_called_once_with(named[0] if named else "starter.keras", page)

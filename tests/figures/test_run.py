@@ -171,7 +171,7 @@ def test_importing_the_figures_loads_nothing_and_drawing_loads_no_pyplot():
 def test_the_numbers_at_the_foot_never_run_into_each_other_and_end_within_the_sheet():
     told = {**history(beta=0.0123, rate=20_000.0), "gradient_share": [0.97], "gradient_cosine": [-0.987654]}
     layout, sheet = _Layout(pictures(), pictures(), 2), Sheet(1500, 1400)
-    _caption(sheet, layout, told, 64 * 64 * 3, 1024, 1024)
+    _caption(sheet, layout, told, 64 * 64 * 3, 1024, 1024, 12.345)
     boxes = [text.get_window_extent(sheet.canvas.get_renderer()) for text in sheet.figure.texts]
     assert len(boxes) > 16
     assert not any(a.overlaps(b) for place, a in enumerate(boxes) for b in boxes[:place])

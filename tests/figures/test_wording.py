@@ -2,17 +2,31 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from kvae.figures.records import SweepRun
-from kvae.figures.wording import calibration, duration, findings, heading, number, row, share, turning_point
+from kvae.figures.wording import (
+    calibration,
+    conclusion,
+    duration,
+    findings,
+    heading,
+    number,
+    row,
+    share,
+    turning_point,
+)
+from kvae.measures.bounds import NOISES, evidence_bound
+from kvae.weighting.conversions import bits_per_dimension, calibrated_weight
 
 
-def made(kl_weight, distortion, rate, *, calibrated=0.02, limit=False, name=None):
+def made(kl_weight, distortion, rate, *, calibrated=0.02, limit=False, name=None, path=None):
     return SweepRun(
         name=name or f"KL weight {kl_weight}", kl_weight=kl_weight, distortion=distortion, rate=rate,
         loss=distortion + (kl_weight or 0) * (rate or 0), psnr=20.0, active=3, latent_dim=8,
         sigma=math.sqrt((kl_weight or 0) / 2), calibrated=calibrated, gaussian_limit=limit,
+        decoded_path=path,
     )  # fmt: skip
 
 
@@ -113,3 +127,52 @@ def test_the_share_of_a_loss_is_that_below_or_above_the_best_linear_model():
         "level",
         "–",
     ]
+
+
+# ---------------------------------------------------------------------- the paragraph at the end
+
+
+def of_768(kl_weight, distortion, rate, **more):
+    """A run on pictures of 768 values."""
+    return made(kl_weight, distortion, rate, calibrated=calibrated_weight(distortion, 768), **more)
+
+
+def test_bits_are_those_of_the_evidence_bound_at_the_noise_of_the_errors():
+    bound = evidence_bound(
+        NOISES["squared-error"], np.full(3, 20.0), np.full(3, 45.0), 768, calibrated_weight(20.0, 768)
+    )
+    assert bits_per_dimension(20.0, 45.0, 768) == pytest.approx(bound.bits)
+    assert of_768(0.1, 20.0, 45.0).bits == pytest.approx(bound.bits)
+    assert of_768(None, 20.0, None).bits is None and made(0.1, math.nan, 1.0).bits is None
+
+
+def test_the_conclusion_says_what_the_lowest_weight_bought_and_what_it_cost():
+    runs = [of_768(1.0, 40.0, 10.0, path=1.05), of_768(0.1, 20.0, 50.0, path=1.2), of_768(0.01, 10.0, 250.0, path=1.6)]
+    exchange, scale, smooth = conclusion([*runs, made(None, 5.0, None), made(1.0, 39.0, 12.0, limit=True)])
+    assert exchange == (
+        "Turning the weight from 1 down to 0.01 lowered the distortion by 75%, for 240 nats more per picture."
+    )
+    bits = {run.kl_weight: run.bits for run in runs}
+    best, worst = min(bits, key=bits.get), max(bits, key=bits.get)
+    assert f"best described at weight {best:g}, {bits[best]:.2f} bits per dimension" in scale
+    assert f"worst at weight {worst:g}, {bits[worst]:.2f}." in scale
+    assert (
+        "got longer, and so less smooth, as the weight fell: 1.05 times the straight line at weight 1, 1.60" in smooth
+    )
+
+
+def test_the_conclusion_is_as_true_where_a_low_weight_bought_nothing():
+    exchange, scale, smooth = conclusion([of_768(1.0, 20.0, 10.0, path=1.5), of_768(0.1, 25.0, 10.0, path=1.1)])
+    assert "did not lower the distortion of these models: 20, then 25" in exchange
+    assert "best described at weight 1," in scale and "got shorter, and so smoother, as the weight fell" in smooth
+    same = conclusion([of_768(1.0, 20.0, 10.0, path=1.301), of_768(0.1, 20.0, 10.0, path=1.304)])
+    assert "all these weights are alike" in same[1] and "as smooth at both ends" in same[2]
+
+
+def test_the_conclusion_leaves_out_what_was_not_measured():
+    assert conclusion([]) == [] and conclusion([made(None, 5.0, None)]) == []
+    (alone,) = conclusion([of_768(0.1, 20.0, 45.0)])
+    assert alone.startswith("The evidence bound at the noise that its errors call for is, at weight 0.1, ")
+    assert [text[:20] for text in conclusion([of_768(1.0, 20.0, 10.0), of_768(0.1, 15.0, 30.0)])] == [
+        "Turning the weight f", "On the one scale of ",
+    ]  # fmt: skip

@@ -22,7 +22,9 @@ import keras
 import numpy as np
 
 import kvae
+from explorer.engine.bookmarks import read_bookmarks
 from explorer.engine.cards import glimpse
+from explorer.engine.points import point_in
 from kvae.files.npy import read_sequence
 from kvae.images.arrays import decoded, from_file
 from kvae.saving.reader import load
@@ -115,7 +117,15 @@ def resume(path: str, *, train_on: bool = False) -> Any:
             earlier.folder.release()
 
 
+def point(path: str) -> Any:
+    """As the explorer's engine does with a picture that is dropped on it."""
+    found = point_in(path)
+    return None if found is None else len(found.latents)
+
+
 READERS: dict[str, Callable[[str], Any]] = {
+    "point": point,
+    "bookmarks": lambda path: len(read_bookmarks(path, optional=False).entries or ()),
     "model": model,
     "resume": resume,
     "train on": lambda path: resume(path, train_on=True),

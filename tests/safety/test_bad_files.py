@@ -7,7 +7,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from corpus import archives, configs, data, forge, weights
+from corpus import archives, configs, data, forge, points, weights
 
 from kvae.model.vae import VAE
 from kvae.saving.reader import save
@@ -72,6 +72,20 @@ def test_a_file_of_pictures_is_refused_or_read_as_promised(case, server, folder)
     path = folder / case
     path.write_bytes(content(folder) if callable(content) else content)
     check(server, folder, "pictures", path, case in data.IMAGES_LOAD)
+
+
+@pytest.mark.parametrize("case", points.POINTS)
+def test_a_picture_that_says_where_it_was_painted_is_refused_or_read_as_promised(case, server, folder):
+    path = folder / "art.png"
+    path.write_bytes(points.POINTS[case])
+    check(server, folder, "point", path, case in points.LOADS)
+
+
+@pytest.mark.parametrize("case", points.BOOKMARKS)
+def test_a_file_of_bookmarks_is_refused_or_read_as_promised(case, server, folder):
+    path = folder / "art.bookmarks"
+    path.write_bytes(points.BOOKMARKS[case])
+    check(server, folder, "bookmarks", path, case in points.BOOKMARKS_LOAD)
 
 
 @needs_linux

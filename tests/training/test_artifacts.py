@@ -40,6 +40,9 @@ def test_the_pictures_of_each_row_are_those_of_the_model_at_its_weight(run, rows
     for row in (rows[0], rows[-1]):
         alone = run.model.at(row.kl_weight)
         for kind, images in gallery(alone, run.prepared.shown).items():
+            if kind == "decoded_path":
+                assert row.decoded_path == pytest.approx(images, rel=1e-3) and images >= 1.0
+                continue
             shown = getattr(row, kind).astype(int)
             assert np.abs(shown - images).max() <= 1, kind
     assert np.abs(rows[0].reconstructions.astype(int) - rows[-1].reconstructions).mean() > 2

@@ -145,6 +145,22 @@ def test_a_large_collection_is_measured_on_a_sample_that_the_seed_repeats(collec
             statistics(collection, indices, Listener(), seed=1)
 
 
+def test_pictures_unlike_their_mirror_images_are_measured_as_they_are_and_it_is_said(own_cache):
+    # strokes that all lean one way, as written digits do
+    random = np.random.default_rng(0)
+    rows, columns = np.mgrid[:16, :16]
+    places, widths = random.uniform(4, 12, (160, 1, 1)), random.uniform(1, 2, (160, 1, 1))
+    strokes = np.exp(-np.square((columns - places - 0.8 * (8 - rows)) / widths))
+    leaning = np.rint(255 * np.repeat(strokes[..., None], 3, axis=-1)).astype(np.uint8)
+    settings = checked({"size": 16, "data": "array", "kl_weight": 0.1})
+    for pictures, said in ((leaning, True), (paint_many(range(160), size=16)[0], False)):
+        heard = Hearing()
+        found = prepare(pictures, settings, heard)
+        assert any("Switch them off with --no-augment" in line for line in heard.lines) == said
+        mean = found.statistics.spectrum.mean
+        assert np.allclose(mean, mean[:, ::-1], atol=1e-5) != said
+
+
 # ---------------------------------------------------------------------- few pictures, and the batch that fits them
 
 

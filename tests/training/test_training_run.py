@@ -99,6 +99,24 @@ def test_the_pictures_the_device_and_the_gaussian_limit_are_said_before_training
     assert f"D {run.limit.distortion:.1f}, R {run.limit.rate:.1f}" in said
 
 
+def test_a_weight_that_kills_every_latent_is_said_before_training(small, undrawn, tmp_path):
+    class Hears(Listener):
+        def __init__(self):
+            self.said = []
+
+        def on_message(self, sentence):
+            self.said.append(sentence)
+
+    for weight, dies in ((1000.0, True), (1.0, False)):
+        listener = Hears()
+        run = small(tmp_path / f"w{weight:g}.keras", kl_weight=weight, listener=listener)
+        told = [sentence for sentence in listener.said if "this weight means collapse" in sentence]
+        largest = run.prepared.held.eigenvalues[0]
+        expected = f"every latent dies at β ≥ {2 * largest:.3g} on these. Choose a smaller one"
+        assert told == ([f"this weight means collapse: {expected}"] if dies else [])
+        assert (run.limit.active == 0) == dies
+
+
 def test_the_evaluation_of_a_run_is_what_keras_evaluates(run):
     found = run.model.evaluate(run.prepared.validation_batches(), verbose=0, return_dict=True)
     held = run.evaluated
@@ -134,7 +152,10 @@ def test_the_same_seed_repeats_a_run_number_by_number_and_another_seed_does_not(
 
 def test_the_default_network_with_variants_of_the_pictures_repeats_too(small, undrawn, tmp_path):
     runs = [small(tmp_path / "art.keras", network="spectral", augment=True) for _ in range(2)]
-    assert runs[0].steps == runs[1].steps and equal_weights(runs[0].model, runs[1].model)
+    assert runs[0].steps == runs[1].steps
+    # TensorFlow sums in an order that depends on where memory lies: biases of 1e-13 differ in their last digits
+    for one, other in zip(runs[0].model.get_weights(), runs[1].model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
 
 
 # ---------------------------------------------------------------------- the weight, moved

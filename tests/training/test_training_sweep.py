@@ -9,6 +9,7 @@ from PIL import Image
 
 import kvae
 from kvae.images.paintings import paint_many
+from kvae.training.artifacts import decoded_path
 from kvae.training.listener import Listener
 from kvae.training.sweep import sweep
 
@@ -87,6 +88,7 @@ def test_a_row_says_what_its_run_measured(delivered):
         assert row.active == run.posterior.active and row.latent_dim == 4 and row.model == run.path
         assert row.calibrated == pytest.approx(2 * held.distortion / (16 * 16 * 3))
         shown = run.prepared.shown
+        assert row.decoded_path == decoded_path(run.model, shown)
         np.testing.assert_allclose(row.reconstructions / 255.0, run.model.reconstruct(shown), atol=0.51 / 255)
     assert [row.sigma for row in delivered.rows[:3]] == pytest.approx([0.5**0.5, 0.05**0.5, None])
     assert [row.kl_weight for row in delivered.rows[:3]] == [1.0, 0.1, None]
@@ -99,6 +101,7 @@ def test_the_gaussian_limit_has_a_row_at_each_weight(delivered):
         point = prepared.held.at(row.kl_weight, 768)
         assert (row.distortion, row.rate, row.loss) == (point.distortion, point.rate, point.loss)
         assert row.active == point.active and row.history == {}
+        assert row.decoded_path == pytest.approx(1.0, abs=1e-3)  # it is linear
     # more weight, less rate and more distortion
     assert rows[0].rate < rows[1].rate and rows[0].distortion > rows[1].distortion
     pictures = prepared.collection.read(prepared.validation) / 255.0

@@ -145,3 +145,13 @@ def test_pictures_of_ones_own_may_be_among_those_that_a_model_learned_from():
     assert pictures.learned(_told("a", "/art")) == "may"
     assert pictures.learned(_told("a", "/art/new")) == pictures.learned(_told("a", "/ar")) == ""
     assert pictures.learned(_told("a", "paintings")) == ""
+
+
+@pytest.mark.parametrize("name", ["range", "one", "plain"])
+def test_every_picture_of_a_row_comes_of_the_code_that_is_sent_with_it(name, rows, loaded):
+    whole = rows[name]
+    for row in (whole, *whole.weights):
+        assert row.digest == loaded[name].info.digest
+        for kind in ("images", "samples", "between"):
+            shown = loaded[name].decode(row.codes[kind], row.kl_weight)
+            assert np.abs(shown.astype(int) - getattr(row, kind)).max() <= 1, kind

@@ -108,9 +108,9 @@ def test_it_says_hello_with_all_settings_and_reads_a_card_before_tensorflow_is_t
 
 def test_what_the_card_tells_is_what_the_loaded_model_tells(opened, real_models):
     glimpsed, seen = (one.model for one in opened.ask(m.Open(str(real_models.trained))))
-    for name in m.ModelInfo.__dataclass_fields__.keys() - {"eigenvalues"}:
+    for name in m.ModelInfo.__dataclass_fields__.keys() - {"eigenvalues", "digest"}:
         np.testing.assert_equal(getattr(glimpsed, name), getattr(seen, name))
-    assert glimpsed.eigenvalues is None  # those are in the weights
+    assert glimpsed.eigenvalues is None and glimpsed.digest == ""  # those are of the weights
     eigenvalues = np.asarray(kvae.load(real_models.trained).linear_path.eigenvalues)
     np.testing.assert_array_equal(seen.eigenvalues, eigenvalues)
     assert (seen.name, seen.image_shape, seen.latent_dim, seen.network) == ("trained", (16, 16, 3), 6, "spectral")
@@ -278,12 +278,21 @@ def test_the_map_lays_out_the_training_pictures_with_their_folders(opened, real_
     np.testing.assert_allclose(spread / spread.sum(), done.shares, atol=1e-4)
 
 
+def test_the_layout_of_a_map_is_kept_beside_the_model_and_not_worked_out_again(opened, real_models, tmp_path):
+    moved = shutil.copy(real_models.trained, tmp_path / "moved.keras")
+    opened.open(moved)
+    question = m.ReadMap(agreed=(str(real_models.pictures),))
+    first, second = ([one for one in opened.ask(question, "map") if isinstance(one, m.MapLaid)] for _ in range(2))
+    assert len(first) > 5 and len(second) == 1 and (tmp_path / "moved.map").is_file()
+    np.testing.assert_array_equal(first[-1].places, second[0].places)
+
+
 def test_a_map_of_pictures_that_are_gone_shows_those_the_model_keeps(opened, real_models, tmp_path):
     model = kvae.load(real_models.trained)
     model.card["settings"]["data"] = str(tmp_path / "gone")
     kvae.save(model, tmp_path / "moved.keras")
     info = opened.open(tmp_path / "moved.keras")
-    part, done = opened.ask(m.ReadMap(agreed=(str(tmp_path / "gone"),)), "map")
+    part, *_, done = opened.ask(m.ReadMap(agreed=(str(tmp_path / "gone"),)), "map")
     np.testing.assert_array_equal(part.latents, info.latents)
     assert len(part.names) == len(info.latents) and "gone" in done.note
 
@@ -297,7 +306,7 @@ def test_nothing_that_a_card_names_is_read_before_it_is_agreed_to(opened, real_m
     model.card["settings"]["data"] = str(place)
     kvae.save(model, tmp_path / "curious.keras")
     info = opened.open(tmp_path / "curious.keras")
-    unread, part, done = opened.ask(m.ReadMap(agreed=agreed), "map")
+    unread, part, *_, done = opened.ask(m.ReadMap(agreed=agreed), "map")
     assert unread == m.Unread("curious", str(place))
     np.testing.assert_array_equal(part.latents, info.latents)
     assert str(place) not in done.note and f"the {len(info.latents)} pictures" in done.note

@@ -9,7 +9,8 @@ from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QToolTip
 
 from explorer.explore.page import ExplorePage
-from explorer.messages import Decode, Decoded, Encode
+from explorer.messages import Decode, Decoded, Encode, Encoded
+from explorer.state.latent import sketched
 from explorer.widgets.preferences import Preferences
 
 LEFT = Qt.MouseButton.LeftButton
@@ -79,15 +80,43 @@ def test_without_a_model_the_page_says_what_to_do(empty):
     empty.open_picture("x.png")
 
 
-def test_before_the_engine_answers_the_nearest_stored_picture_stands_in(empty, fake_bridge, model_info):
+def test_before_the_engine_answers_a_sketch_of_the_nearest_stored_picture_stands_in(empty, fake_bridge, model_info):
     fake_bridge.give_model(model_info)
     np.testing.assert_array_equal(empty.point(), model_info.latents[0])
-    np.testing.assert_array_equal(empty.stage.picture.image, model_info.thumbnails[0])
+    np.testing.assert_array_equal(empty.stage.picture.image, sketched(model_info.thumbnails[0]))
     assert "Starting the engine" in empty.stage.line.text()
     empty.go_to(model_info.latents[5], "another")
-    np.testing.assert_array_equal(empty.stage.picture.image, model_info.thumbnails[5])
+    np.testing.assert_array_equal(empty.stage.picture.image, sketched(model_info.thumbnails[5]))
     fake_bridge.answer(fake_bridge.last(Decode, "picture")[0], picture(empty))
     assert empty.stage.picture.image[0, 0, 0] == 90 and empty.stage.line.text() == ""
+
+
+def test_what_the_model_makes_of_a_picture_stands_large_and_the_picture_labelled_beside_it(
+    page, fake_bridge, model_info
+):
+    stage = page.stage
+    assert stage.original.isVisible() and stage.original.caption.text() == "the painting"
+    np.testing.assert_array_equal(stage.original.view.image, model_info.thumbnails[0])
+    assert stage.picture.image[0, 0, 0] == 90  # the model's
+    assert (
+        stage.line.text().startswith("What the model kept: it is soft where") and "lower KL weight" in stage.line.text()
+    )
+    label = stage.original.caption
+    assert label.fontMetrics().horizontalAdvance(label.text()) <= label.width(), "cut off"
+    page.go_to(np.zeros(8), "away")
+    assert stage.line.text() == ""
+    page.undo_stack.undo()
+    assert stage.line.text().startswith("What the model kept")
+    page.open_picture("/home/me/cat.png")
+    image = np.full((16, 16, 3), 7, np.uint8)
+    fake_bridge.answer(fake_bridge.last(Encode)[0], Encoded(np.ones(8, "float32"), image, image))
+    assert stage.original.caption.text() == "your picture" and stage.line.text().startswith("What the model kept")
+
+
+def test_the_painting_stands_where_it_can_be_seen_as_soon_as_the_model_is_open(empty, fake_bridge, model_info):
+    fake_bridge.give_model(model_info)
+    inset, room = empty.stage.original, empty.stage.picture.picture_rect()
+    assert inset.geometry().bottom() == pytest.approx(empty.stage.picture.y() + room.bottom(), abs=2)
 
 
 def test_what_the_card_told_is_not_asked_again_when_the_model_is_there(qtbot, empty, fake_bridge, model_info):
@@ -122,7 +151,7 @@ def test_a_picture_of_the_model_before_is_not_shown(page, fake_bridge, model_inf
     answer = fake_bridge._pending[fake_bridge.last(Decode, "picture")[0]][0]
     fake_bridge.give_model(replace(model_info, path="/nowhere/other.keras"))
     answer(picture(page, 7))
-    np.testing.assert_array_equal(page.stage.picture.image, model_info.thumbnails[0])
+    np.testing.assert_array_equal(page.stage.picture.image, sketched(model_info.thumbnails[0]))
 
 
 def test_a_late_picture_does_not_overwrite_a_newer_one(qtbot, page, fake_bridge):
@@ -145,6 +174,7 @@ def test_pixels_on_the_screen_are_the_bytes_that_were_decoded(qtbot, page, fake_
     image = np.random.default_rng(3).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
     page.go_to(np.zeros(8), "zero")
     fake_bridge.answer(fake_bridge.last(Decode, "picture")[0], Decoded(image))
+    page._set_smooth(False)
     view = page.stage.picture
     where, shot = view.picture_rect(), view.grab().toImage()
     scale = int(where.width()) // 16

@@ -361,7 +361,7 @@ def test_holding_space_shows_the_picture_itself_and_a_tap_changes_places(qtbot, 
     fake_bridge.answer(fake_bridge.last(Decode, "picture")[0], Decoded(np.full((1, 16, 16, 3), 9, np.uint8)))
     np.testing.assert_array_equal(view.image, model_info.thumbnails[0])  # as long as it is held
     qtbot.keyRelease(page, Qt.Key.Key_Space)
-    assert view.image[0, 0, 0] == 9 and page.stage.line.text() == ""
+    assert view.image[0, 0, 0] == 9 and page.stage.line.text().startswith("What the model kept")
     assert page.history.state.showing == "A"
     qtbot.keyClick(page, Qt.Key.Key_Space)
     assert page.history.state.showing == "B"
@@ -445,7 +445,7 @@ def test_bookmarks_are_kept_for_each_model(qtbot, page, fake_bridge, preferences
     here = page.point()
     with qtbot.waitSignal(page.bookmarks_changed) as told:
         page.add_bookmark()
-    assert told.args[0] == (Bookmark("Bookmark 1", tuple(here.tolist())),)
+    assert told.args[0] == (Bookmark("Bookmark 1", tuple(here.tolist()), pytest.approx(0.1)),)
     fake_bridge.give_model(replace(model_info, path="/nowhere/other.keras"))
     assert page.bookmarks.kept == ()
     fake_bridge.give_model(model_info)
@@ -473,13 +473,13 @@ def test_bookmarks_and_steps_go_over_to_the_file_of_the_delivered_model(page, fa
     assert len(page.bookmarks.kept) == 1
 
 
-def test_soft_pictures_are_remembered(qtbot, page, fake_bridge, preferences):
-    assert not page.stage.picture.smooth
+def test_pictures_are_soft_until_pixels_are_chosen_which_is_remembered(qtbot, page, fake_bridge, preferences):
+    assert page.stage.picture.smooth
     next(action for action in page.actions() if "soft" in action.text()).trigger()
-    assert page.stage.picture.smooth and page.stage.other.view.smooth
+    assert not page.stage.picture.smooth and page.stage.other.view.smooth
     again = ExplorePage(fake_bridge, preferences)
     qtbot.addWidget(again)
-    assert again.stage.picture.smooth
+    assert not again.stage.picture.smooth
 
 
 def test_undo_and_redo_say_what_they_would_do(page):

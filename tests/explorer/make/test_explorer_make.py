@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QListWidget
 
 from explorer.make import export as make_export
 from explorer.make import film as make_film
+from explorer.make import form as make_form
 from explorer.make import page as make
 from explorer.make.page import MakePage
 from explorer.messages import Decode, Decoded, Exported, ExportLatents, ExportMorph, ExportPicture, Progress
@@ -139,6 +140,39 @@ def test_a_new_bookmark_joins_a_renamed_one_is_renamed_and_a_deleted_one_stays(l
     assert names(loop_of_three) == ["Mark 0", "Mark 60", "Sea", "Mark 200"]
 
 
+def test_two_bookmarks_of_one_place_keep_their_names_in_the_strip(page, fake_bridge, model_info):
+    fake_bridge.give_model(model_info)
+    one, other = marks(10)[0], replace(marks(10)[0], name="Sea")
+    page.set_bookmarks((one, other))
+    page.set_bookmarks((one, other, *marks(20)))
+    assert names(page) == ["Mark 10", "Sea", "Mark 20"]
+
+
+def test_a_picture_that_was_asked_for_arrives_though_its_bookmark_was_renamed_meanwhile(page, fake_bridge, model_info):
+    fake_bridge.give_model(model_info)
+    page.set_bookmarks(marks(10, 20))
+    ticket, question = fake_bridge.last(Decode, "keys")
+    page.set_bookmarks((replace(marks(10)[0], name="Sea"), *marks(20)))
+    fake_bridge.answer(ticket, Decoded(painted(question.latents)))
+    assert names(page) == ["Sea", "Mark 20"]
+    assert not any(page.strip.item(row).icon().isNull() for row in range(2))
+
+
+def test_a_picture_of_the_weight_before_does_not_come_back(loop_of_three, fake_bridge):
+    strip = loop_of_three.strip
+    strip.setCurrentRow(0)
+    typed(loop_of_three.leg.weight, "0.4")
+    ticket, question = fake_bridge.last(Decode, "keys")
+    late = fake_bridge._pending[ticket][0]
+    typed(loop_of_three.leg.weight, "0.7")
+    late(Decoded(painted(question.latents)))
+    assert strip.item(0).icon().isNull() and not strip.item(1).icon().isNull()
+    ticket, question = fake_bridge.last(Decode, "keys")
+    assert question.kl_weight == pytest.approx(0.7)
+    fake_bridge.answer(ticket, Decoded(painted(question.latents)))
+    assert not strip.item(0).icon().isNull()
+
+
 def test_a_bookmark_taken_out_of_the_strip_does_not_come_back_by_itself(loop_of_three):
     loop_of_three.strip.setCurrentRow(1)
     loop_of_three.strip.remove()
@@ -146,6 +180,14 @@ def test_a_bookmark_taken_out_of_the_strip_does_not_come_back_by_itself(loop_of_
     assert names(loop_of_three) == ["Mark 0", "Mark 120"]
     loop_of_three._menu.actions()[1].trigger()
     assert names(loop_of_three) == ["Mark 0", "Mark 120", "Mark 60"]
+
+
+def test_the_menu_of_bookmarks_shows_their_pictures(loop_of_three, fake_bridge):
+    loop_of_three._menu.aboutToShow.emit()
+    ticket, question = fake_bridge.last(Decode, "bookmark pictures")
+    fake_bridge.answer(ticket, Decoded(painted(question.latents)))
+    greys = [one.icon().pixmap(40, 40).toImage().pixelColor(9, 9).red() for one in loop_of_three._menu.actions()]
+    assert greys == [0, 60, 120]
 
 
 def test_the_current_picture_can_be_added_once_there_is_one(loop_of_three, qtbot):
@@ -383,8 +425,8 @@ def test_exporting_asks_for_the_film_on_screen(loop_of_three, fake_bridge, qtbot
     ticket, content, lane = fake_bridge.asked[-1]
     assert isinstance(content, ExportMorph) and lane is None
     assert content.path == str(tmp_path / "films" / "art.mp4")
-    assert (content.frames_per_second, content.side, content.smooth, content.loop) == (30.0, 64, True, True)
-    assert content.kl_weight == pytest.approx(0.1)
+    assert (content.frames_per_second, content.side, content.smooth, content.loop) == (30.0, 512, True, True)
+    assert content.kl_weight == pytest.approx(0.1) and content.model == loop_of_three._model.path
     np.testing.assert_array_equal(content.latents, loop_of_three.latents())
 
 
@@ -393,27 +435,105 @@ def test_progress_is_shown_and_the_place_of_the_file_afterwards(loop_of_three, f
     monkeypatch.setattr(make_export, "show_folder", opened.append)
     loop_of_three.export.start()
     ticket = len(fake_bridge.asked)
-    assert loop_of_three.export.progress.isVisible() and not loop_of_three.export.button.isVisible()
+    assert loop_of_three.export.progress.isVisible() and loop_of_three.export.doing.text() == "Writing art.mp4"
     fake_bridge.answer(ticket, Progress(30, 180, "frames"))
     assert (loop_of_three.export.progress.value(), loop_of_three.export.progress.maximum()) == (30, 180)
     fake_bridge.answer(ticket, Exported("/films/art-2.mp4"))
-    assert loop_of_three.export.button.isVisible() and not loop_of_three.export.progress.isVisible()
+    assert not loop_of_three.export.progress.isVisible() and not loop_of_three.export.doing.isVisible()
     assert loop_of_three.notice.text == "Saved to /films/art-2.mp4"
     assert loop_of_three.notice._action.text() == "Show in folder"
     qtbot.mouseClick(loop_of_three.notice._action, Qt.MouseButton.LeftButton)
     assert opened == [Path("/films")]
 
 
-def test_an_export_can_be_cancelled_and_another_begun(loop_of_three, fake_bridge, qtbot):
-    loop_of_three.export.start()
+def test_exports_wait_for_each_other_as_they_were_asked_for_and_one_can_be_cancelled(loop_of_three, fake_bridge, qtbot):
+    export = loop_of_three.export
+    export.start()
     ticket = len(fake_bridge.asked)
-    loop_of_three.export.start()
-    assert len(fake_bridge.asked) == ticket  # one at a time
-    qtbot.mouseClick(loop_of_three.export.cancel_button, Qt.MouseButton.LeftButton)
+    before = loop_of_three.latents()
+    export.form.name.setText("sea")
+    export.start()
+    loop_of_three.morph.seconds.setValue(0.5)
+    choose(loop_of_three, ".png")
+    export.start()
+    asked = len(fake_bridge.asked)
+    assert not isinstance(fake_bridge.asked[-1][1], ExportMorph) and export.doing.text().endswith("2 more waiting")
+    qtbot.mouseClick(export.cancel_button, Qt.MouseButton.LeftButton)
     assert fake_bridge.cancelled == [ticket]
-    assert loop_of_three.notice.text == "The export was cancelled."
+    assert loop_of_three.notice.text == "The export of art.mp4 was cancelled."
+    second = fake_bridge.asked[-1]
+    assert second[0] == asked + 1 and Path(second[1].path).name == "sea.mp4"
+    np.testing.assert_array_equal(second[1].latents, before)
+    assert export.doing.text() == "Writing sea.mp4 · 1 more waiting"
+    fake_bridge.fail(second[0], "The disk is full.")
+    assert isinstance(fake_bridge.asked[-1][1], ExportPicture)
+    fake_bridge.answer(fake_bridge.asked[-1][0], Exported("/films/sea.png"))
+    assert not export.writing and len(fake_bridge.asked) == asked + 2
+
+
+# ---------------------------------------------------------------------- what a picture says of its own
+
+
+def typed(field, text):
+    field.setText(text)
+    field.finish()
+
+
+def test_a_picture_has_a_time_a_pace_and_a_weight_of_its_own(loop_of_three, fake_bridge, engine):
+    page, leg = loop_of_three, loop_of_three.leg
+    assert not leg.isVisible()
+    page.strip.setCurrentRow(1)
+    assert leg.isVisible() and leg.seconds.value() is leg.weight.value() is None
+    typed(leg.seconds, "0,5")
+    leg.easing.setCurrentIndex(leg.easing.findData("smooth"))
+    typed(leg.weight, "0.4")
+    assert len(page.latents()) == 60 + 15 + 60 == page.film.count
+    assert page.export.summary.text().startswith("135 frames · 4.5 s")
+    weights = page.weights()
+    assert weights[0] == pytest.approx(0.1) and weights[60] == pytest.approx(0.4) and len(weights) == 135
+    assert np.all(np.diff(weights[:61]) > 0) and weights[75] == pytest.approx(0.1)
+    engine.run()
+    asked = [one.kl_weight for _, one, lane in fake_bridge.asked if lane == "play" and np.ndim(one.kl_weight)]
+    assert sum(map(len, asked)) >= 135
+    keys = fake_bridge.last(Decode, "keys")[1]
+    assert len(keys.latents) == 1 and keys.kl_weight == pytest.approx(0.4)
+    page.strip.setCurrentRow(2)
+    assert page.player.position == 75 and leg.seconds.value() is None
+    page.strip.setCurrentRow(1)
+    assert leg.seconds.value() == 0.5
+    page.export.start()
+    np.testing.assert_array_equal(fake_bridge.asked[-1][1].kl_weight, weights)
+
+
+def test_bookmarks_bring_the_weight_they_were_kept_at(page, fake_bridge, model_info, engine):
+    fake_bridge.give_model(model_info)
+    two = marks(0, 60)
+    page.set_bookmarks((replace(two[0], kl_weight=0.02), replace(two[1], kl_weight=0.5)))
+    np.testing.assert_allclose(fake_bridge.last(Decode, "keys")[1].kl_weight, [0.02, 0.5])
+    assert page.weights()[0] == 0.02 and page.weights()[60] == 0.5
+
+
+def test_a_model_whose_pictures_follow_no_weight_has_none_to_set(page, fake_bridge, model_info):
+    fake_bridge.give_model(replace(model_info, carries_weight=False))
+    page.set_bookmarks(tuple(replace(one, kl_weight=0.3) for one in marks(0, 60)))
+    page.strip.setCurrentRow(0)
+    assert page.leg.isVisible() and not page.leg.weight.isVisible() and page.weights() is None
+
+
+def test_a_film_is_512_pixels_until_another_size_is_chosen(page, fake_bridge, model_info):
+    for side in (64, 16, 96):
+        fake_bridge.give_model(replace(model_info, image_shape=(side, side, 3), path=f"/{side}.keras"))
+        assert page.export.form.side == 512
+    page.export.form.size_choice.combo.setCurrentIndex(0)
+    assert page.export.form.side == 96
+
+
+def test_a_picture_of_each_frame_is_asked_for_as_a_folder_of_png(loop_of_three, fake_bridge):
+    choose(loop_of_three, make_form.SEQUENCE)
+    assert loop_of_three.export.summary.text().startswith("180 frames")
     loop_of_three.export.start()
-    assert len(fake_bridge.asked) == ticket + 1
+    content = fake_bridge.asked[-1][1]
+    assert isinstance(content, ExportMorph) and Path(content.path).name == "art.png"
 
 
 def test_an_export_that_fails_leaves_a_line_that_stays(loop_of_three, fake_bridge, qtbot):
@@ -423,7 +543,7 @@ def test_an_export_that_fails_leaves_a_line_that_stays(loop_of_three, fake_bridg
     loop_of_three.morph.loop_box.setChecked(False)
     assert loop_of_three.notice.isVisible()
     assert loop_of_three.notice.text == "/films cannot be written to. Choose another folder."
-    assert loop_of_three.export.button.isEnabled() and loop_of_three.export.button.isVisible()
+    assert loop_of_three.export.button.isEnabled() and not loop_of_three.export.writing
 
 
 def test_a_decode_that_fails_leaves_a_line_that_stays(page, fake_bridge, model_info):
@@ -484,7 +604,7 @@ def test_what_a_format_cannot_do_is_said_before(loop_of_three):
     choose(loop_of_three, ".gif")
     assert "101 × 101 pixels" in summary.text()
     loop_of_three.morph.rate.set_place(2, 25)
-    assert "GIFs show at most 50 frames per second" in summary.text()
+    assert "GIFs show at most 20 frames per second" in summary.text()
 
 
 def test_the_forms_are_kept_for_the_next_start(loop_of_three, fake_bridge, preferences, qtbot):

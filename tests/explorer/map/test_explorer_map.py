@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QApplication
 
 from explorer.map.page import CHANGED, NO_MODEL, READING, MapPage
 from explorer.map.scatter import MOST, ScatterView
-from explorer.messages import MapDone, MapPart, ReadMap, Unread
+from explorer.messages import MapDone, MapLaid, MapPart, ReadMap, Unread
 from explorer.state import mapping
 from explorer.widgets.preferences import Preferences
 
@@ -53,6 +53,52 @@ def laid_out(page, fake_bridge, model_info):
     fake_bridge.give_model(model_info)
     page.finished = send(fake_bridge, latents_of(40))
     return page
+
+
+PLACES = np.stack([np.arange(40) % 8, np.arange(40) // 8], 1).astype("float32")
+
+
+def test_similar_pictures_come_together_while_one_looks_and_axes_are_the_choice(page, fake_bridge, model_info):
+    fake_bridge.give_model(model_info)
+    assert page.layout_choice.currentData() == "likeness"
+    assert not page.across.isVisible() and not page.up.isVisible()
+    latents = latents_of(40)
+    ticket = fake_bridge.last(ReadMap)[0]
+    names, thumbnails = tuple(map(str, range(40))), np.zeros((40, 8, 8, 3), np.uint8)
+    fake_bridge.answer(ticket, MapPart(40, 40, latents, thumbnails, names, ("",) * 40))
+    before = page.scatter.places.copy()
+    for done in (25, 350):
+        fake_bridge.answer(ticket, MapLaid(done, 350, PLACES * done))
+        assert page.progress.isVisible() and page.progress.value() == done
+        np.testing.assert_array_equal(page.scatter.places, PLACES * done)
+    fake_bridge.answer(ticket, MapDone(latents.mean(0), np.eye(8, dtype="float32"), np.ones(8, "float32") / 8))
+    assert not page.progress.isVisible()
+    np.testing.assert_array_equal(page.scatter.places, PLACES * 350)
+    page.set_point(latents[11])
+    np.testing.assert_allclose(page.scatter._cross, PLACES[11] * 350, atol=1)
+    page.layout_choice.setCurrentIndex(1)
+    assert page.across.isVisible() and page.scatter.places.shape == before.shape
+    np.testing.assert_allclose(page.scatter.places, (latents - latents.mean(0))[:, :2], atol=1e-5)
+    page.layout_choice.setCurrentIndex(0)
+    np.testing.assert_array_equal(page.scatter.places, PLACES * 350)
+
+
+def test_the_layout_is_remembered(page, fake_bridge, qtbot):
+    page.layout_choice.setCurrentIndex(1)
+    again = MapPage(fake_bridge, page._preferences)
+    qtbot.addWidget(again)
+    assert again.layout_choice.currentData() == "axes"
+
+
+def test_a_hand_that_moves_the_map_while_it_settles_is_not_overruled(page, fake_bridge, model_info):
+    fake_bridge.give_model(model_info)
+    ticket = fake_bridge.last(ReadMap)[0]
+    thumbnails = np.zeros((40, 8, 8, 3), np.uint8)
+    fake_bridge.answer(ticket, MapPart(40, 40, latents_of(40), thumbnails, ("a",) * 40, ("",) * 40))
+    page.scatter.zoom(3.0)
+    view = page.scatter.view
+    fake_bridge.answer(ticket, MapLaid(25, 350, PLACES))
+    assert page.scatter.view == view
 
 
 def pixel_of(page, index: int) -> QPoint:

@@ -2,11 +2,12 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from explorer.state.bookmarks import Bookmark, added, from_plain, key_of, removed, renamed, to_plain
+from explorer.state.bookmarks import Bookmark, added, from_plain, key_of, removed, renamed, to_plain, together
 
 
 def test_a_bookmark_without_a_name_takes_the_next_free_number():
@@ -33,6 +34,26 @@ def test_what_is_damaged_or_belongs_to_another_model_is_left_out():
     entries.append({"name": "nowhere", "latents": [math.nan, 0.0]})
     assert from_plain(entries, 2) == (Bookmark("sea", (1.0, 2.0)),)
     assert from_plain("nonsense", 2) == from_plain(None, 2) == ()
+
+
+def test_a_bookmark_keeps_the_weight_it_was_made_at():
+    two = added(added((), (1.0, 2.0), "sea", 0.25), (3.0, 4.0))
+    assert from_plain(to_plain(two), 2) == two and two[0].kl_weight == 0.25 and two[1].kl_weight is None
+
+
+@pytest.mark.parametrize("weight", [True, "0.1", -1, 0, math.inf, None])
+def test_a_weight_that_cannot_be_is_none(weight):
+    (plain,) = to_plain((Bookmark("sea", (1.0,)),))
+    assert from_plain([{**plain, "kl_weight": weight}], 1)[0].kl_weight is None
+
+
+def test_put_together_no_point_is_there_twice_and_no_name():
+    one, other = Bookmark("sea", (1.0,), 0.1), Bookmark("sea", (2.0,), 0.1)
+    assert together((one,), (one, other, replace(one, kl_weight=0.5))) == (
+        one,
+        replace(other, name="sea (2)"),
+        replace(one, name="sea (3)", kl_weight=0.5),
+    )
 
 
 def test_a_file_has_one_key_however_it_is_spelt(tmp_path, monkeypatch):

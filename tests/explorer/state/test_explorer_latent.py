@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from explorer.messages import ModelInfo
-from explorer.state.latent import LatentPoint, LatentState, stand_in, starting_point
+from explorer.state.latent import LatentPoint, LatentState, sketched, stand_in, starting_point
 from explorer.state.sliders import REACH, SHOWN, UNFOLDED, Sliders, axes_of, centre_of, unit_of, weights_of
 
 ZERO, ONE = np.zeros(4), np.ones(4)
@@ -277,11 +277,11 @@ def test_sliders_reach_as_far_as_the_pictures(model_info: ModelInfo):
     assert axis.unit * REACH == 10.0
 
 
-def test_the_start_is_a_stored_picture_and_its_thumbnail_stands_in(model_info: ModelInfo):
+def test_the_start_is_a_stored_picture_and_a_sketch_of_its_thumbnail_stands_in(model_info: ModelInfo):
     start = starting_point(model_info)
     assert any(np.array_equal(start.values, latents) for latents in model_info.latents)
     near = start.at(model_info.latents[4] + 0.01)
-    np.testing.assert_array_equal(stand_in(model_info, near), model_info.thumbnails[4])
+    np.testing.assert_array_equal(stand_in(model_info, near), sketched(model_info.thumbnails[4]))
 
 
 def test_the_start_is_the_picture_of_the_broadest_strokes_and_not_a_plain_one(model_info: ModelInfo):
@@ -304,4 +304,18 @@ def test_the_start_can_be_encoded_anew_where_its_picture_is_stored_in_full(model
     np.testing.assert_array_equal(start.original, model_info.thumbnails[0])
     assert start.encoded_at == (3, 0.1)
     smaller = replace(model_info, image_shape=(32, 32, 3))
-    assert starting_point(smaller).point.original is starting_point(smaller).point.encoded_at is None
+    assert starting_point(smaller).point.encoded_at is None
+    np.testing.assert_array_equal(starting_point(smaller).point.original, model_info.thumbnails[0])
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (16, 24, 1), (3, 5, 3)])
+def test_a_sketch_has_the_shape_and_the_tone_of_its_picture_and_no_edges(shape):
+    picture = np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
+    sketch = sketched(picture)
+    assert sketch.shape == shape and sketch.dtype == np.uint8
+    assert abs(float(sketch.mean()) - float(picture.mean())) < 12
+    if min(shape[:2]) > 8:
+        steps = [np.abs(np.diff(one.astype(float), axis=1)).mean() for one in (sketch, picture)]
+        assert steps[0] < steps[1] / 4
+    plain = np.full(shape, 77, np.uint8)
+    np.testing.assert_array_equal(sketched(plain), plain)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from explorer.state.paths import EASINGS, STYLES, frame_count, path
+from explorer.state.paths import EASINGS, STYLES, frame_count, path, starts, weights_along
 from kvae.model.numpy_api import _between as between
 
 CORNERS = np.array([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0]])
@@ -70,6 +70,23 @@ def test_on_the_sphere_nearly_opposite_points_never_get_longer_than_they_are():
 def test_where_there_is_no_great_circle_the_way_is_straight(end):
     points = np.array([[3.0, 0.0], end])
     np.testing.assert_array_equal(path(points, 5, style="spherical"), path(points, 5, style="linear"))
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_each_leg_has_its_own_time_and_pace(loop):
+    points = np.arange(3.0)[:, None] * 8
+    way = path(points, [4, 2, 8], easing=["even", "smooth", "even"], loop=loop)[:, 0]
+    assert starts(3, [4, 2, 8]) == [0, 4, 6] and len(way) == frame_count(3, [4, 2, 8], loop) == (14 if loop else 7)
+    np.testing.assert_allclose(way[:7], [0, 2, 4, 6, 8, 12, 16], atol=1e-6)
+    one_for_all = path(points, 4, easing="smooth", loop=loop)
+    np.testing.assert_array_equal(path(points, [4] * 3, easing=["smooth"] * 3, loop=loop), one_for_all)
+
+
+def test_the_weight_goes_from_picture_to_picture_in_equal_steps_of_its_logarithm():
+    weights = weights_along([0.01, 1.0, 1.0], [4, 2, 2], easing="even")
+    np.testing.assert_allclose(weights[:5], np.geomspace(0.01, 1.0, 5), rtol=1e-5)
+    assert weights[0] == 0.01 and weights[4] == weights[6] == 1.0  # to the last digit
+    assert len(weights) == len(path(CORNERS, [4, 2, 2]))
 
 
 @pytest.mark.parametrize("loop", [False, True])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PyQt6.QtCore import QFile, QSettings, Qt
+from PyQt6.QtWidgets import QFileDialog
 
 from explorer.messages import (
     Began,
@@ -12,18 +13,21 @@ from explorer.messages import (
     FindInterrupted,
     Hello,
     InterruptedRuns,
+    LookInto,
     Pause,
     Paused,
     PicturesReady,
     Preview,
     Resumed,
     RunFailed,
+    Seen,
     SetWeight,
     Steps,
     Stop,
     Working,
 )
-from explorer.train.page import TrainPage, models_folder
+from explorer.state.naming import model_name
+from explorer.train.page import TrainPage
 from explorer.train.preview import PreviewGrid
 from explorer.train.words import status
 from explorer.widgets.preferences import Preferences
@@ -142,7 +146,7 @@ def test_start_asks_the_bridge_for_exactly_what_the_form_holds(qtbot, page, fake
     page.form.fields["kl_weight"].set_value(0.3)
     qtbot.mouseClick(page.form.button, Qt.MouseButton.LeftButton)
     defaults = {info.name: info.default for info in fake_bridge.settings if info.default is not None}
-    expected = (1, {**defaults, "kl_weight": 0.3}, str(tmp_path / "models" / "art.keras"), "")
+    expected = (1, {**defaults, "kl_weight": 0.3}, str(tmp_path / "models" / "paintings 0.3.keras"), "")
     assert fake_bridge.runs == [expected]
 
 
@@ -489,12 +493,55 @@ def test_what_stands_below_the_bar_stays_where_it_is_when_the_run_ends(qtbot, pa
     assert not page.bar.stop.isVisible() and (page.preview.geometry(), page.curves.geometry()) == before
 
 
-def test_models_go_to_documents_where_this_folder_cannot_be_written(tmp_path, monkeypatch):
+def test_models_go_among_the_documents_wherever_the_program_was_started(tmp_path, monkeypatch):
     preferences = Preferences(QSettings(str(tmp_path / "t.ini"), QSettings.Format.IniFormat))
+    (tmp_path / "models").mkdir()
+    before = preferences.models_folder
     monkeypatch.chdir(tmp_path)
-    assert models_folder(preferences) == tmp_path / "models"
-    monkeypatch.setattr("os.access", lambda *_: False)
-    assert models_folder(preferences).name == "kvae"
+    assert preferences.models_folder == before and before.is_absolute() and before.name == "kvae"
+
+
+def test_where_models_go_is_shown_and_can_be_chosen(page, fake_bridge, preferences, tmp_path, monkeypatch):
+    place = page.form.place
+    page.resize(1280, 640)
+    page.show()
+    assert place.label.toolTip() == str(tmp_path / "models") and place.label.text().startswith("Models go to ")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "other"))
+    place.button.click()
+    assert preferences.models_folder == tmp_path / "other" and place.label.toolTip() == str(tmp_path / "other")
+    page.start({"kl_weight": 0.25})
+    assert fake_bridge.runs[-1][2] == str(tmp_path / "other" / "paintings 0.25.keras")
+
+
+def test_a_folder_that_is_chosen_shows_its_count_and_a_few_of_its_pictures(page, fake_bridge, tmp_path):
+    field = page.form.fields["data"]
+    assert not field.seen.isVisibleTo(page)
+    field.set_value(str(tmp_path))
+    ticket, question = fake_bridge.last(LookInto)
+    assert question.data == str(tmp_path)
+    fake_bridge.answer(ticket, Seen(str(tmp_path), 24, 0, np.zeros((8, 64, 64, 3), np.uint8)))
+    assert field.seen.isVisibleTo(page) and field.seen.words.text() == "24 pictures" and field.seen.count == 8
+    field.set_value(str(tmp_path))
+    assert fake_bridge.last(LookInto)[0] == ticket  # it is known
+    field.set_value("paintings")
+    assert not field.seen.isVisibleTo(page)
+    field.set_value(str(tmp_path))
+    fake_bridge.fail(fake_bridge.last(LookInto)[0], "There is no picture there.")
+    assert field.seen.words.text() == "There is no picture there." and field.seen.count == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({}, "paintings 0.1"),
+        ({"data": "/home/me/Sea & Sky", "kl_weight": 1.0}, "Sea & Sky 1"),
+        ({"data": "/home/me/My.Paintings 2", "kl_weight": 0.02}, "My.Paintings 2 0.02"),
+        ({"data": "/x/digits.npz", "kl_weight": (0.01, 1.0)}, "digits 0.01 to 1"),
+        ({"data": "/x/a:b?", "autoencoder": True}, "a b autoencoder"),
+    ],
+)
+def test_a_model_is_called_after_its_pictures_and_its_weight(settings, name):
+    assert model_name(settings) == name
 
 
 def test_an_autoencoder_is_called_one(page, fake_bridge):

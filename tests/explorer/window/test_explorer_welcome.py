@@ -2,22 +2,27 @@
 
 import os
 
+import numpy as np
 import pytest
 from PyQt6.QtCore import QSettings, Qt
 from PyQt6.QtWidgets import QLabel, QPushButton
 
+from explorer.messages import Portraits, ReadPortraits
+from explorer.widgets.portraits import PortraitBook
 from explorer.widgets.preferences import Preferences
 from explorer.window.welcome import WelcomePage
 
 
 @pytest.fixture
 def preferences(tmp_path) -> Preferences:
-    return Preferences(QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat))
+    kept = Preferences(QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat))
+    kept.set("models_folder", str(tmp_path / "models"))
+    return kept
 
 
 @pytest.fixture
 def page(qtbot, fake_bridge, preferences, tmp_path) -> WelcomePage:
-    made = WelcomePage(fake_bridge, preferences, models=tmp_path / "models")
+    made = WelcomePage(fake_bridge, preferences, PortraitBook(fake_bridge))
     qtbot.addWidget(made)
     made.resize(1286, 640)
     return made
@@ -64,6 +69,30 @@ def test_recent_models_come_before_those_found_in_the_folder(page, preferences, 
     with qtbot.waitSignal(page.open_wanted) as told:
         qtbot.mouseClick(_button(page, "old.keras"), Qt.MouseButton.LeftButton)
     assert told.args == [str(folder / "old.keras")]
+
+
+def test_models_show_one_of_their_pictures_once_the_engine_is_there(page, fake_bridge, preferences, tmp_path, qtbot):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("a.keras", "b.keras"):
+        (folder / name).touch()
+    fake_bridge.settings, known = (), fake_bridge.settings
+    page.show()
+    assert not [one for _, one, _ in fake_bridge.asked if isinstance(one, ReadPortraits)]
+    fake_bridge.settings = known
+    fake_bridge.hello.emit(None)
+    ticket, question = fake_bridge.last(ReadPortraits)
+    before = _button(page, "a.keras").icon().cacheKey()
+    order = [os.path.basename(path) for path in question.paths]
+    image = np.full((16, 16, 3), 99, np.uint8)
+    fake_bridge.answer(ticket, Portraits(tuple(image if name == "a.keras" else None for name in order)))
+    shown = _button(page, "a.keras").icon()
+    assert shown.cacheKey() != before and shown.pixmap(36, 36).toImage().pixelColor(9, 9).red() == 99
+    asked = len(fake_bridge.asked)
+    page.hide()
+    page.show()
+    assert len(fake_bridge.asked) == asked
+    assert _button(page, "a.keras").icon().pixmap(36, 36).toImage().pixelColor(9, 9).red() == 99
 
 
 def test_being_looked_at_makes_a_trainer_ready(page, fake_bridge, qtbot):

@@ -22,11 +22,23 @@ from PyQt6.QtWidgets import (
 )
 
 from explorer import log
-from explorer.messages import Began, Delivered, PicturesReady, RunFailed, Snapshot, Steps, Stop, Working
+from explorer.messages import (
+    Began,
+    Delivered,
+    LookInto,
+    PicturesReady,
+    RunFailed,
+    Seen,
+    Snapshot,
+    Steps,
+    Stop,
+    Working,
+)
 from explorer.state.followed_run import FollowedRun
 from explorer.widgets import theme
 from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
+from explorer.window.folder_sheet import FolderSheet
 from explorer.window.kl_page import KLPage
 from explorer.window.pages import PAGES as REAL
 from explorer.window.status import time_left
@@ -257,7 +269,7 @@ def test_a_folder_given_as_a_model_is_offered_to_train_on(window, fake_bridge, t
     window.open(str(tmp_path))
     assert "is a folder" in window.notice.text
     qtbot.mouseClick(window.notice.findChild(QPushButton), Qt.MouseButton.LeftButton)
-    assert fake_bridge.runs[0][1]["data"] == str(tmp_path)
+    assert window.findChild(FolderSheet).data == str(tmp_path) and fake_bridge.runs == []
 
 
 def test_a_model_rewritten_on_disk_is_read_again(opened, fake_bridge, model, qtbot):
@@ -324,16 +336,35 @@ def test_a_dropped_model_is_opened(window, fake_bridge, model, qtbot):
     qtbot.waitUntil(lambda: fake_bridge.opened == [model.path])
 
 
-def test_a_dropped_folder_is_trained_on(window, fake_bridge, tmp_path, qtbot):
+def test_a_dropped_folder_is_shown_and_then_trained_on(window, fake_bridge, tmp_path, qtbot):
     assert _drop(window, tmp_path).isAccepted()
-    qtbot.waitUntil(lambda: len(fake_bridge.runs) == 1)
+    qtbot.waitUntil(lambda: window.findChild(FolderSheet) is not None)
+    sheet = window.findChild(FolderSheet)
+    ticket, question = fake_bridge.last(LookInto)
+    assert question.data == str(tmp_path) and not sheet.train.isEnabled() and fake_bridge.runs == []
+    fake_bridge.answer(ticket, Seen(str(tmp_path), 1234, 1, np.zeros((8, 64, 64, 3), np.uint8)))
+    assert sheet.row.words.text() == "1,234 pictures · 1 file that is none" and sheet.row.count == 8
+    sheet.train.click()
     assert fake_bridge.runs[0][1]["data"] == str(tmp_path) and fake_bridge.runs[0][1]["kl_weight"] == 0.1
+
+
+def test_a_folder_without_pictures_is_not_trained_on_and_another_can_be_chosen(
+    window, fake_bridge, tmp_path, monkeypatch
+):
+    chosen = []
+    monkeypatch.setattr(window, "browse_folder", lambda: chosen.append(1))
+    window.train_on(str(tmp_path))
+    sheet = window.findChild(FolderSheet)
+    fake_bridge.fail(fake_bridge.last(LookInto)[0], f"There is no picture in {tmp_path} that kvae reads.")
+    assert "no picture" in sheet.row.words.text() and not sheet.train.isEnabled()
+    sheet.other.click()
+    assert chosen == [1] and fake_bridge.runs == []
 
 
 def test_a_dropped_picture_is_looked_for_in_the_model(opened, tmp_path, qtbot):
     opened.show_page("map")
     _drop(opened, tmp_path / "me.png")
-    qtbot.waitUntil(lambda: opened.page("explore").told[-1:] == [("open_picture", str(tmp_path / "me.png"))])
+    qtbot.waitUntil(lambda: opened.page("explore").told[-1:] == [("open_picture", str(tmp_path / "me.png"), b"")])
     assert _shown(opened) is opened.page("explore")
 
 
