@@ -1,4 +1,4 @@
-"""ReadMap: where the pictures that the open model was trained on lie in its latent space."""
+"""ReadMap and ReadPosteriors: where the pictures that the open model was trained on lie in its latent space."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,19 @@ from explorer.engine.jobs import Job
 from explorer.engine.models import CHUNK, Loaded
 from explorer.engine.neighbourhoods import SUFFIX, keep, kept, laid_out
 from explorer.engine.pictures import NotAgreed, open_pictures, thumbnails_of
-from explorer.messages import MOST_LEADING, MapDone, MapLaid, MapPart, ModelInfo, Progress, ReadMap, Unread, leading
+from explorer.messages import (
+    MOST_LEADING,
+    MapDone,
+    MapLaid,
+    MapPart,
+    ModelInfo,
+    PosteriorsAt,
+    Progress,
+    ReadMap,
+    ReadPosteriors,
+    Unread,
+    leading,
+)
 
 NOT_AT_HAND = "The training pictures are not at hand, so these are the {} that the model keeps."
 PART = 4 * CHUNK  # pictures in one message
@@ -150,3 +162,38 @@ def _places_of(info: ModelInfo) -> list[Path]:
 def _finish(job: Job, found: Codes, note: str) -> None:
     mean, components, shares = (part.astype(np.float32) for part in found.directions())
     job.reply(MapDone(mean, components, shares, note), last=True)
+
+
+def read_posteriors(job: Job, loaded: Loaded) -> None:
+    """Answer a `ReadPosteriors` with a `PosteriorsAt` for each weight."""
+    request: ReadPosteriors = job.content
+    if loaded.info.latent_dim != 2 or loaded.info.autoencoder:
+        raise ValueError(f"{loaded.info.name} has no plane of posteriors: it needs two latents and a KL term.")
+    pictures, labels, note = _some_pictures(job, loaded.info, request)
+    for place, weight in enumerate(request.weights, start=1):
+        means, covariances = loaded.posteriors(pictures, weight, job.piece)
+        if not (np.isfinite(means).all() and np.isfinite(covariances).all()):
+            raise ValueError(f"{loaded.info.name} has posteriors that are no numbers at KL weight {weight:.3g}.")
+        part = PosteriorsAt(weight, means, covariances, labels, note)
+        job.reply(part, last=place == len(request.weights))
+
+
+def _some_pictures(job: Job, info: ModelInfo, request: ReadPosteriors) -> tuple[np.ndarray, tuple[str, ...], str]:
+    """Pictures as the model takes them, what each is coloured by, and a note: those of the collection, evenly spread,
+    or the few in the model itself where these are whole."""
+    try:
+        collection = open_pictures(
+            info, info.image_shape[0], lambda done, total, what: job.reply(Progress(done, total, what)), request.agreed
+        )
+        if collection.shape != info.image_shape:
+            raise ValueError(f"{collection.name} has pictures of another shape than {info.name}.")
+    except (NotAgreed, OSError, ValueError):
+        if info.thumbnails.shape[1:] != info.image_shape:
+            raise
+        count = len(info.thumbnails)
+        return info.thumbnails, ("",) * count, f"These are the {count} pictures that the model keeps."
+    count = min(max(1, request.most), len(collection))
+    rows = np.linspace(0, len(collection) - 1, count).round().astype(np.int64)
+    manners = collection.factors.get("manner")
+    labels = tuple(collection.folders[row] if manners is None else str(manners[row]) for row in rows)
+    return collection.read(rows), labels, ""

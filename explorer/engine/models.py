@@ -42,6 +42,7 @@ class Loaded:
         self._decode = tf.function(self._decoding, input_signature=[latents, weight], autograph=False)
         self._encode = tf.function(self._encoding, input_signature=[images, weight], autograph=False)
         self._see = tf.function(self._seeing, input_signature=[images, weight], autograph=False)
+        self._spread = tf.function(self._spreading, input_signature=[images, weight], autograph=False)
         self._decode.get_concrete_function()
 
     def _decoding(self, latents: Any, weight: Any) -> Any:
@@ -62,6 +63,17 @@ class Loaded:
     def _seeing(self, images: Any, weight: Any) -> tuple[Any, Any]:
         means = self._encoding(images, weight)
         return means, self._decoding(means, weight)
+
+    def _spreading(self, images: Any, weight: Any) -> Any:
+        """Means and factors T of posteriors side by side, (count, latent, 1 + latent)."""
+        import keras
+        import tensorflow as tf
+
+        with keras.StatelessScope([(self.model.kl_weight, weight)]):
+            found = self.model.posterior_of(tf.cast(images, tf.float32) / 255.0)
+        factor = tf.linalg.diag(tf.exp(0.5 * found.log_var))
+        factor = factor if found.factor is None else factor + found.factor
+        return tf.concat([found.mean[:, :, None], factor], axis=2)
 
     def decode(
         self, latents: np.ndarray, kl_weight: Weights = None, piece: Piece = contextlib.nullcontext
@@ -95,6 +107,15 @@ class Loaded:
         """The posterior means, float32 (count, latent), of `images`, uint8 (count, height, width, channels)."""
         nothing = np.empty((0, self.info.latent_dim), np.float32)
         return self._in_pieces(self._encode, images, kl_weight, piece, nothing)
+
+    def posteriors(
+        self, images: np.ndarray, kl_weight: float, piece: Piece = contextlib.nullcontext
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means, float32 (count, latent), and covariances (count, latent, latent) of the posteriors of `images`."""
+        nothing = np.empty((0, self.info.latent_dim, 1 + self.info.latent_dim), np.float32)
+        found = self._in_pieces(self._spread, images, kl_weight, piece, nothing)
+        factor = found[:, :, 1:]
+        return found[:, :, 0], factor @ np.swapaxes(factor, 1, 2)
 
     def see(
         self, images: np.ndarray, kl_weight: float | None = None, piece: Piece = contextlib.nullcontext

@@ -48,6 +48,7 @@ from explorer.messages import (
     ReadBookmarks,
     ReadMap,
     ReadPortraits,
+    ReadPosteriors,
     Ready,
     Recalled,
     Refresh,
@@ -150,6 +151,7 @@ class Engine:
             Decode: self._decode,
             Encode: self._encode,
             ReadMap: self._map,
+            ReadPosteriors: self._posteriors,
             Compare: self._compare,
             SavePicture: self._export,
             ExportPicture: self._export,
@@ -231,6 +233,11 @@ class Engine:
         from explorer.engine.mapping import read_map
 
         read_map(job, self._models.current)
+
+    def _posteriors(self, job: Job) -> None:
+        from explorer.engine.mapping import read_posteriors
+
+        read_posteriors(job, self._models.current)
 
     def _compare(self, job: Job) -> None:
         from explorer.engine.comparing import compare

@@ -41,6 +41,9 @@ class MapBar(QWidget):
         self.fit = QPushButton("Show &all")
         self.fit.setToolTip("All pictures, the outermost too (F)")
         self.again = QPushButton("&Lay out the pictures")
+        self.posteriors = QPushButton("&Posteriors")
+        self.posteriors.setCheckable(True)
+        self.posteriors.setToolTip(terms.explain("posteriors"))
         self._lay_out()
         self._show_axes()
 
@@ -65,7 +68,7 @@ class MapBar(QWidget):
         for widget in (self.search, self.found):
             bar.addWidget(widget)
         bar.addStretch(1)
-        for button in (self.morph, self.fit, self.again):
+        for button in (self.posteriors, self.morph, self.fit, self.again):
             bar.addWidget(button)
 
     @property

@@ -20,11 +20,13 @@ from superqt.utils import signals_blocked
 from explorer.bridge import Bridge
 from explorer.map.bar import MapBar
 from explorer.map.panel import FOLDER_COLOURS, NEIGHBOURS, MapPanel
+from explorer.map.plane import PlaneView
 from explorer.map.scatter import ScatterView
 from explorer.messages import MapDone, MapLaid, MapPart, ModelInfo, PicturePoint, Progress, ReadMap, Unread, leading
 from explorer.safe_text import line, plain
 from explorer.state import mapping
 from explorer.state.latent import tells_the_same
+from explorer.state.plane import has_plane
 from explorer.widgets import keys, theme
 from explorer.widgets.keyboard import Ring
 from explorer.widgets.offers import Offered, offer
@@ -81,6 +83,9 @@ class MapPage(QWidget):
         self.scatter = ScatterView()
         self.ring = Ring(self.scatter)
         self.panel = MapPanel()
+        self.plane = PlaneView(self._bridge, self._preferences)
+        self.plane.picked.connect(self.picked)
+        self.plane.hide()
         offer(self.scatter, self._offered_on_map, Qt.KeyboardModifier.ControlModifier)
         self.panel.picture.origin = self._origin_of_shown
         for number, button in enumerate(self.panel.buttons):
@@ -97,6 +102,7 @@ class MapPage(QWidget):
         middle.setSpacing(2 * theme.UNIT)
         middle.addWidget(self.scatter, 1)
         middle.addWidget(self.panel)
+        middle.addWidget(self.plane, 1)
         bottom = QHBoxLayout()
         bottom.setSpacing(2 * theme.UNIT)
         bottom.addWidget(self.status, 1)
@@ -123,7 +129,8 @@ class MapPage(QWidget):
         bar = MapBar(self._preferences, self)
         self.layout_choice, self.across, self.up = bar.layout_choice, bar.across, bar.up
         self.search, self.found = bar.search, bar.found
-        self.morph, self.fit, self.again = bar.morph, bar.fit, bar.again
+        self.morph, self.fit, self.again, self.posteriors = bar.morph, bar.fit, bar.again, bar.posteriors
+        self.posteriors.toggled.connect(self._show_plane)
         bar.places_changed.connect(lambda: self._place(refit=True))
         self.search.textChanged.connect(lambda _: self._search())
         self.search.returnPressed.connect(self._next_found)
@@ -169,9 +176,19 @@ class MapPage(QWidget):
         self._search()
         self._say("")
         self.scatter.set_message(NO_MODEL if self._model is None else "")
-        for widget in (self.again, self.fit, self.morph, self.search, self.layout_choice, self.across, self.up):
-            widget.setEnabled(self._model is not None)
+        self.posteriors.setVisible(has_plane(self._model))
+        self._show_plane(self.posteriors.isChecked())
         self._show_reading()
+
+    def _show_plane(self, wanted: bool) -> None:
+        """The posteriors in the place of the map, or the map again."""
+        shown = wanted and has_plane(self._model)
+        self.scatter.setVisible(not shown)
+        self.panel.setVisible(not shown)
+        self.status.setVisible(not shown)  # which tells of the map
+        self.plane.setVisible(shown)
+        for widget in (self.layout_choice, self.across, self.up, self.search, self.morph, self.fit, self.again):
+            widget.setEnabled(self._model is not None and not shown)
 
     def _read_if_new(self) -> None:
         if self._model is not None and self._reading is None and not len(self.pictures):
@@ -313,6 +330,7 @@ class MapPage(QWidget):
     def set_point(self, latents: np.ndarray) -> None:
         """Where Explore is now: a crosshair."""
         self._point = np.asarray(latents, np.float32)
+        self.plane.set_point(self._point)
         self._show_point()
 
     # ------------------------------------------------------------------ looking for pictures

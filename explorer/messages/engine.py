@@ -289,6 +289,38 @@ class MapDone:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadPosteriors(Question):
+    """The posteriors of at most `most` training pictures at each of `weights`, of a model with two latents. Answers: a
+    `PosteriorsAt` for each weight, in order.
+
+    Nothing is read but in one of the places `agreed`; elsewhere they are those of the few pictures in the model itself.
+    """
+
+    needs_model: ClassVar[bool] = True
+    ends_with_model: ClassVar[bool] = True
+    takes_long: ClassVar[bool] = True
+
+    weights: tuple[float, ...]
+    most: int = 500
+    agreed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PosteriorsAt:
+    """q(z given x) of some pictures at one weight: `means` (n, 2) and `covariances` (n, 2, 2).
+
+    `labels` (n,) are what the pictures are coloured by: their manner, or their folder. The last weight's is the last
+    reply.
+    """
+
+    kl_weight: float
+    means: np.ndarray
+    covariances: np.ndarray
+    labels: tuple[str, ...]
+    note: str = ""  # such as: these are the model's own few
+
+
+@dataclass(frozen=True, slots=True)
 class Compare(Question):
     """Reconstruct the same pictures with several models. Answers: `Originals`, then a `Compared` for each model.
 
@@ -361,6 +393,7 @@ Answer = (
     | MapPart
     | MapLaid
     | MapDone
+    | PosteriorsAt
     | Originals
     | Compared
     | Exported

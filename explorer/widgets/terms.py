@@ -61,6 +61,8 @@ TERMS: dict[str, str] = {
     "map_layout": "Similar ones together: each picture beside those most like it; how far apart groups lie means "
     "little (t-SNE). Along two axes: two directions or sliders, to scale.",
     "variance_share": "How much of the difference between all pictures this direction of the map shows.",
+    "posteriors": "Posterior: what the model believes of a picture, not a point but a small cloud. A high KL weight "
+    "makes the clouds wide, so that they meet and every place is a picture; a low one shrinks them apart.",
     "neighbours": "The training pictures whose slider positions are nearest to this one.",
     "near_likeness": "Likeness: what two pictures have in common counts, not how strongly (the cosine of the angle "
     "between them, seen from the middle of all pictures).",

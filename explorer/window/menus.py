@@ -1,4 +1,4 @@
-"""The menu bar of the window, and the two pages of its Help menu."""
+"""The menu bar of the window, and the pages of its Help menu."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -187,6 +187,7 @@ class Menus:
     def _help(self) -> None:
         menu = self._menu("&Help")
         self._add(menu, "&Keyboard and mouse", "keys", self.show_shortcuts)
+        self._add(menu, "&What is KL?", "", self.show_kl)
         self._add(menu, "Show the &log", "", self.show_log)
         self._add(menu, "&About kvae explorer", "", self.show_about)
 
@@ -221,6 +222,12 @@ class Menus:
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._sheet("Keyboard and mouse", area)
 
+    def show_kl(self) -> None:
+        """The two directions of KL, and what independence costs, under the hand."""
+        from explorer.window.kl_page import KLPage  # pyqtgraph takes a moment
+
+        self._sheet("What is KL?", KLPage()).resize(148 * theme.UNIT, 86 * theme.UNIT)
+
     def show_log(self) -> None:
         """The log in the program that a desktop opens such files with; in a sheet where there is none."""
         path = log.place()
@@ -238,7 +245,7 @@ class Menus:
         text.setWordWrap(True)
         self._sheet(f"kvae explorer {version('kvae')}", text)
 
-    def _sheet(self, title: str, content: QWidget) -> None:
+    def _sheet(self, title: str, content: QWidget) -> QDialog:
         sheet = QDialog(self._window)
         sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         sheet.setWindowTitle(title)
@@ -254,3 +261,4 @@ class Menus:
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
         sheet.resize(72 * theme.UNIT, 72 * theme.UNIT if isinstance(content, QAbstractScrollArea) else 28 * theme.UNIT)
         sheet.open()
+        return sheet

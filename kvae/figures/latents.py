@@ -86,11 +86,27 @@ def plane_sentence(planes: Sequence[Plane]) -> str:
         f"1, and {len(first.means):,} of them cover {100 * shares[0]:.0f}% of the prior"
     )
     if len(ordered) == 1:
-        return f"{said}."
+        return f"{said}.{_tilt(ordered)}"
     said += f"; at {number(last.kl_weight)} the deviation is {widths[1]} and they cover {100 * shares[1]:.0f}%"
     if shares[1] < shares[0]:
         said += f", so that {100 * (1 - shares[1]):.0f} of 100 points drawn from the prior lie outside all of them"
-    return f"{said}."
+    return f"{said}.{_tilt(ordered)}"
+
+
+def tilt_cost(covariances: np.ndarray) -> float:
+    """The nats that Gaussians with `covariances` (n, 2, 2) lose where their latents are taken as independent, on
+    average: −½·ln(1 − ρ²) each, by KL(q ‖ p) as by KL(p ‖ q)."""
+    variances = np.maximum(np.diagonal(covariances, axis1=1, axis2=2).prod(axis=1), 1e-300)
+    return float(np.mean(-0.5 * np.log1p(-np.minimum(covariances[:, 0, 1] ** 2 / variances, 1 - 1e-12))))
+
+
+def _tilt(ordered: Sequence[Plane]) -> str:
+    """What the tilt of posteriors is worth, where there is any: that of models whose rate is `full`."""
+    if not any(np.any(plane.covariances[:, 0, 1]) for plane in ordered):
+        return ""
+    ends = ordered if len(ordered) == 1 else (ordered[0], ordered[-1])
+    costs = [f"{number(tilt_cost(plane.covariances), 2)} nats each at {number(plane.kl_weight)}" for plane in ends]
+    return f" Without their tilt they would lose {' and '.join(costs)}, on average."
 
 
 def draw_latents(

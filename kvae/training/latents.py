@@ -8,6 +8,7 @@ import numpy as np
 
 from kvae.figures.latents import Plane, draw_latents, grid_points, reach_of
 from kvae.files.atomic import free_path
+from kvae.files.refusal import line
 from kvae.measures.plane import MOST_POSTERIORS, posteriors
 from kvae.model.vae import VAE
 from kvae.training.prepared import Prepared
@@ -18,22 +19,28 @@ GRID = 14  # decoded pictures along each axis
 def draw_planes(beside: Path, models: Sequence[tuple[VAE, Sequence[float]]], prepared: Prepared) -> Path | None:
     """Draw each of `models` at its weights as one page, and its PNG, named after the file `beside`; the page's path.
 
-    None where there is no plane to draw: autoencoders, which have no posteriors, and models with other than two latents
-    are left out. A model stands afterwards where it did.
+    None where there is no plane to draw. Left out are autoencoders, which have no posteriors, models with other than
+    two latents, and those whose posteriors are not finite. A model stands afterwards where it did.
     """
-    models = [(model, weights) for model, weights in models if model.latent_dim == 2 and not model.autoencoder]
-    if not models:
+    places = [
+        (model, weight)
+        for model, weights in models
+        for weight in weights
+        if model.latent_dim == 2 and not model.autoencoder
+    ]
+    if not places:
         return None
     rows = prepared.training
     rows = rows[np.linspace(0, len(rows) - 1, min(MOST_POSTERIORS, len(rows))).round().astype(int)]
     collection = prepared.collection
     pictures = collection.read(rows)
-    places = [(model, weight) for model, weights in models for weight in weights]
-    found = [_seen(model, weight, pictures) for model, weight in places]
-    reach = reach_of([means for means, _ in found])
+    found = [(model, weight, *_seen(model, weight, pictures)) for model, weight in places]
+    found = [one for one in found if np.isfinite(one[2]).all() and np.isfinite(one[3]).all()]
+    if not found:
+        return None
+    reach = reach_of([means for _, _, means, _ in found])
     planes = [
-        Plane(weight, *seen, _decoded(model, weight, reach))
-        for (model, weight), seen in zip(places, found, strict=True)
+        Plane(weight, means, covariances, _decoded(model, weight, reach)) for model, weight, means, covariances in found
     ]
     manners = collection.factors.get("manner")
     page = free_path(beside.with_name(f"{beside.stem}-latents.html"), ".png")
@@ -41,7 +48,7 @@ def draw_planes(beside: Path, models: Sequence[tuple[VAE, Sequence[float]]], pre
         page.with_suffix(".png"),
         page,
         planes,
-        labels=[collection.folders[row] if manners is None else str(manners[row]) for row in rows],
+        labels=[line(collection.folders[row]) if manners is None else str(manners[row]) for row in rows],
         collection_summary=f"{collection.name}: {len(rows):,} of the {len(prepared.training):,} training pictures, "
         f"coloured by {'folder' if manners is None else 'manner'}.",
     )

@@ -18,6 +18,7 @@ from kvae.figures.latents import (
     groups,
     plane_sentence,
     reach_of,
+    tilt_cost,
 )
 
 SIDE = 4
@@ -73,6 +74,22 @@ def test_the_sentence_says_the_numbers_of_the_largest_and_the_smallest_weight():
     assert deviation(wide.covariances) == pytest.approx(0.5)
     assert "so that" not in plane_sentence([plane(1.0, 0.05), plane(0.1, 0.5)])
     assert plane_sentence([wide]).endswith("% of the prior.")
+
+
+def test_what_a_tilt_is_worth_is_said_where_there_is_one():
+    means = np.zeros((2, 2))
+    tilted = [
+        np.broadcast_to(width * np.array([[1.0, rho], [rho, 1.0]]), (2, 2, 2))
+        for width, rho in ((0.5, 0.6), (0.1, 0.8))
+    ]
+    assert tilt_cost(tilted[0]) == pytest.approx(-0.5 * math.log(1 - 0.36))
+    planes = [Plane(weight, means, one, np.empty(0)) for weight, one in zip((1.0, 0.1), tilted, strict=True)]
+    said = plane_sentence(planes)
+    assert said.endswith(
+        " Without their tilt they would lose 0.22 nats each at 1 and 0.51 nats each at 0.1, on average."
+    )
+    assert plane_sentence(planes[:1]).endswith(" Without their tilt they would lose 0.22 nats each at 1, on average.")
+    assert "tilt" not in plane_sentence([plane(1.0, 0.5)])
 
 
 def test_the_colours_go_round_twice_and_no_further():

@@ -73,6 +73,15 @@ def test_the_paintings_are_coloured_by_their_manner(tmp_path, drawn):
     assert more["collection_summary"].endswith("35 of the 35 training pictures, coloured by manner.")
 
 
+def test_a_model_without_finite_posteriors_is_left_out(tmp_path):
+    collection = kvae.open_collection(count=40, size=16)
+    model = kvae.VAE(image_shape=(16, 16, 3), network="conv", widths=(8,), latent_dim=2, kl_weight=1.0)
+    model.mean_head.bias.assign([np.nan, 0.0])
+    prepared = SimpleNamespace(collection=collection, training=np.arange(40))
+    assert latents.draw_planes(tmp_path / "p.keras", [(model, [1.0])], prepared) is None
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_command_tells_where_the_page_is(pictures, tmp_path, drawn, capsys):
     np.save(tmp_path / "p.npy", pictures)
     flags = ["--size", "16", "--latent-dim", "2", "--epochs", "1", "--network", "conv", "--widths", "8", "--json"]

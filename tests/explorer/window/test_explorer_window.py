@@ -39,6 +39,7 @@ from explorer.widgets import theme
 from explorer.widgets.notice import Notice
 from explorer.widgets.preferences import Preferences
 from explorer.window.folder_sheet import FolderSheet
+from explorer.window.kl_page import KLPage
 from explorer.window.pages import PAGES as REAL
 from explorer.window.status import time_left
 from explorer.window.window import MainWindow
@@ -714,3 +715,11 @@ def test_without_a_log_the_sheet_says_how_to_have_one(window):
     window.menus.show_log()
     (text,) = window.findChildren(QPlainTextEdit)
     assert "--log FILE" in text.toPlainText()
+
+
+def test_help_opens_what_is_kl_beside_the_window(window, qtbot):
+    actions = window.findChildren(QAction)
+    next(action for action in actions if action.text() == "&What is KL?").trigger()
+    (page,) = window.findChildren(KLPage)
+    assert page.window().windowTitle() == "What is KL?" and page.isVisible()
+    page.window().close()
