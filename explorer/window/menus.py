@@ -1,5 +1,6 @@
 """The menu bar of the window, and the pages of its Help menu."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -7,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from PyQt6.QtCore import Qt, QUrl
-from PyQt6.QtGui import QAction, QActionGroup, QDesktopServices, QTextCursor, QUndoStack
+from PyQt6.QtGui import QAction, QActionGroup, QDesktopServices, QPixmap, QTextCursor, QUndoStack
 from PyQt6.QtWidgets import (
     QAbstractScrollArea,
     QDialog,
@@ -36,6 +37,10 @@ _THEMES = {"system": "As the &system", "light": "&Light", "dark": "&Dark"}
 _NO_LOG = (
     "No log is kept in this session: its file cannot be written. Start kvae-explorer with --log FILE to choose another."
 )
+FIGURE = Path(__file__).parents[1] / "bayesian.png"
+BAYES = """A network whose weights have a distribution is trained with the same sum: misfit, plus a weight times a KL
+divergence. Weight 1 is Bayes' rule; below it the posterior is cold, and here it predicts better. The command kvae-bayes
+draws this page."""
 ABOUT = """A laboratory for one question: what happens when the KL term of a variational autoencoder is scaled
 against the reconstruction term?
 
@@ -188,6 +193,7 @@ class Menus:
         menu = self._menu("&Help")
         self._add(menu, "&Keyboard and mouse", "keys", self.show_shortcuts)
         self._add(menu, "&What is KL?", "", self.show_kl)
+        self._add(menu, "&Bayesian networks", "", self.show_bayes)
         self._add(menu, "Show the &log", "", self.show_log)
         self._add(menu, "&About kvae explorer", "", self.show_about)
 
@@ -227,6 +233,26 @@ class Menus:
         from explorer.window.kl_page import KLPage  # pyqtgraph takes a moment
 
         self._sheet("What is KL?", KLPage()).resize(148 * theme.UNIT, 86 * theme.UNIT)
+
+    def show_bayes(self) -> None:
+        """What the same weight does to a network whose weights have a distribution: a picture that kvae-bayes drew."""
+        said, picture = QLabel(BAYES.replace("\n", " ")), QLabel()
+        said.setWordWrap(True)
+        drawn = QPixmap(os.fspath(FIGURE))
+        picture.setPixmap(
+            drawn.scaledToWidth(min(drawn.width(), 110 * theme.UNIT), Qt.TransformationMode.SmoothTransformation)
+        )
+        picture.setAccessibleName("Predictions, likelihood and accuracy of Bayesian networks under six KL weights")
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2 * theme.UNIT)
+        column.addWidget(said)
+        column.addWidget(picture)
+        area = QScrollArea()
+        area.setWidget(content)
+        area.setWidgetResizable(True)
+        self._sheet("Bayesian networks", area).resize(122 * theme.UNIT, 90 * theme.UNIT)
 
     def show_log(self) -> None:
         """The log in the program that a desktop opens such files with; in a sheet where there is none."""

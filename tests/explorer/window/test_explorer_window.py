@@ -11,6 +11,8 @@ from PyQt6.QtCore import QMimeData, QPointF, QSettings, Qt, QUrl, pyqtSignal
 from PyQt6.QtGui import QAction, QDesktopServices, QDragEnterEvent, QDropEvent, QUndoCommand, QUndoStack
 from PyQt6.QtWidgets import (
     QComboBox,
+    QDialog,
+    QLabel,
     QLineEdit,
     QListWidget,
     QMenu,
@@ -723,3 +725,12 @@ def test_help_opens_what_is_kl_beside_the_window(window, qtbot):
     (page,) = window.findChildren(KLPage)
     assert page.window().windowTitle() == "What is KL?" and page.isVisible()
     page.window().close()
+
+
+def test_help_shows_the_picture_of_bayesian_networks(window):
+    actions = window.findChildren(QAction)
+    next(action for action in actions if action.text() == "&Bayesian networks").trigger()
+    sheet = next(one for one in window.findChildren(QDialog) if one.windowTitle() == "Bayesian networks")
+    pictures = [label.pixmap() for label in sheet.findChildren(QLabel) if not label.pixmap().isNull()]
+    assert len(pictures) == 1 and pictures[0].width() > 600
+    sheet.close()
