@@ -91,12 +91,6 @@ def test_equal_pictures_have_no_variance(count):
     assert pca.total == pytest.approx(0, abs=1e-4)
 
 
-def test_progress_is_told_of_every_block_of_every_pass():
-    images, seen = pictures(30, (4, 4, 1)), []
-    fit_pca(in_blocks(images, 10), 3, passes=2, progress=lambda: seen.append(1))
-    assert len(seen) == 3 * (1 + 2 + 1)
-
-
 def test_no_pictures_are_refused():
     with pytest.raises(ValueError, match="fit_pca: there are no pictures to measure. Bring at least one."):
         fit_pca(lambda: [], 3)

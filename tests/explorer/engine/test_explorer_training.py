@@ -36,7 +36,7 @@ from explorer.messages import (
 )
 from kvae.settings import SETTINGS
 
-SMALL = {"size": 16, "network": "hybrid", "widths": (8, 16), "latent_dim": 8, "batch_size": 16, "device": "cpu"}
+SMALL = {"size": 16, "network": "spectral", "widths": (8, 16), "latent_dim": 8, "batch_size": 16, "device": "cpu"}
 PATIENCE = 120.0  # seconds for a message; a busy machine imports TensorFlow slowly
 TRAINING = 55  # of 60 pictures
 

@@ -116,7 +116,7 @@ def test_what_is_worked_out_can_be_left_empty_or_asked_for_by_word(form, word):
 
 def test_filling_with_what_nobody_offers_says_so(form):
     assert not form.fill({"network": "dense"})
-    assert form.complaint.text() == "Kind of network must be one of hybrid, conv, residual, linear; dense is not."
+    assert form.complaint.text() == "Kind of network must be one of spectral, conv, residual, linear; dense is not."
 
 
 def test_the_weight_rests_for_a_plain_autoencoder(form):
