@@ -36,7 +36,7 @@ from explorer.messages import (
 )
 from kvae.settings import SETTINGS
 
-SMALL = {"size": 16, "network": "spectral", "widths": (8, 16), "latent_dim": 8, "batch_size": 16, "device": "cpu"}
+SMALL = {"size": 16, "network": "conv", "widths": (8, 16), "latent_dim": 8, "batch_size": 16, "device": "cpu"}
 PATIENCE = 120.0  # seconds for a message; a busy machine imports TensorFlow slowly
 TRAINING = 55  # of 60 pictures
 
@@ -432,7 +432,7 @@ def test_a_weight_out_of_bounds_is_refused_in_a_sentence_and_training_goes_on(re
     for bad in (-1.0, float("nan"), 1e9):
         reporter._orders.take(SetWeight(bad))
         reporter.on_batch_begin()
-    assert [type(message) for message in reporter.sent] == [Said] * 3 and "kl_weight" in reporter.sent[0].sentence
+    assert [type(message) for message in reporter.sent] == [Said] * 3 and "KL weight" in reporter.sent[0].sentence
 
 
 def test_a_snapshot_that_cannot_be_written_is_said_once_and_the_run_goes_on(reporter, monkeypatch):
