@@ -62,6 +62,7 @@ def test_a_low_weight_fits_the_line_whatever_was_fitted_before():
     assert first.kl > 0 and 0 < first.covered <= 1 and np.all(first.scales > 0)
 
 
+@pytest.mark.slow
 def test_the_classifier_learns_manners_that_it_never_saw(monkeypatch):
     monkeypatch.setattr(study, "PICTURES", 240)
     monkeypatch.setattr(study, "HELD_OUT", 80)

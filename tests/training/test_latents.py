@@ -58,6 +58,7 @@ def test_a_model_of_a_range_is_drawn_at_each_reported_weight_and_stands_where_it
     assert run.model.beta == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 def test_models_with_other_than_two_latents_leave_no_such_page(pictures, tmp_path):
     train(pictures, output=tmp_path / "r.keras", kl_weight=(0.01, 1.0), **{**SETTINGS, "latent_dim": 3})
     assert {path.name for path in tmp_path.iterdir()} == {"r.keras", "r.png"}
