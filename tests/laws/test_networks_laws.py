@@ -9,10 +9,10 @@ import tensorflow as tf
 from keras import ops
 
 from kvae.model.vae import VAE
-from kvae.networks import NETWORKS
-from kvae.settings import SETTINGS
+from kvae.settings import OLDER_NETWORKS, SETTINGS
 
-pytestmark = pytest.mark.parametrize("network", NETWORKS, scope="module")
+OLDER = [pytest.param(name, marks=pytest.mark.slow) for name in OLDER_NETWORKS]
+pytestmark = pytest.mark.parametrize("network", [*SETTINGS["network"].choices, *OLDER], scope="module")
 
 SHAPE, LATENT = (16, 16, 3), 4
 DRAWN = {"linear": 0, "principal": 2}  # weights that start at random, of networks with few

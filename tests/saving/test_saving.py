@@ -81,8 +81,15 @@ def same(ones, others) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16"])
+# arithmetic is a matter of layers, which the networks share
+MIXED = [
+    pytest.param(network, dtype, marks=() if network == "conv" else pytest.mark.slow)
+    for network in NETWORKS
+    for dtype in ("mixed_float16", "mixed_bfloat16")
+]
+
+
+@pytest.mark.parametrize(("network", "dtype"), [*((network, "float32") for network in NETWORKS), *MIXED])
 @pytest.mark.parametrize("trained", [True, False])
 def test_every_network_comes_back_bit_for_bit_and_as_keras_opens_it(network, dtype, trained, tmp_path, pictures):
     widths = None if network == "linear" else (8,)
