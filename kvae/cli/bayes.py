@@ -17,7 +17,7 @@ DESCRIPTION = """Train small Bayesian networks under several KL weights: on a wa
 
 Writes one HTML page and one PNG: predictions with their bands, the posterior of the networks' weights, and test
 log-likelihood, calibration and accuracy against the weight. Weight 1 is Bayes, below it the posterior is cold. It takes
-about a minute on two cores."""
+about two minutes on two cores."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
