@@ -347,7 +347,9 @@ class Originals:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One model's row. `distortion`, `rate` (None for an autoencoder) and `psnr` are means over these pictures.
+    """One model's row. `distortion`, `rate` (None for an autoencoder) and `psnr` are means over these pictures, `bits`
+    those per dimension at the noise that the errors call for (None without a rate), `decoded_path` how long the decoded
+    way from each picture to the next is, over the straight line (None where nothing has a length).
 
     `images` are the reconstructions, `samples` as many pictures decoded from the same points of N(0, 1) for every
     model, `between` as many on the straight line between the codes of the first and the last picture, both included;
@@ -370,6 +372,8 @@ class Compared:
     distortion: float = 0.0
     rate: float | None = None
     psnr: float = 0.0
+    bits: float | None = None
+    decoded_path: float | None = None
     active: int | None = None  # dimensions, at the weight where the model stands
     latent_dim: int = 0
     failure: str = ""
