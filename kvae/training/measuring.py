@@ -25,6 +25,8 @@ from kvae.measures.bounds import (
 from kvae.measures.coder import Coder, Codes
 from kvae.measures.factors import disentanglement
 from kvae.measures.gaussian_limit import water_filling
+from kvae.measures.independence import LATENTS, independence_cost, precisions
+from kvae.measures.independence import POINTS as BENT
 from kvae.measures.information import information
 from kvae.measures.likeness import structural_similarity
 from kvae.measures.neighbours import copied, nearest_two
@@ -150,7 +152,7 @@ def _blocks_of(pictures: np.ndarray) -> Blocks:
 class _Measuring:
     """One model and the pictures it is measured on; `measured` is what it is at the weight where it stands."""
 
-    PARTS = ("reconstructions", "bounds", "gradients", "latents", "smoothness", "samples", "factors")
+    PARTS = ("reconstructions", "bounds", "gradients", "latents", "independence", "smoothness", "samples", "factors")
 
     def __init__(
         self,
@@ -277,6 +279,25 @@ class _Measuring:
         if weight > 0 and self.model.methods.names["likelihood"] == "squared-error":
             eigenvalues = self._spectrum()
             told["active_predicted"] = water_filling(eigenvalues, weight, self.model.latent_dim).active
+        return told
+
+    def _independence(self, found: dict[str, Any]) -> dict[str, Any]:
+        """By the decoder's slopes at a few codes along the most telling latents; and of the posteriors as they are."""
+        codes, weight = self.codes, self.model.beta
+        if self.model.autoencoder:
+            return {}
+        told: dict[str, Any] = {"tilt": 0.0}
+        places = np.linspace(0, len(codes.mean) - 1, min(BENT, len(codes.mean))).astype(int)
+        deviations = np.exp(0.5 * codes.log_var[places])
+        if codes.factor is not None:
+            factors = codes.factor[places] + deviations[:, :, None] * np.eye(deviations.shape[1])
+            inverse = np.linalg.inv(factors.astype("float64"))
+            told["tilt"] = float(np.mean(independence_cost(np.swapaxes(inverse, 1, 2) @ inverse)))
+            deviations = np.sqrt(np.sum(np.square(factors), axis=2))
+        if weight > 0 and self.model.methods.names["likelihood"] == "squared-error":
+            telling = np.argsort(-codes.rates.mean(axis=0), kind="stable")[:LATENTS]
+            bent = precisions(self.coder.generate, codes.mean[places], deviations, weight, telling)
+            told["independence"] = float(np.mean(independence_cost(bent)))
         return told
 
     def _spectrum(self) -> np.ndarray:
