@@ -321,6 +321,30 @@ class PosteriorsAt:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadIndependence(Question):
+    """What independent latents cost the open model at this weight, or at its own, on the few pictures that it keeps.
+    Answer: `Independence`."""
+
+    needs_model: ClassVar[bool] = True
+    ends_with_model: ClassVar[bool] = True
+    takes_long: ClassVar[bool] = True
+
+    kl_weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Independence:
+    """Nats a picture: `cost` at least, by how the decoder bends, of a rate of `rate`; `saved` by the model's own
+    covariances, 0 without any."""
+
+    name: str
+    kl_weight: float
+    cost: float
+    rate: float
+    saved: float
+
+
+@dataclass(frozen=True, slots=True)
 class Compare(Question):
     """Reconstruct the same pictures with several models. Answers: `Originals`, then a `Compared` for each model.
 
@@ -398,6 +422,7 @@ Answer = (
     | MapLaid
     | MapDone
     | PosteriorsAt
+    | Independence
     | Originals
     | Compared
     | Exported

@@ -15,7 +15,28 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kvae.measures.coder import Codes
+
 POINTS, LATENTS = 4, 64  # pictures, and latents of each, that are looked at
+
+
+def measured(
+    decode: Callable[[np.ndarray], np.ndarray], codes: Codes, kl_weight: float | None
+) -> tuple[float | None, float]:
+    """Nats a picture: what independence costs by the slopes of `decode` (None without a weight), and what the
+    covariances of these posteriors save. Both are means over a few evenly spread pictures."""
+    places = np.linspace(0, len(codes.mean) - 1, min(POINTS, len(codes.mean))).astype(int)
+    deviations, saved = np.exp(0.5 * codes.log_var[places]), 0.0
+    if codes.factor is not None:
+        factors = codes.factor[places] + deviations[:, :, None] * np.eye(deviations.shape[1])
+        inverse = np.linalg.inv(factors.astype("float64"))
+        saved = float(np.mean(independence_cost(np.swapaxes(inverse, 1, 2) @ inverse)))
+        deviations = np.sqrt(np.sum(np.square(factors), axis=2)).astype("float32")
+    if kl_weight is None:
+        return None, saved
+    telling = np.argsort(-codes.rates.mean(axis=0), kind="stable")[:LATENTS]
+    found = precisions(decode, codes.mean[places], deviations, kl_weight, telling)
+    return float(np.mean(independence_cost(found))), saved
 
 
 def independence_cost(precisions: np.ndarray) -> np.ndarray:

@@ -25,8 +25,7 @@ from kvae.measures.bounds import (
 from kvae.measures.coder import Coder, Codes
 from kvae.measures.factors import disentanglement
 from kvae.measures.gaussian_limit import water_filling
-from kvae.measures.independence import LATENTS, independence_cost, precisions
-from kvae.measures.independence import POINTS as BENT
+from kvae.measures.independence import measured
 from kvae.measures.information import information
 from kvae.measures.likeness import structural_similarity
 from kvae.measures.neighbours import copied, nearest_two
@@ -283,22 +282,11 @@ class _Measuring:
 
     def _independence(self, found: dict[str, Any]) -> dict[str, Any]:
         """By the decoder's slopes at a few codes along the most telling latents; and of the posteriors as they are."""
-        codes, weight = self.codes, self.model.beta
         if self.model.autoencoder:
             return {}
-        told: dict[str, Any] = {"tilt": 0.0}
-        places = np.linspace(0, len(codes.mean) - 1, min(BENT, len(codes.mean))).astype(int)
-        deviations = np.exp(0.5 * codes.log_var[places])
-        if codes.factor is not None:
-            factors = codes.factor[places] + deviations[:, :, None] * np.eye(deviations.shape[1])
-            inverse = np.linalg.inv(factors.astype("float64"))
-            told["tilt"] = float(np.mean(independence_cost(np.swapaxes(inverse, 1, 2) @ inverse)))
-            deviations = np.sqrt(np.sum(np.square(factors), axis=2))
-        if weight > 0 and self.model.methods.names["likelihood"] == "squared-error":
-            telling = np.argsort(-codes.rates.mean(axis=0), kind="stable")[:LATENTS]
-            bent = precisions(self.coder.generate, codes.mean[places], deviations, weight, telling)
-            told["independence"] = float(np.mean(independence_cost(bent)))
-        return told
+        weight, gaussian = self.model.beta, self.model.methods.names["likelihood"] == "squared-error"
+        cost, saved = measured(self.coder.generate, self.codes, weight if gaussian and weight > 0 else None)
+        return {"independence": cost, "tilt": saved}
 
     def _spectrum(self) -> np.ndarray:
         """Variances along the directions of the best linear model: of the model's own path, which was fitted to its
