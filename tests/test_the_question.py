@@ -72,7 +72,7 @@ def test_what_follows_from_distortion_and_rate_does():
 def test_the_sentences_of_the_page_follow_from_its_tables():
     shares, more = D[2:5] / D[:3], R[2:5] / R[:3]  # about an eighth of the weight
     assert f"to {100 * shares.min():.0f} to {100 * shares.max():.0f}%, for three to four times the nats" in PAGE
-    assert np.all((3 < more) & (more < 4))
+    assert np.all((more > 3) & (more < 4))
     assert f"β·R is {0.13 * R[2]:.1f} of L = {D[2] + 0.13 * R[2]:.1f}" in PAGE
     assert f"{R[2]:.0f} nats are spent where weight 1 allows {R[0]:.0f}" in PAGE
     assert f"at .01 the model still pays {R[-1]:,.0f} nats" in PAGE

@@ -181,7 +181,7 @@ FREEZING = {
 
 def unfrozen(own: bool, shape=(16, 16, 3)) -> VAE:
     if not own:
-        return VAE(image_shape=shape, latent_dim=3, network="hybrid", widths=(8,))
+        return VAE(image_shape=shape, latent_dim=3, network="conv", widths=(8,))
     encoder = keras.Sequential([keras.Input(shape), keras.layers.Conv2D(4, 3, 2), keras.layers.Conv2D(4, 3, 2)])
     decoder = keras.Sequential([keras.Input((3,)), keras.layers.Dense(768), keras.layers.Reshape(shape)])
     return VAE(encoder, decoder, latent_dim=3)
