@@ -228,6 +228,7 @@ class FitMixin(keras.Model):
             self.fit_spectrum(spectrum, fit_texture(spectrum, blocks), found)
         else:
             self.fit_linear(fit_pca(blocks, self.latent_dim))
+        self._started()  # kept in mind now: JAX takes the variables away while it trains
 
     def _started(self) -> bool:
         """Whether there is no closed form to start from, or it was set, or its absence told."""

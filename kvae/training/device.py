@@ -4,7 +4,12 @@ import logging
 import os
 from pathlib import Path
 
-import tensorflow as tf
+from kvae.training.backend import BACKEND, check_backend
+
+if BACKEND == "tensorflow":
+    import tensorflow as tf
+elif BACKEND == "jax":
+    import jax
 
 logger = logging.getLogger("kvae")
 
@@ -12,13 +17,35 @@ BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # as /proc/cpuinfo spells them
 
 
 def choose_device(wanted: str = "auto") -> str:
-    """Make TensorFlow use the CPU or the GPU, and say which in a few words.
+    """Make Keras's backend use the CPU or the GPU, and say which in a few words.
 
     GPU memory is taken as needed rather than all at once, so that several programs can share the device.
 
     Raises:
-        ValueError: a GPU is wanted and there is none, or TensorFlow is already at work elsewhere.
+        ValueError: a GPU is wanted and there is none, TensorFlow is already at work elsewhere, or the backend is one
+            that runs are not for.
     """
+    check_backend("device")
+    return _choose_on_jax(wanted) if BACKEND == "jax" else _choose_on_tensorflow(wanted)
+
+
+def _choose_on_jax(wanted: str) -> str:
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX reads it when it first looks for devices
+    try:
+        gpus = jax.devices("gpu")
+    except RuntimeError:
+        gpus = []
+    if wanted == "gpu" and not gpus:
+        raise ValueError(
+            "device: JAX finds no GPU here. Use --device cpu, or install jax[cuda13] where there is an NVIDIA driver."
+        )
+    if wanted == "cpu" or not gpus:
+        jax.config.update("jax_default_device", jax.devices("cpu")[0] if gpus else None)
+        return f"cpu ({_cores()} cores)"
+    return f"gpu ({gpus[0].device_kind})"
+
+
+def _choose_on_tensorflow(wanted: str) -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if wanted == "gpu" and not gpus:
         raise ValueError(

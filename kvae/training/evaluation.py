@@ -1,14 +1,16 @@
 """D, R, L and PSNR of a model on held-out pictures, fast enough for every epoch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from kvae.model.vae import VAE
+from kvae.objectives.base import Tensor
 from kvae.objectives.likelihoods import psnr, squared_error
+from kvae.training.backend import compiled
 
 TERMS = ("distortion", "rate", "loss")
 FEW_FOR_CURVE, MOST_FOR_CURVE = 96, 512  # held-out pictures measured at several weights: in an epoch, at the end
@@ -40,11 +42,11 @@ class Evaluation:
 
     def __init__(self, model: VAE) -> None:
         self._model = model
-        signature = [tf.TensorSpec((None, *model.image_shape), tf.float32), tf.TensorSpec((), tf.int32)]
-        self._measure = tf.function(self._terms, input_signature=signature)
-        self._measure_curve = tf.function(self._curve_terms, input_signature=signature)
+        inputs = ((None, *model.image_shape), "float32"), ((), "int32")
+        self._measure = compiled(self._terms, model, *inputs)
+        self._measure_curve = compiled(self._curve_terms, model, *inputs)
 
-    def _terms(self, images: tf.Tensor, first: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _terms(self, images: Tensor, first: Tensor) -> tuple[Tensor, ...]:
         model = self._model
         output = model(images, training=False, first=first)
         distortion = squared_error(images, output)
@@ -52,32 +54,33 @@ class Evaluation:
         best = ops.clip(model.generate(model.posterior(images)[0]), 0.0, 1.0)
         return distortion, rate, psnr(images, best), model.methods.likelihood.function(images, output)
 
-    def _curve_terms(self, images: tf.Tensor, first: tf.Tensor) -> list[tuple[tf.Tensor, ...]]:
+    def _curve_terms(self, images: Tensor, first: Tensor) -> list[tuple[Tensor, ...]]:
         span = self._model.weight_range
         assert span is not None
         return [self._model.terms_at(images, weight, first=first) for weight in span.reported]
 
-    def _curve(self, batches: tf.data.Dataset, most: int) -> dict[float, tuple[float, float, float]]:
+    def _curve(self, batches: Iterable[Any], most: int) -> dict[float, tuple[float, float, float]]:
         span = self._model.weight_range
         if span is None:
             return {}
-        parts: list[np.ndarray] = []
+        parts: list[np.ndarray] = []  # (weights, terms, batch)
         first = 0
         for batch in batches:
-            parts.append(np.array(self._measure_curve(batch, first)))  # (weights, terms, batch)
+            found = self._measure_curve(np.asarray(batch), first)
+            parts.append(np.array([[ops.convert_to_numpy(one) for one in terms] for terms in found]))
             first += len(batch)
             if first >= most:
                 break
         means = np.concatenate(parts, axis=2).mean(axis=2).tolist()
         return dict(zip(span.reported, map(tuple, means), strict=True))
 
-    def __call__(self, batches: tf.data.Dataset, curve_of: int = FEW_FOR_CURVE) -> Evaluated:
+    def __call__(self, batches: Iterable[Any], curve_of: int = FEW_FOR_CURVE) -> Evaluated:
         """Measure on all of `batches`, float32 (batch, height, width, channels), however they are divided; a range of
         weights on whole batches of the first `curve_of` pictures."""
         parts: list[list[np.ndarray]] = []
         first = 0
         for batch in batches:
-            parts.append([part.numpy() for part in self._measure(batch, first)])
+            parts.append([ops.convert_to_numpy(part) for part in self._measure(np.asarray(batch), first)])
             first += len(batch)
         distortion, rate, decibels, seen = (
             float(np.mean(np.concatenate(column))) for column in zip(*parts, strict=True)

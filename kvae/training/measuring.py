@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kvae.images.pca import fit_pca
 from kvae.images.pixels import as_float, in_batches
@@ -37,6 +36,7 @@ from kvae.networks.principal import LinearPath
 from kvae.networks.spectral import SpectralPath
 from kvae.objectives.likelihoods import psnr
 from kvae.settings import check
+from kvae.training.backend import BACKEND, TRAINS, compiled
 from kvae.training.balance import BalanceProbe
 from kvae.weighting.conversions import calibrated_weight, decoder_noise
 
@@ -166,7 +166,8 @@ class _Measuring:
     ) -> None:
         self.model, self.images, self.factors, self.training = model, images, factors, training
         self.name, self.seed, self.progress = name, seed, progress
-        self.coder = Coder(model, tf.function if keras.backend.backend() == "tensorflow" else None)
+        latents = (None, model.latent_dim), "float32"
+        self.coder = Coder(model, compiled(model.generate, model, latents))
         self.values = self.coder.values
         self.notes: list[str] = []
         self._total, self._done = weights * len(self.PARTS), 0
@@ -253,8 +254,8 @@ class _Measuring:
     def _gradients(self, found: dict[str, Any]) -> dict[str, Any]:
         if self.model.autoencoder:
             return {}
-        if keras.backend.backend() != "tensorflow":
-            self.notes.append("the gradient balance is measured on Keras's backend tensorflow alone")
+        if BACKEND not in TRAINS:
+            self.notes.append(f"the gradient balance is measured on Keras's backends {' and '.join(TRAINS)} alone")
             return {}
         balance = BalanceProbe(self.model, self.images[:BALANCED])(0, self.model.beta)
         return balance.record()

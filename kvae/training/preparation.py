@@ -12,9 +12,10 @@ import numpy as np
 
 from kvae.images.cache import cache_folder, writing
 from kvae.images.collection import Collection, open_collection
-from kvae.images.pipeline import AUGMENTATION, steps_per_epoch, training_batches
+from kvae.images.pipeline import steps_per_epoch, training_batches
 from kvae.images.spectrum import default_lead, fit_spectrum
 from kvae.images.texture import Statistics, fit_texture
+from kvae.images.variation import AUGMENTATION
 from kvae.measures.gaussian_limit import HeldOut
 from kvae.networks import NETWORKS, widths_of
 from kvae.networks.blocks import DENSE_LATENTS
@@ -24,7 +25,7 @@ from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.listener import Listener
 from kvae.training.prepared import Prepared
 
-VERSION = 2  # of what is kept in the cache; raise it when the same inputs give another one
+VERSION = 3  # of what is kept in the cache; raise it when the same inputs give another one
 MOST_SEEN = 8192  # pictures that a spectrum looks at; a random sample of this size has the same leading directions
 BLOCK = 256  # pictures that it looks at together
 COPIES = 5  # varied copies of each picture in a small collection, for the correlations of a spectrum
@@ -192,7 +193,7 @@ def collection_statistics(
 
     def varied() -> Iterable[np.ndarray]:
         batches = training_batches(collection, sample, batch_size=batch, seed=seed, augment=True)
-        return batches.take(steps).as_numpy_iterator()
+        return map(np.asarray, itertools.islice(batches, steps))
 
     def plain() -> Iterable[np.ndarray]:
         return collection.blocks(sample, BLOCK)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -359,16 +359,18 @@ def _fit(
     try:
         while state.step < epochs * per_epoch and not state.ended:
             done, within = divmod(state.step, per_epoch)  # the rest of an epoch that was begun comes by itself
+            batches = training_batches(
+                prepared.collection,
+                prepared.training,
+                batch_size=settings["batch_size"],
+                seed=settings["seed"],
+                augment=settings["augment"],
+                start_step=state.step,
+            )
             with unchecked():  # the pipeline makes its batches from bytes
                 model.fit(
-                    training_batches(
-                        prepared.collection,
-                        prepared.training,
-                        batch_size=settings["batch_size"],
-                        seed=settings["seed"],
-                        augment=settings["augment"],
-                        start_step=state.step,
-                    ),
+                    # of a generator, Keras takes tuples
+                    ((one,) for one in batches) if isinstance(batches, Iterator) else batches,
                     epochs=done + 1 if within else epochs,
                     initial_epoch=done,
                     steps_per_epoch=per_epoch - within,
