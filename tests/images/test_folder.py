@@ -293,7 +293,13 @@ def test_what_ended_its_decoder_is_remembered_until_the_file_changes(fault, pict
     monkeypatch.setattr(decoders, "_PROGRAM", program)
     asked = []
     real = decoders.decode_files
-    monkeypatch.setattr(folder, "decode_files", lambda paths, **options: asked.extend(paths) or real(paths, **options))
+
+    def asking(paths, **options):
+        for path in paths:
+            asked.append(path)
+            yield from real([path], **options)
+
+    monkeypatch.setattr(folder, "decode_files", asking)
     assert open_collection(pictures, size=16).skipped == skipped and not asked
     assert open_collection(pictures, size=20).skipped == skipped
     assert str(pictures / "02.png") not in asked and len(asked) == 12 - len(skipped)
