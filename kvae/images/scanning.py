@@ -40,7 +40,7 @@ class Candidates(Sequence[Candidate]):
 
     def __init__(self, root: str) -> None:
         self.names = Names()
-        self._root = root
+        self._root = os.path.join(root, "")
         self._sizes, self._modified = array("q"), array("q")
         self._others: dict[int, str] = {}  # the paths that do not follow from the names
         self._sorted, self._last = True, ""
@@ -49,7 +49,7 @@ class Candidates(Sequence[Candidate]):
         """One more: the file at `path`."""
         shown = _printable(name)
         self._sorted, self._last = self._sorted and self._last <= shown, shown
-        if path != self._path(shown):
+        if path != self._root + shown:
             self._others[len(self)] = path
         self.names.append(shown)
         self._sizes.append(about.st_size)
@@ -79,10 +79,7 @@ class Candidates(Sequence[Candidate]):
 
     def path(self, row: int) -> str:
         """Where the file is."""
-        return self._others.get(row) or self._path(self.names[row])
-
-    def _path(self, name: str) -> str:
-        return os.path.join(self._root, name)
+        return self._others.get(row) or self._root + self.names[row]
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -139,8 +136,9 @@ class _Walk(Scan):
     def folder(self, path: str, name: str) -> None:
         """Walk a folder; a stack rather than recursion, for folders can be nested deeper than Python calls.
 
-        A folder's name is listed with its `/`, so that what is in it comes where its whole name belongs.
+        The names of folders end in `/` here, so that what is in one comes where its whole name belongs.
         """
+        path, name = os.path.join(path, ""), f"{name}/" if name else ""
         stack = [(path, name, self._listed(path, name))]
         while stack:
             here, prefix, entries = stack[-1]
@@ -148,12 +146,11 @@ class _Walk(Scan):
                 stack.pop()
                 continue
             entry = entries.pop()
-            below = f"{prefix}/{entry}" if prefix else entry
+            path, name = here + entry, prefix + entry
             if entry.endswith("/"):
-                inside = os.path.join(here, entry[:-1])
-                stack.append((inside, below[:-1], self._listed(inside, below[:-1])))
+                stack.append((path, name, self._listed(path, name)))
             else:
-                self._file(os.path.join(here, entry), below)
+                self._file(path, name)
 
     def _listed(self, path: str, name: str) -> list[str]:
         """The files and folders in `path`, the last first; what is a link waits."""
@@ -166,11 +163,11 @@ class _Walk(Scan):
                     if entry.name.startswith("."):
                         continue
                     if entry.is_symlink():
-                        links.append((entry.path, f"{name}/{entry.name}" if name else entry.name))
+                        links.append((entry.path, name + entry.name))
                     else:
                         entries.append(f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name)
         except OSError as error:
-            self._skip(name, f"folder could not be read ({error.strerror})")
+            self._skip(name.rstrip("/"), f"folder could not be read ({error.strerror})")
             return []
         self.links += sorted(links)
         return sorted(entries, reverse=True)
@@ -246,5 +243,7 @@ def _kind_in(path: str, size: int) -> Kind | None:
 
 def _printable(name: str) -> str:
     """`name` as text that any file can hold; bytes that are no UTF-8 become escapes, and so do line ends."""
+    if name.isascii() and name.isprintable() and os.sep == "/":  # as nearly all are
+        return name
     text = name.replace(os.sep, "/").encode("utf-8", "backslashreplace").decode("utf-8")
     return text.replace("\n", "\\n").replace("\r", "\\r")
