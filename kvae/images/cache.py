@@ -128,7 +128,7 @@ def manifest_hash(names: Iterable[str], digests: np.ndarray) -> str:
     """
     names, lines = Names.of(names), np.ascontiguousarray(digests).view(">u8")  # (count, 4)
     whole = hashlib.sha256()
-    order = np.lexsort(lines.T[::-1]).tolist()
+    order = np.lexsort(lines.T[::-1])
     for digest, rows in itertools.groupby(order, key=lambda row: digests[row].tobytes()):
         for name in sorted(names[row] for row in rows):
             whole.update(f"{digest.hex()} {name}\n".encode())

@@ -33,6 +33,7 @@ SUFFIX = ".shard"
 SHARD_BYTES = 16 << 20  # of pixels; a killed run loses less than one shard
 MOST_SHARDS = 64  # of one collection, about: of very many pictures a shard holds more, as each is an open file
 LEFTOVER_SECONDS = 24 * 3600  # a temporary file older than this has no writer any more
+AT_ONCE = 1 << 16  # digests that are looked for together
 AGAIN = "Start again: it will be made anew."
 _SEEK_LOCK = threading.Lock()  # used only where the platform cannot read at an offset
 
@@ -134,8 +135,12 @@ class Rows:
 
     def find(self, digests: np.ndarray) -> np.ndarray:
         """Where the rows with these `digests`, uint8 (n, 32), are, int64 (n,); -1 for those that are missing."""
-        if not len(self):
-            return np.full(len(digests), -1, np.int64)
+        found = np.full(len(digests), -1, np.int64)
+        for start in range(0, len(digests) if len(self) else 0, AT_ONCE):
+            found[start : start + AT_ONCE] = self._find(digests[start : start + AT_ONCE])
+        return found
+
+    def _find(self, digests: np.ndarray) -> np.ndarray:
         keys, order = self._sorted
         wanted = _keys(digests)
         rows = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(self) - 1)]
