@@ -152,7 +152,11 @@ class _Reading:
             digests = files.digests[self._usable()]
             there = Rows(shape, holding(paths, shape, digests))
             places = there.find(files.digests)
-            kept = Rows(shape, holding(_well_used(there, places, writer.rows), shape, digests))
+            well_used = _well_used(there, places, writer.rows)
+            complete = files.refused() | (files.known & (places >= 0))
+            if complete.all() and len(there.paths) - len(well_used) == 1:
+                well_used = there.paths  # nothing is put together with a single one
+            kept = Rows(shape, holding(well_used, shape, digests))
             done = files.refused() | (files.known & (kept.find(files.digests) >= 0))
             todo = np.flatnonzero(~done)
             cache.check_space(len(todo) * self.size * self.size * 3)

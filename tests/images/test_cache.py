@@ -166,14 +166,15 @@ def test_a_damaged_shard_is_noticed_and_rebuilt(damage, pictures, decoded, own_c
     assert decoded == []
 
 
-def test_a_damaged_table_costs_no_picture(pictures, decoded):
+def test_a_damaged_table_costs_no_picture(pictures, decoded, own_cache):
     before = open_collection(pictures, size=20)
     expected = before.read(range(12))
+    written = _shard(own_cache).stat().st_ino
     decoded.clear()
     _edit(before.path, lambda data: bytes(len(data)))
     after = open_collection(pictures, size=20)
     assert np.array_equal(after.read(range(12)), expected) and after.names == before.names
-    assert decoded == [] and len(after.remarks) == 1
+    assert decoded == [] and len(after.remarks) == 1 and _shard(own_cache).stat().st_ino == written
 
 
 def _pipe(path: Path) -> None:
