@@ -11,6 +11,7 @@ Rates, and the peak of the resident memory of the process and of its decoders. F
 import argparse
 import concurrent.futures
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,7 @@ SIDE = 64  # pixels
 LEAVES = 24  # shapes in a picture
 
 OPEN = """
-import resource, sys, time
+import sys, time
 from kvae.images.collection import open_collection
 start = time.perf_counter()
 collection = open_collection(sys.argv[1], size=int(sys.argv[2]))
@@ -96,7 +97,7 @@ def measure(pictures: Path, cache: Path, count: int, size: int) -> None:
 
     def run(what: str, code: str, kill_after: float | None = None) -> float:
         command = [sys.executable, "-c", code, str(pictures), str(size), str(cache.parent / "many.keras")]
-        start = time.perf_counter()
+        start, used = time.perf_counter(), cores_used()
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         watch = Watch(process.pid)
         try:
@@ -106,10 +107,12 @@ def measure(pictures: Path, cache: Path, count: int, size: int) -> None:
             said, _ = process.communicate()
         taken = next((float(line.split()[1]) for line in said.splitlines() if line.startswith("SECONDS")), None)
         whole = time.perf_counter() - start
+        used = cores_used() - used
         told = f"killed after {whole:.1f} s" if taken is None else f"{taken:.2f} s, {count / taken:,.0f} pictures/s"
         stored = sum(one.stat().st_size for one in cache.iterdir())
         print(
-            f"{count:>9,} {what:<28} {told}; peak {watch.stop():.0f} MB, decoders {watch.others:.0f} MB; "
+            f"{count:>9,} {what:<28} {told}, {used:.1f} s of a core; peak {watch.stop():.0f} MB, "
+            f"decoders {watch.others:.0f} MB; "
             f"cache {stored / count:,.0f} bytes a picture",
             flush=True,
         )
@@ -123,6 +126,12 @@ def measure(pictures: Path, cache: Path, count: int, size: int) -> None:
     run("cached", OPEN)
     run("run to its first step, cold", STEP)
     run("run to its first step, warm", STEP)
+
+
+def cores_used() -> float:
+    """Seconds of processor time that child processes took, and theirs."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 class Watch:
