@@ -69,7 +69,8 @@ class _Pictures:
             places = np.linspace(0, len(held) - 1, count).astype(int)  # as in the figure of a run
             self._names = tuple(collection.names[row] for row in held[places])
         # by name: at another size the rows are the same pictures, but painted ones have other digests
-        rows = {name: row for row, name in enumerate(collection.names)}
+        wanted = set(self._names)
+        rows = {name: row for row, name in enumerate(collection.names) if name in wanted}
         return with_channels(collection.read([rows[name] for name in self._names if name in rows]), info)
 
     def learned(self, info: ModelInfo) -> str:
