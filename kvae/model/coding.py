@@ -81,7 +81,7 @@ class CodingMixin(keras.Model):
         return self._posterior(self._seen(images), self._weight())
 
     def _seen(self, images: Any) -> Tensor:
-        """Images in [0, 1]: arrays are looked at; of tensors, which may have no values yet, whole numbers are scaled."""
+        """Images in [0, 1]: arrays are looked at; of tensors, which may have no values yet, bytes are scaled."""
         return as_float(images, self.image_shape) if isinstance(images, np.ndarray) else pixels(images)
 
     @property
