@@ -11,12 +11,14 @@ import numpy as np
 from keras import ops
 
 from kvae.bayes.layers import Share, _MeanField
+from kvae.model.fit import tell_directions
 from kvae.model.methods import GAUSSIAN, choose
 from kvae.objectives.base import Tensor
 from kvae.settings import MethodSettings, check
 from kvae.weighting.base import Observed, apply_weighting
 
 OFF_BY = 0.01  # of N, from which it is wrong
+DIRECTIONS = ("nll", "kl")  # metrics of which less is better
 
 
 def gaussian_nll(noise: float) -> Any:
@@ -195,7 +197,9 @@ class BayesianModel(keras.Model):
             _warn_of(size, counted)
         options.setdefault("shuffle", counted is not None)  # what comes in batches brings its own order
         whole = counted is None and options.get("steps_per_epoch") is None
-        callbacks = [*(options.pop("callbacks", None) or []), *([_Counted()] if whole else [])]
+        given = options.pop("callbacks", None) or []
+        callbacks = [*(given if isinstance(given, (list, tuple)) else [given]), *([_Counted()] if whole else [])]
+        tell_directions(callbacks, DIRECTIONS)
         return super().fit(x, y, callbacks=callbacks, **options)
 
     @contextlib.contextmanager

@@ -23,6 +23,7 @@ your pictures.
   kvae-weight --list"""
 EVERY = {**TOOLS, **BAYESIAN}
 MOST = 8192  # pictures that are looked at
+MOST_OF_COUNT, MOST_OF_WEIGHT = 10**15, 1e15  # that the flags take
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,8 +64,10 @@ _COUNTS = {"examples": "of the data", "batch": "examples in a batch", "weights":
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1. Received: {text!r}.")
+    if not text.isdecimal() or not 1 <= int(text[:20]) <= MOST_OF_COUNT:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 1 to {MOST_OF_COUNT:g}. Received: {text[:20]!r}."
+        )
     return int(text)
 
 
@@ -73,8 +76,8 @@ def _number(text: str) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not (math.isfinite(number) and number >= 0):
-        raise argparse.ArgumentTypeError(f"must be a number from 0. Received: {text!r}.")
+    if not 0 <= number <= MOST_OF_WEIGHT:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to {MOST_OF_WEIGHT:g}. Received: {text[:20]!r}.")
     return number
 
 
@@ -102,23 +105,25 @@ def _main(arguments: Sequence[str] | None) -> int:
     if tool.convert is None and flags.data is None:
         made.error(f"--data is needed, as a weight {flags.tool} depends on the pictures")
 
+    from kvae.cli.display import Silent, soft_stop
     from kvae.files.failure import in_words
 
+    listener = Silent()
     try:
-        with without_warnings(False):
+        with soft_stop(listener), without_warnings(False):
             found = translated(flags)
     except (ValueError, OSError, MemoryError) as error:
         print(f"kvae-weight: error: {line(in_words(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("kvae-weight: interrupted.", file=sys.stderr)
-        return 130
+        return listener.exit_code
     _say(found, sentences(found), as_json=flags.json)
     return 0
 
 
 def _say(found: dict[str, Any], said: Sequence[str], *, as_json: bool) -> None:
-    for text in [json.dumps(found, ensure_ascii=False)] if as_json else map(line, said):
+    for text in [json.dumps(found)] if as_json else map(line, said):
         print(text, flush=True)
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from kvae.images.pca import fit_pca
-from kvae.images.pixels import as_float, in_batches
+from kvae.images.pixels import as_float, as_pictures, in_batches
 from kvae.images.spectrum import fit_spectrum
 from kvae.measures.bounds import (
     DRAWS,
@@ -74,7 +74,8 @@ def measure(
         progress: called as progress(done, total, what).
 
     Raises:
-        ValueError: fewer than 2 pictures, pictures of another shape, or weights outside of the model's range.
+        ValueError: fewer than 2 pictures, pictures of another shape or other values, weights outside of the model's
+            range, or factors of another length; one sentence.
 
     Example:
         >>> import kvae
@@ -86,14 +87,24 @@ def measure(
         >>> at.kl_weight, at.active, at.active_predicted, round(at.path_ratio, 3)
         (0.1, 4, 4, 1.0)
     """
+    if not isinstance(model, VAE):
+        raise ValueError(
+            f"measure: `model` must be a kvae.VAE; kvae.load(path) opens one. Received: {type(model).__name__}."
+        )
     images = as_float(pictures, model.image_shape, "measure: `pictures`")
     if len(images) < FEWEST:
         raise ValueError(f"measure: there must be at least {FEWEST} pictures. Received: {len(images)}. Bring more.")
+    for factor, column in (factors or {}).items():
+        if len(column) != len(images):
+            raise ValueError(
+                f"measure: the factor {factor!r} must have one value for each of the {len(images)} pictures. "
+                f"Received: {len(column)}."
+            )
     places = np.linspace(0, len(images) - 1, min(len(images), MOST_PICTURES)).astype(int)
     images = images[places]
     columns = {one: np.asarray(column)[places] for one, column in (factors or {}).items() if one not in NO_FACTOR}
     weights = _weights(model, kl_weights)
-    blocks = None if training is None else training if callable(training) else _blocks_of(training)
+    blocks = None if training is None else training if callable(training) else _blocks_of(training, model)
     work = _Measuring(model, images, columns, blocks, name or model.name, seed, progress, len(weights))
     rows = []
     for weight in weights:
@@ -144,8 +155,9 @@ def _standing_at(model: VAE, weight: float) -> Iterator[None]:
         model.kl_weight = before
 
 
-def _blocks_of(pictures: np.ndarray) -> Blocks:
-    return lambda: in_batches(pictures, 256)
+def _blocks_of(pictures: np.ndarray, model: VAE) -> Blocks:
+    seen = as_pictures(pictures, model.image_shape, "measure: `training`")
+    return lambda: in_batches(seen, 256)
 
 
 class _Measuring:

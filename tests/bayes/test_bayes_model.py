@@ -104,7 +104,9 @@ def test_the_weight_is_turned_between_two_batches(kind):
 
     turn = Turn()
     model = made(kind, 0.5)
-    history = model.fit(x, y, batch_size=24, verbose=0, callbacks=[turn]).history
+    stopping = keras.callbacks.EarlyStopping("kl")  # of which less is better
+    history = model.fit(x, y, batch_size=24, verbose=0, callbacks=[turn, stopping]).history
+    assert stopping.best == history["kl"][0]
     assert turn.weights == [0.5, 7.0] and history["kl_weight"] == [pytest.approx(3.75)]
     assert set(history) == {"loss", "nll", "kl", "kl_weight"} and model.dataset_size == COUNT
 

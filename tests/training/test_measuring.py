@@ -209,11 +209,25 @@ def test_samples_that_are_training_pictures_are_found_out(paintings):
     [
         (np.zeros((1, 16, 16, 3), "uint8"), "there must be at least 2 pictures. Received: 1"),
         (np.zeros((4, 8, 8, 3), "uint8"), "`pictures` must have shape"),
+        (np.full((4, 16, 16, 3), 255.0), "`pictures` must hold floats in .* x / 255"),
     ],
 )
 def test_pictures_that_cannot_be_measured_are_refused(paintings, pictures, sentence):
     with pytest.raises(ValueError, match=sentence):
         kvae.measure(small(paintings[0]), pictures)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"model": "art.keras"}, "`model` must be a kvae.VAE; kvae.load.path. opens one. Received: str"),
+        ({"training": np.full((4, 16, 16, 3), 255.0)}, "`training` must hold floats in .* x / 255"),
+        ({"factors": {"hue": np.zeros(3)}}, "the factor 'hue' must have one value for each of the .* Received: 3"),
+    ],
+)
+def test_what_else_cannot_be_measured_is_refused_in_a_sentence(paintings, given, sentence):
+    with pytest.raises(ValueError, match=f"^measure: {sentence}"):
+        kvae.measure(**{"model": small(paintings[0]), "pictures": paintings[0], **given})
 
 
 def test_many_pictures_are_measured_by_evenly_spread_ones(paintings, monkeypatch):
