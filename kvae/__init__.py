@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kvae.training.measuring import measure
     from kvae.training.run import train
     from kvae.training.sweep import sweep
+    from kvae.training.sweep_index import open_sweep
     from kvae.weighting.conversions import calibrated_weight, decoder_noise, kl_weight_from
 
 __version__ = "0.1.0"
@@ -36,6 +37,7 @@ _HOMES = {
     "load": "saving.reader",
     "measure": "training.measuring",
     "open_collection": "images.collection",
+    "open_sweep": "training.sweep_index",
     "save": "saving.reader",
     "sweep": "training.sweep",
     "train": "training.run",
@@ -54,6 +56,7 @@ __all__ = [
     "load",
     "measure",
     "open_collection",
+    "open_sweep",
     "save",
     "sweep",
     "train",

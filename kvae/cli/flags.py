@@ -51,8 +51,13 @@ class Parser(argparse.ArgumentParser):
         return f"there is no flag {word}. " + (f"Did you mean {near[0]}?" if near else "Leave it out")
 
 
-def parser(program: str, description: str, epilog: str, *, leave_out: Iterable[str] = ()) -> argparse.ArgumentParser:
-    """A parser with a flag for every setting but those left out; a flag that is not given leaves its setting out."""
+def parser(
+    program: str, description: str, epilog: str, *, leave_out: Iterable[str] = (), several: bool = False
+) -> argparse.ArgumentParser:
+    """A parser with a flag for every setting but those left out; a flag that is not given leaves its setting out.
+
+    With `several` each flag takes several values, and what is read is a list of them.
+    """
     made = Parser(
         program,
         description=description,
@@ -66,13 +71,16 @@ def parser(program: str, description: str, epilog: str, *, leave_out: Iterable[s
         flags = made.add_argument_group(title)
         for name, setting in SETTINGS.items():
             if setting.group == group and name not in left_out:
-                _add_flag(flags, name, setting)
+                _add_flag(flags, name, setting, several)
     return made
 
 
-def _add_flag(flags: Any, name: str, setting: Setting) -> None:
+def _add_flag(flags: Any, name: str, setting: Setting, several: bool) -> None:
     flag = f"--{name.replace('_', '-')}"
     text = setting.help.replace("%", "%%")
+    if setting.kind is bool and several:
+        _add_switches(flags, flag, name, setting, text)
+        return
     if setting.kind is bool:
         action = argparse.BooleanOptionalAction if setting.default else "store_true"
         flags.add_argument(flag, action=action, help=f"{text} (default: {'on' if setting.default else 'off'})")
@@ -86,8 +94,9 @@ def _add_flag(flags: Any, name: str, setting: Setting) -> None:
         notes.append(f"default: {AUTO if setting.default is None else setting.default}")
     options: dict[str, Any] = {
         "help": f"{text} ({'; '.join(notes)})" if notes else text,
-        "type": _reader(name),
-        "nargs": "+" if setting.many else None,
+        "type": _reader_of_rows(name) if setting.many and several else _reader(name),
+        "nargs": "+" if setting.many or several else None,
+        "action": _Rows if setting.many and several else "store",
         "metavar": "{" + ",".join(setting.choices) + "}" if setting.choices else _metavar(name, setting),
     }
     flags.add_argument(flag, **options)
@@ -107,6 +116,42 @@ def _reader(name: str) -> Any:
         return checked[0] if SETTINGS[name].many else checked
 
     return read
+
+
+class _Rows(argparse.Action):
+    """Values of a setting that holds many: each word with commas is one; words of one number each are one together."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        single = all(len(row) == 1 for row in values)
+        setattr(namespace, self.dest, [tuple(row[0] for row in values)] if single else values)
+
+
+def _reader_of_rows(name: str) -> Any:
+    read = _reader(name)
+    return lambda text: tuple(read(part) for part in text.split(","))
+
+
+def _add_switches(flags: Any, flag: str, name: str, setting: Setting, text: str) -> None:
+    """A switch that may be named with both its states."""
+    state = "on" if setting.default else "off"
+    flags.add_argument(
+        flag, nargs="*", type=_on_or_off, action=_Switch, metavar="on|off", help=f"{text} (default: {state})"
+    )
+    if setting.default:
+        flags.add_argument(f"--no-{flag[2:]}", dest=name, action="store_const", const=[False], help=argparse.SUPPRESS)
+
+
+class _Switch(argparse.Action):
+    """Without a word, on."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        setattr(namespace, self.dest, values or [True])
+
+
+def _on_or_off(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise argparse.ArgumentTypeError(f"must be on or off. Received: {text!r}")
+    return text == "on"
 
 
 def checked_flag(name: str, value: Any, *, one: bool = False) -> Any:

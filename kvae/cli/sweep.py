@@ -1,5 +1,6 @@
 """`kvae-sweep`: the same pictures under several KL weights, on one page."""
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -9,16 +10,26 @@ from kvae.cli.flags import add_output, checked_flag, parser
 from kvae.cli.output import laid_out, lasting_output, without_warnings
 from kvae.files.refusal import line
 
-DESCRIPTION = """Train on the same pictures with several KL weights and show them side by side.
+DESCRIPTION = """Train on the same pictures with several settings and show them side by side.
 
   kvae-sweep --kl-weight 1 0.1 0.01 --with-autoencoder
-  kvae-sweep --data ~/paintings --kl-weight 1 0.1 --minutes 5
+  kvae-sweep --kl-weight 1 0.1 --latent-dim 2 8 32 128 512 auto     where more latents stop helping at a weight
+  kvae-sweep --kl-weight 1 0.1 --weighting constant geco --seed 0 1 2
+  kvae-sweep --study study.toml                                     the same as a file, with single trials beside
 
-Writes one HTML page and one PNG: the loss components of each run, originals over the reconstructions of each, a table
-of D, R, bits per dimension, PSNR, smoothness, active dimensions, sigma and beta*, where each run lies against the
-Gaussian limit, and what the runs show in words. With --latent-dim 2 also a page of the pictures' posteriors over the
-decoded plane of the two latents."""
-EPILOG = "Ctrl-C, SIGTERM and a closed terminal end the present run softly and draw the page from the runs so far."
+Every flag of a setting takes several values, and all combinations are trained; runs that differ in their seed alone are
+shown as their mean. Writes one HTML page and one PNG: the loss components of each run, originals over the
+reconstructions of each, a table of D, R, bits per dimension, PSNR, smoothness, active dimensions, sigma and beta*,
+where each run lies against the Gaussian limit, and what the runs show in words. Beside it an index of all trials, .json
+and .csv, written after each. With --latent-dim 2 also a page of the pictures' posteriors over the decoded plane of the
+two latents."""
+EPILOG = """The same command again goes on: trials that are done are not trained again, and one that was cut off goes on
+from its checkpoint. A trial that fails is a row that says why. Ctrl-C, SIGTERM and a closed terminal end the present
+run softly and draw the page from the runs so far. A study file has the tables [axes] (lists of values), [settings] and
+[trials.NAME] (settings of a single trial), and the lines title and with_autoencoder; flags win over it."""
+WEIGHTS = [1.0, 0.1, 0.01]
+OUTPUT = "models/sweep.html"
+SOME_FAILED = 1  # the exit code where some trials ended without numbers
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,51 +39,95 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    made = parser("kvae-sweep", DESCRIPTION, EPILOG, leave_out=("kl_weight", "autoencoder"))
-    what = made.add_argument_group("weights")
+    flags = vars(_parser().parse_args(arguments))
+    names = ("json", "quiet", "output", "study", "yes", "with_autoencoder")
+    options = {name: flags.pop(name) for name in names}
+
+    from kvae.cli.display import display, interrupted, soft_stop
+    from kvae.files.failure import in_words
+    from kvae.quiet_imports import quiet_imports, silence_stderr
+
+    listener = display(as_json=options["json"], quiet=options["quiet"])
+    try:
+        with soft_stop(listener), without_warnings(options["quiet"]):
+            with silence_stderr(), quiet_imports():
+                from kvae.training.device import choose_device
+                from kvae.training.study import read_study
+                from kvae.training.sweep import MOST_TRIALS, sweep
+                from kvae.training.sweep_index import MOST_OF_ALL
+
+                choose_device(_alone(flags, "device", "auto"))
+            study = read_study(options["study"]) if options["study"] else None
+            axes, settings = _merged(flags, study)
+            result = sweep(
+                settings.pop("data", "paintings"),
+                None if study else WEIGHTS,
+                axes=axes,
+                trials=study.trials if study else None,
+                title=study.title if study else "",
+                with_autoencoder=options["with_autoencoder"] or (study is not None and study.with_autoencoder),
+                output=options["output"],
+                most_trials=MOST_OF_ALL if options["yes"] else MOST_TRIALS,
+                listener=listener,
+                **settings,
+            )
+    except KeyboardInterrupt as end:
+        print(f"kvae-sweep: {line(' '.join([interrupted(listener), *map(str, end.args)]))}", file=sys.stderr)
+        return listener.exit_code
+    except (ValueError, OSError, MemoryError) as error:
+        print(f"kvae-sweep: error: {line(in_words(error))}", file=sys.stderr)
+        return 2
+    _report(result, as_json=options["json"], quiet=options["quiet"])
+    if result.stopped:
+        return listener.exit_code
+    return SOME_FAILED if any(trial.state in ("failed", "diverged") for trial in result.table.trials) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = parser("kvae-sweep", DESCRIPTION, EPILOG, leave_out=("kl_weight", "autoencoder"), several=True)
+    what = made.add_argument_group("weights and trials")
     what.add_argument(
         "--kl-weight",
         type=lambda text: checked_flag("kl_weight", text, one=True),
         nargs="+",
-        default=[1.0, 0.1, 0.01],
         metavar="X",
         help="the weights (default: 1 0.1 0.01)",
     )
     what.add_argument(
         "--with-autoencoder", action="store_true", default=False, help="also the same layers as a plain autoencoder"
     )
-    add_output(made, "models/sweep.html", "the page; models and PNG lie beside it, nothing is overwritten")
-    flags = vars(made.parse_args(arguments))
-    as_json, quiet, output = (flags.pop(name) for name in ("json", "quiet", "output"))
+    what.add_argument("--study", metavar="FILE", default=None, help="axes, settings and trials from a TOML file")
+    what.add_argument("--yes", action="store_true", default=False, help="train also more than 100 trials")
+    add_output(made, OUTPUT, "the page; models, PNG and index lie beside it, nothing is overwritten")
+    return made
 
-    from kvae.cli.display import display, interrupted, soft_stop
-    from kvae.files.failure import in_words
-    from kvae.quiet_imports import quiet_imports, silence_stderr
 
-    listener = display(as_json=as_json, quiet=quiet)
-    try:
-        with soft_stop(listener), without_warnings(quiet):
-            with silence_stderr(), quiet_imports():
-                from kvae.training.device import choose_device
-                from kvae.training.sweep import sweep
+def _merged(flags: dict[str, Any], study: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The axes and the settings of flags, over those of a study file."""
+    from kvae.training.study import known
 
-                choose_device(flags.get("device", "auto"))
-            data, weights = flags.pop("data", "paintings"), flags.pop("kl_weight")
-            result = sweep(data, weights, output=output, listener=listener, **flags)
-    except KeyboardInterrupt:
-        print(f"kvae-sweep: {interrupted(listener)}", file=sys.stderr)
-        return listener.exit_code
-    except (ValueError, OSError, MemoryError) as error:
-        print(f"kvae-sweep: error: {line(in_words(error))}", file=sys.stderr)
-        return 2
-    _report(result, as_json=as_json, quiet=quiet)
-    return listener.exit_code if result.stopped else 0
+    axes = dict(study.axes) if study else {}
+    settings = {name: known(name, value) for name, value in study.settings.items()} if study else {}
+    for name, values in flags.items():
+        if name == "kl_weight" or len(values) > 1:
+            settings.pop(name, None)
+            axes[name] = values
+        else:
+            axes.pop(name, None)
+            settings[name] = values[0]
+    return axes, settings
+
+
+def _alone(flags: dict[str, Any], name: str, usual: Any) -> Any:
+    values = flags.get(name, [usual])
+    return values[0] if len(values) == 1 else usual
 
 
 def _report(result: Any, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        models = [str(run.path) for run in result.runs]
+        models = [str(trial.model) for trial in result.table.trials if trial.model is not None]
         told = {"page": str(result.page), "figure": str(result.figure), "models": models}
+        told |= {"index": str(result.table.path)}
         told |= {} if result.latents is None else {"latents": str(result.latents)}
         print(json.dumps(told), flush=True)
     if as_json or quiet:

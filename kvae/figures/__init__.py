@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     from kvae.figures.latents import Plane, draw_latents
     from kvae.figures.measures import write_measures
     from kvae.figures.range import draw_range
-    from kvae.figures.records import Limit, LimitCurve, SweepRun
+    from kvae.figures.records import LatentLimit, Limit, LimitCurve, Part, SweepRun, mean_of
     from kvae.figures.run import draw_run
     from kvae.figures.sweep import draw_sweep
     from kvae.figures.tiles import magnify, thumbnail, tile
 
 __all__ = [
+    "LatentLimit",
     "Limit",
     "LimitCurve",
+    "Part",
     "Plane",
     "SweepRun",
     "draw_latents",
@@ -27,14 +29,17 @@ __all__ = [
     "draw_run",
     "draw_sweep",
     "magnify",
+    "mean_of",
     "thumbnail",
     "tile",
     "write_measures",
 ]
 
 _HOMES = {
+    "LatentLimit": "records",
     "Limit": "records",
     "LimitCurve": "records",
+    "Part": "records",
     "Plane": "latents",
     "SweepRun": "records",
     "draw_latents": "latents",
@@ -42,6 +47,7 @@ _HOMES = {
     "draw_run": "run",
     "draw_sweep": "sweep",
     "magnify": "tiles",
+    "mean_of": "records",
     "thumbnail": "tiles",
     "tile": "tiles",
     "write_measures": "measures",

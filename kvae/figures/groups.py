@@ -162,7 +162,8 @@ def _draw_name(sheet: Sheet, x: float, middle: float, run: SweepRun) -> None:
     rate = "" if run.is_autoencoder else f"   R {fixed(run.rate, 1)}"
     color = sheet.theme.quiet if run.gaussian_limit else sheet.theme.ink
     weight = "normal" if run.gaussian_limit else "bold"
-    sheet.text(x, middle - 17, clipped(run.name, 22), 15, weight=weight, color=color)
+    long = len(run.name) > 22
+    sheet.text(x, middle - 17, clipped(run.name, 30 if long else 22), 12 if long else 15, weight=weight, color=color)
     sheet.text(x, middle + 5, f"D {fixed(run.distortion, 1)}{rate}", 14, color=color)
     sheet.text(x, middle + 26, under(run), 13, color=sheet.theme.quiet)
 

@@ -13,10 +13,12 @@ from kvae.figures.curves import draw_components, draw_weight, label_log, label_s
 from kvae.figures.labels import draw_label, place_labels
 from kvae.figures.records import LimitCurve, SweepRun
 from kvae.figures.sheet import Sheet, Theme, families, points
+from kvae.figures.tiles import few
 from kvae.figures.wording import clipped, number
 from kvae.weighting.conversions import decoder_noise
 
 _PANEL, _ABOVE, _BELOW, _BETWEEN, _LEGEND = 240, 66, 40, 26, 10  # units
+MOST_NAMES = 16  # on the plane
 
 
 def with_history(runs: Sequence[SweepRun]) -> list[SweepRun]:
@@ -116,6 +118,8 @@ def draw_plane(
     plain = [run for run in trained if run.is_autoencoder]
     limits = [run for run in runs if run.is_finite and run.gaussian_limit and run.rate is not None]
     _frame(axes, [*placed, *limits], plain, theme)
+    if len(plain) > 2:
+        plain = [min(plain, key=lambda run: run.distortion)]
     obstacles = [_level(axes, run, theme) for run in plain]
     obstacles += _limits(axes, limit_curve, theme)
     if joined:
@@ -124,8 +128,13 @@ def draw_plane(
         obstacles.append(way)
     obstacles += [_stroke(axes, run, theme) for run in placed]
     obstacles += [_twin(axes, run, placed, theme) for run in limits]
+    series = _by_settings(placed)
+    obstacles += [_way(axes, row, theme) for row in series if len(series) > 1]
     for run in placed:
-        axes.plot([run.rate or 0.0], [run.distortion], "o", color=theme.ink, markersize=points(10), zorder=5)
+        axes.errorbar(
+            [run.rate or 0.0], [run.distortion], run.spread.get("distortion"), run.spread.get("rate"), fmt="o",
+            color=theme.ink, markersize=points(10), elinewidth=points(1.4), capsize=points(3), zorder=5,
+        )  # fmt: skip
         obstacles.append(np.array([[run.rate or 0.0, run.distortion]]))
     for rate, distortion, _ in marks:
         axes.plot(
@@ -139,8 +148,25 @@ def draw_plane(
         text = f"{run.name}: D only, no rate"
         taken.append(draw_label(axes, 0.0, run.distortion, text, theme, offset=(8, above)))
         above = -18.0 if above > 0 else 5.0  # a second level close to the first is named below its line
-    named = [*((run.rate or 0.0, run.distortion, run.name) for run in placed), *marks]
-    place_labels(axes, named, obstacles, theme, taken)
+    named = [(run.rate or 0.0, run.distortion, run.name) for run in placed]
+    if len(series) > 1:  # a grid: the weight is seen by the slope
+        ends = [row[-1] for row in few(series, MOST_NAMES)]
+        named = [(run.rate or 0.0, run.distortion, ", ".join(run.settings.values()) or run.name) for run in ends]
+    place_labels(axes, [*few(named, MOST_NAMES), *marks], obstacles, theme, taken)
+
+
+def _by_settings(placed: Sequence[SweepRun]) -> list[list[SweepRun]]:
+    """The runs that differ in the weight alone, each such row by rising rate."""
+    found: dict[tuple[str, ...], list[SweepRun]] = {}
+    for run in placed:
+        found.setdefault(tuple(run.settings.values()), []).append(run)
+    return [sorted(row, key=lambda run: run.rate or 0.0) for row in found.values()]
+
+
+def _way(axes: Axes, row: Sequence[SweepRun], theme: Theme) -> np.ndarray:
+    way = np.array([(run.rate or 0.0, run.distortion) for run in row])
+    axes.plot(*way.T, color=theme.ink, linewidth=points(1), zorder=3.4)
+    return way
 
 
 def _limits(axes: Axes, limit: LimitCurve | None, theme: Theme) -> list[np.ndarray]:

@@ -114,6 +114,12 @@ class Sheet:
         self.figure.savefig(buffer, format="png", facecolor=self.theme.background, dpi=_DPI * self.scale)
         return buffer.getvalue()
 
+    def svg(self) -> bytes:
+        """The sheet as SVG, its letters as outlines, so that it needs no font."""
+        buffer = BytesIO()
+        self.figure.savefig(buffer, format="svg", facecolor=self.theme.background, metadata={"Date": None})
+        return buffer.getvalue()
+
     def save(self, path: Path | str) -> None:
         """Write the sheet as PNG."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,20 +1,24 @@
 """The sheet and the page of a sweep: the same pictures under several KL weights, and what each weight cost."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from kvae.figures.grid_wording import grid_heading
 from kvae.figures.groups import NAMES, arrange, check_pictures, draw_rows, groups_of, height_of
+from kvae.figures.latent_counts import HEIGHT, draw_latent_counts
 from kvae.figures.page import write_page
 from kvae.figures.panels import draw_multiples, draw_plane, multiples_height, with_history
-from kvae.figures.records import LimitCurve, SweepRun
+from kvae.figures.records import LimitCurve, Part, SweepRun
 from kvae.figures.run import NARROWEST
 from kvae.figures.sheet import Sheet
-from kvae.figures.tiles import prepared
-from kvae.figures.wording import clipped, heading, row
+from kvae.figures.tiles import few, prepared
+from kvae.figures.wording import clipped, row
 
 _LEFT, _RIGHT = 96, 64  # units
+MOST_ROWS, MOST_LIMITS = 12, 5  # of trained runs and of Gaussian limits on the sheet
 _NOTES = (
     "L compares runs of one weight only; bits per dimension, with the noise that a run's errors call for, compare all.",
     "path: the decoded way between pictures, 1 is straight. β* = 2·MSE is the weight that a run's errors call for.",
@@ -23,49 +27,58 @@ _PLANE, _TABLE_COLUMNS = 460, ("D", "R", "L", "bits", "PSNR", "path", "active", 
 
 
 def draw_sweep(
-    path_png: Path | str,
+    path_png: Path | str | None,
     path_html: Path | str,
-    runs: Sequence[SweepRun],
+    parts: Sequence[Part],
     *,
-    originals: np.ndarray,
-    collection_summary: str,
     title: str = "What scaling the KL term does",
-    limit_curve: LimitCurve | None = None,
     scale: int = 2,
 ) -> None:
-    """Draw a sweep as one PNG and as one self-contained HTML page.
+    """Draw a sweep as one self-contained HTML page, and the first of its parts as one PNG unless its path is None.
 
-    Arguments:
-        runs: In the order in which they are shown; Gaussian limits are set apart whatever their place.
-        originals: uint8 (n, h, w, c); every run's reconstructions are of these, in the same order, and its samples and
-            in-betweens of their size.
-        collection_summary: What the pictures are, in a sentence.
-        limit_curve: The Gaussian limit as a curve; or None.
+    Of many rows the PNG shows some, evenly chosen; the page's tables hold all.
     """
-    originals = prepared(originals)
-    check_pictures(originals, runs, "draw_sweep")
-    ordered = [run for run in runs if not run.gaussian_limit] + [run for run in runs if run.gaussian_limit]
-    rows = arrange(originals, groups_of(ordered), scale)
-    scale, content = rows.scale, max(NARROWEST, round(NAMES + rows.width))
+    for part in parts:
+        if part.originals is not None:
+            check_pictures(prepared(part.originals), part.runs, "draw_sweep")
+    if path_png is not None:
+        _draw_sheet(path_png, parts[0], title, scale)
+    write_page(path_html, parts, title=title, scale=min(scale, 2))
+
+
+def _draw_sheet(path: Path | str, part: Part, title: str, scale: int) -> None:
+    every = part.ordered
+    limits = [run for run in every if run.gaussian_limit]
+    ordered = [*few(every[: len(every) - len(limits)], MOST_ROWS), *few(limits, MOST_LIMITS)]
+    rows = None
+    if part.originals is not None:
+        rows = arrange(prepared(part.originals), groups_of(ordered), scale)
+        scale = rows.scale
+    content = max(NARROWEST, round(NAMES + rows.width) if rows else 0)
     pictures = 184
-    curves = round(pictures + height_of(rows, ordered) + 68)
-    plane = curves + multiples_height(len(with_history(ordered))) + 78
+    curves = round(pictures + height_of(rows, ordered) + 68) if rows else pictures
+    counts = curves + multiples_height(len(with_history(ordered))) + 78
+    plane = counts + (HEIGHT + 60 if part.latents else 0)
     sheet = Sheet(_LEFT + content + _RIGHT, plane + _PLANE + 110, scale=scale)
     sheet.text(_LEFT, 64, title, 30, weight="bold")
-    sheet.text(_LEFT, 96, heading(ordered) + ".", 17)
-    sheet.text(_LEFT, 122, collection_summary, 15, color=sheet.theme.quiet)
-    draw_rows(sheet, _LEFT, pictures, rows, prepared(originals, rows.largest), ordered)
+    sheet.text(_LEFT, 96, clipped(grid_heading(every), 150) + ".", 17)
+    left_out = len(every) - len(ordered)
+    note = f" {left_out} of {len(every)} rows are on the page only." if left_out else ""
+    sheet.text(_LEFT, 122, part.summary + note, 15, color=sheet.theme.quiet)
+    if rows is not None and part.originals is not None:
+        draw_rows(sheet, _LEFT, pictures, rows, prepared(part.originals, rows.largest), ordered)
     if with_history(ordered):
         sheet.heading(
             _LEFT, curves - 14, "How training went", "per image; the axes are shared; time in optimizer steps"
         )
         draw_multiples(sheet, _LEFT, curves, content, ordered)
-    _draw_end(sheet, plane, content, ordered, limit_curve)
-    sheet.save(path_png)
-    write_page(
-        path_html, ordered, originals=originals, collection_summary=collection_summary, title=title,
-        limit_curve=limit_curve, scale=min(scale, 2),
-    )  # fmt: skip
+    if part.latents:
+        sheet.heading(
+            _LEFT, counts - 18, "How many latents help", "dashed: Gaussian limit; ring: enough for L within 1%"
+        )
+        draw_latent_counts(sheet, _LEFT, counts, content, every, part.latents)
+    _draw_end(sheet, plane, content, every, ordered, part.limit_curve)
+    sheet.save(path)
 
 
 def _draw_end(
@@ -73,9 +86,10 @@ def _draw_end(
     top: float,
     content: float,
     runs: Sequence[SweepRun],
+    listed: Sequence[SweepRun],
     limit_curve: LimitCurve | None,
 ) -> None:
-    """The rate–distortion plane on the left, the numbers on the right."""
+    """The rate–distortion plane of all `runs` on the left, the numbers of those `listed` on the right."""
     wide = 0.4 * content
     marks = ["grey line"] if limit_curve is not None else []
     marks += ["circles"] if any(run.gaussian_limit for run in runs) else []
@@ -84,7 +98,7 @@ def _draw_end(
         curve += f", thin with {limit_curve.fewer.latents:,} latents"
     sheet.heading(_LEFT, top - 18, "What each weight paid", f"green: slope −β{curve}")
     draw_plane(sheet.axes(_LEFT, top, wide, _PLANE), runs, limit_curve, sheet.theme)
-    _draw_table(sheet, _LEFT + wide + 56, top, content - wide - 56, runs)
+    _draw_table(sheet, _LEFT + wide + 56, top, content - wide - 56, listed)
 
 
 def _draw_table(sheet: Sheet, x: float, top: float, width: float, runs: Sequence[SweepRun]) -> None:
@@ -100,7 +114,7 @@ def _draw_table(sheet: Sheet, x: float, top: float, width: float, runs: Sequence
             sheet.line(x, y - 0.7 * step + 8, x + width, y - 0.7 * step + 8)
             y, apart = y + 14, False
         color = theme.quiet if run.gaussian_limit else theme.ink
-        cells = row(run)
+        cells = row(replace(run, spread={}))  # the page has room for it
         sheet.text(x, y, clipped(run.name, 24), 13.5, color=color)
         for name, end in zip(_TABLE_COLUMNS, ends, strict=True):
             sheet.text(end, y, cells[name], 13.5, ha="right", color=color)

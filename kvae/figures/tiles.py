@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 def as_rgb(images: np.ndarray) -> np.ndarray:
@@ -49,6 +52,12 @@ def evenly(images: np.ndarray, count: int) -> np.ndarray:
     if len(images) <= count:
         return images
     return images[np.rint(np.linspace(0, len(images) - 1, count)).astype(int)]
+
+
+def few(items: Sequence[T], count: int) -> list[T]:
+    """At most `count` of `items`, chosen as `evenly` does."""
+    places = np.rint(np.linspace(0, len(items) - 1, count)).astype(int) if len(items) > count else range(len(items))
+    return [items[int(place)] for place in places]
 
 
 def tile(

@@ -61,17 +61,22 @@ def size(images: Sequence[int]) -> str:
 
 
 def row(run: SweepRun) -> dict[str, str]:
-    """One run as a row of the table, one string per column."""
+    """One run as a row of the table, one string per column; a mean over seeds has its spread behind it."""
     weighted = None if run.is_autoencoder or run.rate is None else (run.kl_weight or 0.0) * run.rate
+
+    def spread(field: str, text: str) -> str:
+        found = run.spread.get(field)
+        return text if found is None or text == NONE else f"{text} ± {number(found, 2)}"
+
     return {
         "name": run.name,
-        "D": fixed(run.distortion, 1),
-        "R": NONE if run.is_autoencoder else fixed(run.rate, 1),
+        "D": spread("distortion", fixed(run.distortion, 1)),
+        "R": NONE if run.is_autoencoder else spread("rate", fixed(run.rate, 1)),
         "βR": fixed(weighted, 1),
-        "L": fixed(run.loss, 1),
-        "bits": fixed(run.bits, 2),
-        "PSNR": fixed(run.psnr, 1),
-        "path": fixed(run.decoded_path, 2),
+        "L": spread("loss", fixed(run.loss, 1)),
+        "bits": spread("bits", fixed(run.bits, 2)),
+        "PSNR": spread("psnr", fixed(run.psnr, 1)),
+        "path": spread("decoded_path", fixed(run.decoded_path, 2)),
         "active": NONE if run.is_autoencoder or run.active is None else f"{run.active} of {run.latent_dim}",
         "σ": NONE if run.is_autoencoder else number(run.sigma),
         "β*": number(run.calibrated),
@@ -159,7 +164,7 @@ def heading(runs: Sequence[SweepRun]) -> str:
 def findings(runs: Sequence[SweepRun]) -> list[str]:
     """What else the numbers say, a sentence or two each, the most asked first."""
     kept = trained(runs)
-    said = [_trade(kept), _noise(kept), _calibration(kept), _autoencoder(runs, kept), _limit(runs, kept), _lost(runs)]
+    said = [_trade(kept), noise(kept), _calibration(kept), _autoencoder(runs, kept), _limit(runs, kept), lost(runs)]
     return [sentence for sentence in said if sentence]
 
 
@@ -244,7 +249,8 @@ def _trade(kept: Sequence[SweepRun]) -> str:
     return f"{law}: {path}."
 
 
-def _noise(kept: Sequence[SweepRun]) -> str:
+def noise(kept: Sequence[SweepRun]) -> str:
+    """The noise that each weight stands for."""
     if not kept:
         return ""
     noises = _listed(
@@ -301,6 +307,7 @@ def _limit(runs: Sequence[SweepRun], kept: Sequence[SweepRun]) -> str:
     return f"Against the best linear model of the same pictures (lower L is better), training ended {_listed(parts)}."
 
 
-def _lost(runs: Sequence[SweepRun]) -> str:
-    lost = [run.name for run in runs if not run.is_finite]
-    return f"Without a finite result, and left out of every comparison: {_listed(lost)}." if lost else ""
+def lost(runs: Sequence[SweepRun]) -> str:
+    """The runs that ended without numbers."""
+    names = [run.name for run in runs if not run.is_finite]
+    return f"Without a finite result, and left out of every comparison: {_listed(names)}." if names else ""

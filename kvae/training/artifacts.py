@@ -228,9 +228,10 @@ def _draw_range(model: VAE, path: Path, history: dict[str, list], prepared: Prep
     assert span is not None
     name = f"{prepared.collection.name}, one model for the KL weights {span.low:g} to {span.high:g}"
     held, few = prepared.held_on(MOST_FOR_CURVE), prepared.held_on(FEW_FOR_CURVE)
+    values = int(np.prod(prepared.collection.shape))
     draw_range(
         path,
-        at_weights(model, prepared, evaluated) + [limit_at(prepared, weight, held) for weight in evaluated.curve],
+        at_weights(model, prepared, evaluated) + [limit_at(held, weight, values) for weight in evaluated.curve],
         title=name,
         history=numbers(history),
         history_limits={weight: few.at(weight, few.directions).loss for weight in evaluated.curve},
@@ -253,8 +254,8 @@ def limit_curve(held: HeldOut, latent_dim: int, low: float, high: float) -> Limi
     return curve(held.directions, None if enough else curve(latent_dim))
 
 
-def limit_at(prepared: Prepared, weight: float, held: HeldOut) -> SweepRun:
-    """The best linear model at `weight` on the pictures of `held`, by its closed form."""
+def limit_at(held: HeldOut, weight: float, values: int) -> SweepRun:
+    """The best linear model at `weight` on the pictures of `held`, of so many `values` each, by its closed form."""
     point = held.at(weight, held.directions)
     return SweepRun(
         f"Gaussian limit, β={weight:g}",
@@ -266,7 +267,7 @@ def limit_at(prepared: Prepared, weight: float, held: HeldOut) -> SweepRun:
         point.active,
         held.directions,
         decoder_noise(weight),
-        calibrated_weight(point.distortion, int(np.prod(prepared.collection.shape))),
+        calibrated_weight(point.distortion, values),
         gaussian_limit=True,
     )
 

@@ -16,8 +16,12 @@ from kvae.training.prepared import Prepared
 GRID = 14  # decoded pictures along each axis
 
 
-def draw_planes(beside: Path, models: Sequence[tuple[VAE, Sequence[float]]], prepared: Prepared) -> Path | None:
+def draw_planes(
+    beside: Path, models: Sequence[tuple[VAE, Sequence[float]]], prepared: Prepared, earlier: Path | None = None
+) -> Path | None:
     """Draw each of `models` at its weights as one page, and its PNG, named after the file `beside`; the page's path.
+
+    A page that was drawn `earlier` is replaced, and nothing else.
 
     None where there is no plane to draw. Left out are autoencoders, which have no posteriors, models with other than
     two latents, and those whose posteriors are not finite. A model stands afterwards where it did.
@@ -43,7 +47,7 @@ def draw_planes(beside: Path, models: Sequence[tuple[VAE, Sequence[float]]], pre
         Plane(weight, means, covariances, _decoded(model, weight, reach)) for model, weight, means, covariances in found
     ]
     manners = collection.factors.get("manner")
-    page = free_path(beside.with_name(f"{beside.stem}-latents.html"), ".png")
+    page = earlier or free_path(beside.with_name(f"{beside.stem}-latents.html"), ".png")
     draw_latents(
         page.with_suffix(".png"),
         page,

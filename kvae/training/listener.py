@@ -1,5 +1,6 @@
 """What a run tells while it goes on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,9 @@ class Listener:
 
     def on_epoch_end(self, record: dict[str, Any]) -> None:
         """An epoch was measured; `record` has the keys of the history."""
+
+    def on_trials(self, ended: int, total: int, running: Mapping[str, float]) -> None:
+        """Of a sweep's trials so many have ended; of those that go on, by their names, the share that is done."""
 
     def should_stop(self) -> bool:
         """Whether to end the run after this batch; a model is delivered all the same."""

@@ -39,8 +39,12 @@ SPECTRAL_BATCH = 32  # pictures at most in the spectral network, whose optimizer
 LEARNING_RATE, SPECTRAL_RATE = 1e-3, 2e-3  # at the peak
 
 
-def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder: Any = None) -> Prepared:
+def prepare(
+    data: Any, settings: Mapping[str, Any], listener: Listener, encoder: Any = None, like: Prepared | None = None
+) -> Prepared:
     """Choose the device, find and decode the pictures, split them, and measure their Gaussian limit.
+
+    Where the settings differ from those of `like` in nothing that these depend on, they are taken from there.
 
     Raises:
         ValueError, OSError: one sentence about what is missing or wrong.
@@ -54,21 +58,27 @@ def prepare(data: Any, settings: Mapping[str, Any], listener: Listener, encoder:
     sides: tuple = tuple(getattr(encoder, "input_shape", None) or ())
     if len(sides) == 4 and sides[1]:  # otherwise the VAE says what it needs
         settings["size"] = sides[1]
-    collection = open_collection(
-        data,
-        size=settings["size"],
-        crop=settings["crop"],
-        follow_links=settings["follow_links"],
-        seed=0,
-        progress=lambda done, total, what: listener.on_progress(done, total, what),
-    )
-    listener.on_message(f"{collection.name}: {collection.summary}")
-    training, validation = _split(collection, settings["validation"], listener)
+    if like is None:
+        collection = open_collection(
+            data,
+            size=settings["size"],
+            crop=settings["crop"],
+            follow_links=settings["follow_links"],
+            seed=0,
+            progress=lambda done, total, what: listener.on_progress(done, total, what),
+        )
+        listener.on_message(f"{collection.name}: {collection.summary}")
+        training, validation = _split(collection, settings["validation"], listener)
+    else:
+        collection, training, validation = like.collection, like.training, like.validation
     largest = SPECTRAL_BATCH if spectral else LARGEST_BATCH
     settings["batch_size"] = fitting_batch(settings["batch_size"], len(training), listener, largest)
     if settings["learning_rate"] is None:
         settings["learning_rate"] = SPECTRAL_RATE if spectral else LEARNING_RATE
-    statistics, held = _best(collection, training, validation[:MOST_PICTURES], settings, listener)
+    if like is None:
+        statistics, held = _best(collection, training, validation[:MOST_PICTURES], settings, listener)
+    else:
+        statistics, held = like.statistics, like.held
     fitting = NETWORKS[settings["network"]].fitting if encoder is None else None
     if fitting is None:
         settings["latent_dim"] = settings["latent_dim"] or DENSE_LATENTS

@@ -64,3 +64,89 @@ def test_a_sweep_that_ctrl_c_ended_has_its_exit_code(linear, tmp_path, capsys, m
     monkeypatch.setattr("kvae.cli.display.Silent.should_stop", lambda self: self.running)
     assert main([*linear, "--kl-weight", "1", "2", "--output", str(tmp_path / "s")]) == 130
     assert (tmp_path / "s.html").is_file() and len(list(tmp_path.glob("*.keras"))) == 1
+
+
+def planned_by(monkeypatch, *flags):
+    """What `kvae-sweep` asks for."""
+    asked = []
+
+    def sweep(data, weights, **options):
+        asked.append((data, weights, options))
+        raise ValueError("enough")
+
+    monkeypatch.setattr("kvae.training.sweep.sweep", sweep)
+    assert main([*flags, "--quiet"]) == 2
+    return asked[0]
+
+
+def test_every_flag_takes_several_values_which_become_an_axis(monkeypatch):
+    flags = ["--latent-dim", "2", "auto", "--weighting", "constant", "geco", "--seed", "0", "1", "--size", "16"]
+    data, weights, options = planned_by(monkeypatch, *flags, "--augment", "on", "off", "--widths", "8,16", "4", "--yes")
+    assert options["axes"] == {
+        "latent_dim": [2, None],
+        "weighting": ["constant", "geco"],
+        "seed": [0, 1],
+        "augment": [True, False],
+        "widths": [(8, 16), (4,)],
+    }
+    assert (data, weights, options["size"], options["most_trials"]) == ("paintings", [1.0, 0.1, 0.01], 16, 10_000)
+    data, weights, options = planned_by(monkeypatch, "--widths", "8", "16", "--no-augment", "--kl-weight", "2")
+    assert (options["widths"], options["augment"], options["axes"]) == ((8, 16), False, {"kl_weight": [2.0]})
+    assert options["most_trials"] == 100
+
+
+def test_flags_win_over_a_study_file(monkeypatch, tmp_path):
+    (tmp_path / "study.toml").write_text(
+        'title = "Mine"\n[axes]\nseed = [0, 1]\nlatent_dim = [2, 4]\n[settings]\nsize = 32\ndata = "a"\n[trials.soft]\n'
+        "kl_weight = 4\n"
+    )
+    flags = ["--study", str(tmp_path / "study.toml"), "--seed", "5", "--size", "16", "64"]
+    data, weights, options = planned_by(monkeypatch, *flags)
+    assert (data, weights, options["title"], options["trials"]) == ("a", None, "Mine", {"soft": {"kl_weight": 4}})
+    assert options["axes"] == {"latent_dim": (2, 4), "size": [16, 64]} and options["seed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (
+            ["--seed", *map(str, range(101))],
+            "this is a grid of 303 trials, and 100 are allowed. Name fewer values, or ask",
+        ),
+        (["--seed", "0", "x"], "--seed must be a whole number from 0"),
+        (["--augment", "maybe"], "--augment must be on or off. Received: 'maybe'"),
+        (["--widths", "8,x"], "--widths must be a whole number from 1"),
+        (["--study", "{place}/no.toml"], "study: there is no file"),
+        (["--study", "{place}/bad.toml"], "study: bad.toml is no TOML"),
+        (["--study", "{place}/axis.toml"], "no setting is called `latents`. Did you mean `latent_dim`?"),
+        (["--study", "{place}/setting.toml"], "no setting is called `sizes`. Did you mean `size`?"),
+    ],
+)
+def test_a_grid_that_cannot_be_ends_in_one_sentence(small, tmp_path, capsys, flags, sentence):
+    place = tmp_path / "studies"
+    place.mkdir()
+    for name, text in (("bad", "[axes"), ("axis", "[axes]\nlatents = [1]"), ("setting", "[settings]\nsizes = 3")):
+        (place / f"{name}.toml").write_text(text)
+    flags = [*small, "--output", str(tmp_path / "new" / "s.html"), *(flag.format(place=place) for flag in flags)]
+    try:
+        code = main(flags)
+    except SystemExit as end:
+        code = end.code
+    (error,) = [said for said in capsys.readouterr().err.splitlines() if said.startswith("kvae-sweep: error: ")]
+    assert code == 2 and sentence in error and not (tmp_path / "new").exists()
+
+
+def test_some_trials_that_fail_are_an_exit_code_of_their_own(linear, tmp_path, capsys, monkeypatch):
+    from kvae.training import trial
+
+    real = trial.train
+
+    def train(*arguments, **options):
+        if options["kl_weight"] == 2:
+            raise OSError(28, "No space left on device", "s-2.keras")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr("kvae.training.trial.train", train)
+    assert main([*linear, "--kl-weight", "1", "2", "--output", str(tmp_path / "s")]) == 1
+    assert "KL weight 2: failed: s-2.keras: No space left on device." in capsys.readouterr().out
+    assert [one.state for one in kvae.open_sweep(tmp_path / "s.html").trials] == ["done", "failed"]

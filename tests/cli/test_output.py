@@ -56,7 +56,11 @@ def test_columns_are_measured_as_they_are_printed(monkeypatch):
     raw = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
     with lasting_output():
-        _report(SimpleNamespace(rows=rows, page="s.html", figure="s.png", latents=None), as_json=False, quiet=False)
+        _report(
+            SimpleNamespace(rows=rows, page="s.html", figure="s.png", latents=None, table=None),
+            as_json=False,
+            quiet=False,
+        )
     head, *lines, _, _ = raw.getvalue().decode().splitlines()
     assert head.rstrip().endswith("beta*") and "beta=1" in lines[1]
     assert len({line.index("5 of 6") for line in lines}) == 1

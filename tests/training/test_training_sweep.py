@@ -59,7 +59,8 @@ def delivered(pictures, heard, tmp_path_factory):
 def test_a_sweep_leaves_a_page_a_picture_and_a_model_and_figure_per_run(delivered):
     names = sorted(path.name for path in delivered.page.parent.iterdir())
     models = ["sweep-0.1", "sweep-1", "sweep-autoencoder"]
-    assert names == sorted(["sweep.html", "sweep.png", *(f"{m}.{e}" for m in models for e in ("keras", "png"))])
+    beside = [f"sweep.{ending}" for ending in ("html", "png", "json", "csv")]
+    assert names == sorted([".sweep.study", *beside, *(f"{m}.{e}" for m in models for e in ("keras", "png"))])
     with Image.open(delivered.figure) as figure:
         assert figure.format == "PNG"
     text = re.sub(r"base64,[^\"' ]*", "", delivered.page.read_text("utf-8"))
@@ -178,10 +179,15 @@ def test_a_disk_that_is_full_for_the_page_is_said_and_that_the_models_are_there(
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kvae.training.sweep.draw_sweep", full)
+    monkeypatch.setattr("kvae.training.sweep_page.draw_sweep", full)
     monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
     with pytest.raises(
         OSError, match=r"sweep\.html could not be written: the disk is full\. Free .* are there: .*-1\.keras"
     ):
         sweep(pictures, [1.0], output=tmp_path / "sweep.html", **SETTINGS)
-    assert [path.name for path in tmp_path.iterdir()] == ["sweep-1.keras"]
+    assert (tmp_path / "sweep-1.keras").is_file() and not (tmp_path / "sweep.html").exists()
+    monkeypatch.undo()
+    said = Sentences()
+    found = sweep(pictures, [1.0], output=tmp_path / "sweep.html", listener=said, **SETTINGS)
+    assert found.runs == [] and found.page == tmp_path / "sweep.html" and found.page.is_file()
+    assert any("1 of 1 trials are done" in sentence for sentence in said.sentences)
