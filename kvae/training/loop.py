@@ -131,9 +131,10 @@ class RunCallback(keras.callbacks.Callback):
             "images_per_second": speed,
             "seconds": state.seconds,
         }
-        logs.update(
-            {key: value for key, value in measured.items() if value is not None}
-        )  # for callbacks after this one
+        # for the callbacks after this one, by names that are the same in every epoch, as a table wants them
+        balance = {} if self._probe is None else state.last_balance
+        logs.update({key: value for key, value in measured.items() if value is not None})
+        logs.update({key: math.nan if value is None else value for key, value in balance.items()})
         state.record_epoch(record)
         self._listener.on_epoch_end(record)
         if self._checkpoints is not None and not state.ended:

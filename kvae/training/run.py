@@ -36,6 +36,7 @@ from kvae.training.preparation import prepare
 from kvae.training.prepared import Prepared
 from kvae.training.resume import free_run, noted_settings
 from kvae.training.run_state import RunState
+from kvae.training.tensorboard import EventFile, TensorBoardLog, check_tensorboard
 from kvae.weighting.base import Weighting
 
 STARTER_WORD = "starter"
@@ -56,6 +57,7 @@ def train(
     rate: str | Rate | None = None,
     likelihood: str | Likelihood | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    tensorboard: str | os.PathLike[str] | None = None,
     start: str | os.PathLike[str] | None = None,
     **settings: Unpack[RunSettings],
 ) -> Run:
@@ -70,8 +72,12 @@ def train(
         prepared: pictures that are ready already, from `prepare`.
         weighting, rate, likelihood: as `kvae.VAE` takes them, by name or as objects of your own.
         callbacks: Keras callbacks. The logs of a batch and of an epoch have `loss`, `distortion`, `rate` and
-            `kl_weight`, those of an epoch `val_loss`, `val_distortion`, `val_rate` and `val_psnr` too. One that sets
-            `model.stop_training` ends the run, and the model is delivered. The run sets the learning rate itself.
+            `kl_weight`, those of an epoch also `val_loss`, `val_distortion`, `val_rate`, `val_psnr`, `val_active`, the
+            active dimensions, and the gradient balance as it was last measured, `gradient_distortion`, `_rate`,
+            `_cosine`, `_share` and `_decoder`, NaN before. One that sets `model.stop_training` ends the run, and the
+            model is delivered. The run sets the learning rate itself.
+        tensorboard: a folder that TensorBoard looks into; the run writes its curves, pictures and rate-distortion plane
+            there, under the model's name.
         start: a model of the spectral network whose networks this run sets out from, on other pictures or at other
             weights: a path, or "starter", the model that comes with kvae. Few pictures are enough then.
         settings: any other of `kvae.settings.SETTINGS` by name, such as kl_weight=0.1.
@@ -93,12 +99,14 @@ def train(
         0.1
     """
     listener = listener or Listener()
-    folder = resume.folder if isinstance(resume, Left) else None
+    folder, events = resume.folder if isinstance(resume, Left) else None, None
     try:
         methods = {"weighting": weighting, "rate": rate, "likelihood": likelihood}
         named = {axis: method for axis, method in methods.items() if method is not None}
         given, objects = parted({**settings, **named}, "train")
         custom = Custom(encoder, decoder, objects, callbacks)
+        if tensorboard is not None:
+            check_tensorboard()
         chosen = checked({**given, "data": _named(data)}, "train")
         _refuse(given, chosen, custom, resume)
         if isinstance(resume, Undelivered):
@@ -125,12 +133,17 @@ def train(
         target = writable_path(output)
         if folder is None:
             target, folder = free_run(target, listener.on_message)
+        if tensorboard is not None:
+            events = EventFile(tensorboard, target.stem)
+            custom = replace(custom, events=events)
         has_custom = custom.beside_settings or bool(kept) or (earlier is not None and earlier.custom)
         _begin(folder, chosen, custom=has_custom, start=source)
         return _trained(data, target, folder, listener, custom, resume, prepared, chosen)
     finally:
         if folder is not None:
             folder.release()
+        if events is not None:
+            events.close()
 
 
 def _model_of(resume: VAE | Left | None) -> VAE | None:
@@ -183,7 +196,7 @@ def _trained(
         interrupted = replace(interrupted, within=same)
     checkpoints = CheckpointWriter(model, folder, listener, chosen, prepared.collection.manifest_hash)
     loop = _loop(model, chosen, prepared, listener, checkpoints, interrupted)
-    return _finish(model, loop, chosen, prepared, listener, checkpoints, target, custom.callbacks)
+    return _finish(model, loop, chosen, prepared, listener, checkpoints, target, custom)
 
 
 def _named(data: Any) -> str:
@@ -260,16 +273,20 @@ def _finish(
     listener: Listener,
     checkpoints: CheckpointWriter,
     target: Path,
-    callbacks: Sequence[keras.callbacks.Callback],
+    custom: Custom,
 ) -> Run:
     """Train to the end, and deliver; what goes wrong after training leaves a checkpoint to go on from."""
-    state, diverged = loop.state, None
+    state, diverged, log = loop.state, None, None
+    if custom.events is not None:
+        log = TensorBoardLog(custom.events, model, state, prepared, listener.on_message)
     started = time.perf_counter()
     try:
-        _fit(model, loop, settings, prepared, listener, callbacks)
+        _fit(model, loop, settings, prepared, listener, [*custom.callbacks, *filter(None, [log])])
     except Diverged as error:
         diverged = error
         checkpoints.go_back(state)
+    if log is not None:
+        log.end()
     seconds = time.perf_counter() - started
     if state.skipped:
         listener.on_message(f"{state.skipped} of {state.step} steps were left out, as they were no finite numbers")
