@@ -263,7 +263,7 @@ def in_words(axis: str, value: Any) -> str:
     if isinstance(value, bool):
         shown = "on" if value else "off"
     elif value is None:
-        return f"{axis.replace('_', ' ')} auto"
+        return "auto latents" if axis == "latent_dim" else f"{axis.replace('_', ' ')} auto"
     elif isinstance(value, tuple):
         shown = " ".join(map(str, value))
     else:
