@@ -83,6 +83,8 @@ def _main(arguments: Sequence[str] | None) -> int:
         print(f"kvae-sweep: error: {line(in_words(error))}", file=sys.stderr)
         return 2
     _report(result, as_json=options["json"], quiet=options["quiet"])
+    if result.stopped and not options["json"] and not options["quiet"]:
+        print("stopped early; the same command goes on")
     if result.stopped:
         return listener.exit_code
     return SOME_FAILED if any(trial.state in ("failed", "diverged") for trial in result.table.trials) else 0
