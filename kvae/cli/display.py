@@ -36,6 +36,9 @@ class Silent(Listener):
     def on_step(self, step: Step) -> None:
         self.running = True
 
+    def on_trials(self, ended: int, total: int, running: Mapping[str, float]) -> None:
+        self.running = self.running or any(running.values())
+
     def should_stop(self) -> bool:
         if self.stop and not self._stop_was_said:
             self._stop_was_said = True
@@ -61,8 +64,12 @@ class Json(Silent):
         if not self._quiet:
             print(line(sentence), file=sys.stderr, flush=True)
 
+    def on_trial(self, name: str) -> None:
+        self._constants["trial"] = name
+
     def on_epoch_end(self, record: dict[str, Any]) -> None:
         told = {key: record[key] for key in self.KEYS}
+        told |= {"trial": record["trial"]} if "trial" in record else {}
         more = {key: value for key, value in record.items() if key.startswith("gradient_") or AT in key}
         print(json.dumps({**self._constants, **told, **more}), flush=True)
 
@@ -103,6 +110,7 @@ class Live(Silent):
         )
         self._progress.start()
         self._tasks: dict[str, Any] = {}
+        self._trials: dict[str, Any] = {}  # bars of a sweep: one for all, and one for each that goes on elsewhere
         self._arrows = ""
         self._of_range = False
 
@@ -127,6 +135,16 @@ class Live(Silent):
         left = step.seconds * (1.0 - step.progress) / max(step.progress, 1e-9)
         self._progress.below = terms(step, of_range=self._of_range) + self._arrows
         self._show("training", step.progress, 1.0, f"{int(left) // 60}:{int(left) % 60:02d} left")
+
+    def on_trials(self, ended: int, total: int, running: Mapping[str, float]) -> None:
+        super().on_trials(ended, total, running)
+        bars = {f"{ended} of {total} trials": ended / max(total, 1), **running}
+        for name in set(self._trials) - set(bars):
+            self._progress.remove_task(self._trials.pop(name))
+        for name, share in bars.items():
+            if name not in self._trials:
+                self._trials[name] = self._progress.add_task(line(name), total=1.0, left="")
+            self._progress.update(self._trials[name], completed=share)
 
     def _show(self, what: str, done: float, total: float, left: str) -> None:
         if what not in self._tasks:
@@ -160,9 +178,11 @@ def arrows(share: float, cosine: float) -> str:
 
 
 def epoch_line(record: dict[str, Any]) -> str:
-    """An epoch in a line: the terms on the training pictures, and on those held out; of a range, L at its weights."""
+    """An epoch in a line, after the name of its trial where several go on: the terms on the training pictures, and on
+    those held out; of a range, L at its weights."""
     curve = held_out_losses(record)
-    parts = [f"epoch {record['epoch']:>3}"] + ([] if curve else [f"D {record['distortion']:.1f}"])
+    name = f"{record['trial']}: " if "trial" in record else ""
+    parts = [f"{name}epoch {record['epoch']:>3}"] + ([] if curve else [f"D {record['distortion']:.1f}"])
     if curve:
         parts.append(f"held out: L {losses_at(curve)}")
     elif record["rate"] is not None:

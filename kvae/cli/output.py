@@ -17,7 +17,7 @@ SPELLED = "kvae-spelled"  # the name of our answer to characters that an encodin
 SPELLINGS = {
     "β": "beta", "σ": "sigma", "Σ": "sum ", "∇": "grad ", "√": "sqrt ", "²": "^2", "\u0302": "^", "·": "*", "×": "x",
     "−": "-", "–": "-", "…": "...", "≥": ">=", "→": "->", "ø": "o",
-    "λ": "lambda", "½": "1/2", "‖": "||", "\u200c": "", "\u200d": "", "\ufffd": "?", "\u2421": "^?",
+    "±": "+-", "λ": "lambda", "½": "1/2", "‖": "||", "\u200c": "", "\u200d": "", "\ufffd": "?", "\u2421": "^?",
 }  # fmt: skip
 SPELLINGS |= {chr(0x2400 + code): f"^{chr(64 + code)}" for code in range(32)}  # signs that stand for control characters
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,7 @@ run softly and draw the page from the runs so far. A study file has the tables [
 [trials.NAME] (settings of a single trial), and the lines title and with_autoencoder; flags win over it."""
 WEIGHTS = [1.0, 0.1, 0.01]
 OUTPUT = "models/sweep.html"
+MOST_ROWS = 40  # of the table on the terminal
 SOME_FAILED = 1  # the exit code where some trials ended without numbers
 
 
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     flags = vars(_parser().parse_args(arguments))
-    names = ("json", "quiet", "output", "study", "yes", "with_autoencoder")
+    names = ("json", "quiet", "output", "study", "yes", "with_autoencoder", "workers", "merge")
     options = {name: flags.pop(name) for name in names}
 
     from kvae.cli.display import display, interrupted, soft_stop
@@ -57,6 +59,8 @@ def _main(arguments: Sequence[str] | None) -> int:
                 from kvae.training.sweep_index import MOST_OF_ALL
 
                 choose_device(_alone(flags, "device", "auto"))
+            if options["merge"]:
+                return _merge(flags, options)
             study = read_study(options["study"]) if options["study"] else None
             axes, settings = _merged(flags, study)
             result = sweep(
@@ -68,6 +72,7 @@ def _main(arguments: Sequence[str] | None) -> int:
                 with_autoencoder=options["with_autoencoder"] or (study is not None and study.with_autoencoder),
                 output=options["output"],
                 most_trials=MOST_OF_ALL if options["yes"] else MOST_TRIALS,
+                workers=options["workers"],
                 listener=listener,
                 **settings,
             )
@@ -78,9 +83,26 @@ def _main(arguments: Sequence[str] | None) -> int:
         print(f"kvae-sweep: error: {line(in_words(error))}", file=sys.stderr)
         return 2
     _report(result, as_json=options["json"], quiet=options["quiet"])
+    if result.stopped and not options["json"] and not options["quiet"]:
+        print("stopped early; the same command goes on")
     if result.stopped:
         return listener.exit_code
     return SOME_FAILED if any(trial.state in ("failed", "diverged") for trial in result.table.trials) else 0
+
+
+def _merge(flags: dict[str, Any], options: dict[str, Any]) -> int:
+    """Show several sweeps as one."""
+    from kvae.training.merge import merge
+    from kvae.training.sweep import page_path
+
+    if flags:
+        raise ValueError(
+            f"merge: --{next(iter(flags)).replace('_', '-')} has no effect: nothing is trained. Leave it out."
+        )
+    table, drawn = merge(options["merge"], page_path(options["output"]))
+    page = table.path.with_suffix(".html")
+    _print_all(drawn.rows, table, page, page.with_suffix(".png"), None, options["json"], options["quiet"])
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,7 +118,21 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--with-autoencoder", action="store_true", default=False, help="also the same layers as a plain autoencoder"
     )
+    what.add_argument(
+        "--merge",
+        metavar="SWEEP",
+        nargs="+",
+        default=None,
+        help="train nothing: show these sweeps as one, by their pages",
+    )
     what.add_argument("--study", metavar="FILE", default=None, help="axes, settings and trials from a TOML file")
+    what.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes of this machine that train at once, each with its share of the cores (default: 1)",
+    )
     what.add_argument("--yes", action="store_true", default=False, help="train also more than 100 trials")
     add_output(made, OUTPUT, "the page; models, PNG and index lie beside it, nothing is overwritten")
     return made
@@ -124,32 +160,50 @@ def _alone(flags: dict[str, Any], name: str, usual: Any) -> Any:
 
 
 def _report(result: Any, *, as_json: bool, quiet: bool) -> None:
+    _print_all(result.rows, result.table, result.page, result.figure, result.latents, as_json, quiet)
+
+
+def _print_all(rows: Any, table: Any, page: Any, figure: Any, latents: Any, as_json: bool, quiet: bool) -> None:
+    """The rows and where everything is, or the latter as JSON."""
+    ends = {"page": page, "figure": figure, "latents": latents}
     if as_json:
-        models = [str(trial.model) for trial in result.table.trials if trial.model is not None]
-        told = {"page": str(result.page), "figure": str(result.figure), "models": models}
-        told |= {"index": str(result.table.path)}
-        told |= {} if result.latents is None else {"latents": str(result.latents)}
-        print(json.dumps(told), flush=True)
+        models = [str(trial.model) for trial in table.trials if trial.model is not None]
+        told = {name: str(path) for name, path in ends.items() if path is not None}
+        print(json.dumps({**told, "models": models, "index": str(table.path)}), flush=True)
     if as_json or quiet:
         return
     from rich.console import Console
+
+    console = Console()
+    console.print(_as_table(rows[:MOST_ROWS]))
+    left_out = [f"{len(rows) - MOST_ROWS} more rows are on the page"] if len(rows) > MOST_ROWS else []
+    for last in [*left_out, *(f"{name} {path}" for name, path in ends.items() if path is not None)]:
+        console.print(line(last), highlight=False, markup=False, soft_wrap=True)
+
+
+def _as_table(rows: Any) -> Any:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "D", "R", "L", "PSNR", "active", "σ", "β*"):
-        table.add_column(laid_out(column), justify="left" if not column else "right", no_wrap=True)
-    for row in result.rows:
-        rate = "-" if row.rate is None else f"{row.rate:.1f}"
+        table.add_column(laid_out(column), justify="left" if not column else "right", no_wrap=bool(column))
+    for row in rows:
+        rate = "-" if row.rate is None else _spread(row, "rate")
         sigma = "-" if row.sigma is None else f"{row.sigma:.3g}"
+        active = "-" if row.active is None else f"{row.active} of {row.latent_dim}"
         table.add_row(
-            laid_out(row.name), f"{row.distortion:.1f}", rate, f"{row.loss:.1f}", f"{row.psnr:.2f}",
-            f"{row.active} of {row.latent_dim}", sigma, f"{row.calibrated:.3g}",
+            laid_out(line(row.name)), _spread(row, "distortion"), rate, _spread(row, "loss"), f"{row.psnr:.2f}", active,
+            sigma, f"{row.calibrated:.3g}",
         )  # fmt: skip
-    console = Console()
-    console.print(table)
-    ends = {"page": result.page, "figure": result.figure, "latents": result.latents}
-    for last in (f"{name} {path}" for name, path in ends.items() if path is not None):
-        console.print(line(last), highlight=False, markup=False, soft_wrap=True)
+    return table
+
+
+def _spread(row: Any, field: str) -> str:
+    """A number with its standard deviation over seeds, where there is one."""
+    value, spread = getattr(row, field), row.spread.get(field)
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.1f}" if spread is None else f"{value:.1f} ± {spread:.2g}"
 
 
 if __name__ == "__main__":

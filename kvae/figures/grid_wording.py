@@ -38,8 +38,11 @@ def grid_heading(runs: Sequence[SweepRun]) -> str:
         return (
             f"These {len(known)} settings describe the pictures equally well: {fixed(best.bits, 2)} bits per dimension"
         )
+    level = sum(fixed(run.bits, 2) == fixed(best.bits, 2) for run in known) - 1
+    others = f", level with {level} other{'s' if level > 1 else ''}" if level else ""
     return (
-        f"Of {len(known)} settings, {best.name} describes the pictures best: {fixed(best.bits, 2)} bits per dimension"
+        f"Of {len(known)} settings, {best.name} describes the pictures best: {fixed(best.bits, 2)} bits per "
+        f"dimension{others}"
     )
 
 

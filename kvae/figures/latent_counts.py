@@ -35,7 +35,6 @@ def draw_latent_counts(
             line = np.stack([limit.latents, getattr(limit, prediction)], axis=1)
             axes.plot(*line.T, color=sheet.theme.quiet, linewidth=points(1.2), dashes=(4, 3), zorder=2)
             obstacles.append(line)
-            named.append((line[-1, 0], line[-1, 1], f"limit, β {number(limit.kl_weight)}"))
         for (weight, rest), row in rows.items():
             line = np.array([[run.latent_dim, getattr(run, field)] for run in row], float)
             _draw(axes, line, row, field, color, sheet.theme)

@@ -56,6 +56,9 @@ class Listener:
     def on_epoch_end(self, record: dict[str, Any]) -> None:
         """An epoch was measured; `record` has the keys of the history."""
 
+    def on_trial(self, name: str) -> None:
+        """A sweep trains this trial from now on, in this process."""
+
     def on_trials(self, ended: int, total: int, running: Mapping[str, float]) -> None:
         """Of a sweep's trials so many have ended; of those that go on, by their names, the share that is done."""
 

@@ -228,7 +228,22 @@ def _trial(name: str, options: dict[str, Any], varying: set[str], custom: Mappin
     settings, _ = parted(options, "sweep")
     for useless, _ in list(without_effect(settings, {**custom, **settings})):
         del settings[useless]
-    parts = [] if not settings.get("autoencoder") else [(AUTOENCODER, "autoencoder")]
+    if name:
+        return Trial(name[:MOST_NAME], _as_slug([name]), settings, {"trial": name[:MOST_NAME]})
+    parts, where = placed(settings, varying)
+    return Trial(
+        ", ".join(said for said, _ in parts)[:MOST_NAME], _as_slug([slug for _, slug in parts]), settings, where
+    )
+
+
+def _as_slug(parts: Sequence[str]) -> str:
+    return _SLUG.sub("-", "-".join(parts)).strip("-.")[:MOST_SLUG] or "trial"
+
+
+def placed(settings: Mapping[str, Any], varying: Iterable[str]) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """What tells a trial of these settings from others that differ in those `varying`: the parts of its name and of its
+    slug, and where it stands on each axis but those of the weight and the seed."""
+    parts = [(AUTOENCODER, "autoencoder")] if settings.get("autoencoder") else []
     where = {}
     for axis in SETTINGS:
         if axis not in varying or axis == "autoencoder" or axis not in settings:
@@ -240,10 +255,7 @@ def _trial(name: str, options: dict[str, Any], varying: set[str], custom: Mappin
     if not parts:
         weight = settings.get("kl_weight", SETTINGS["kl_weight"].default)
         parts = [(in_words("kl_weight", weight), _slug("kl_weight", weight))]
-    if name:
-        parts, where = [(name, name)], {"trial": name}
-    text, slug = ", ".join(said for said, _ in parts)[:MOST_NAME], "-".join(one for _, one in parts)
-    return Trial(text, _SLUG.sub("-", slug).strip("-.")[:MOST_SLUG] or "trial", settings, where)
+    return parts, where
 
 
 def in_words(axis: str, value: Any) -> str:
@@ -251,7 +263,7 @@ def in_words(axis: str, value: Any) -> str:
     if isinstance(value, bool):
         shown = "on" if value else "off"
     elif value is None:
-        return f"{axis.replace('_', ' ')} auto"
+        return "auto latents" if axis == "latent_dim" else f"{axis.replace('_', ' ')} auto"
     elif isinstance(value, tuple):
         shown = " ".join(map(str, value))
     else:

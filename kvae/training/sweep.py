@@ -1,5 +1,6 @@
 """The question, answered: several weights, or any grid of settings, on the same pictures, side by side."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,42 +14,32 @@ import keras
 import numpy as np
 
 from kvae.figures import SweepRun
-from kvae.images.collection import open_collection
 from kvae.model.methods import parted
 from kvae.model.vae import VAE
 from kvae.objectives.base import Rate
 from kvae.objectives.likelihoods import Likelihood
 from kvae.saving.reader import load
 from kvae.saving.writer import SUFFIX
-from kvae.settings import SweepSettings, checked
+from kvae.settings import SweepSettings
 from kvae.training.artifacts import Run, writable_path
 from kvae.training.latents import draw_planes
 from kvae.training.listener import Listener
-from kvae.training.preparation import prepare
-from kvae.training.prepared import Prepared
-from kvae.training.study import MOST_TRIALS, PICTURES, Study, Trial, known, planned
+from kvae.training.study import MOST_TRIALS, Study, known, planned
 from kvae.training.sweep_board import SweepBoard, open_board
 from kvae.training.sweep_index import ENDED, Scene, SweepTable, TrialRecord
+from kvae.training.sweep_pictures import Pictures
 from kvae.training.trial import run_trial
+from kvae.training.workers import MOST_WORKERS, Crew
 from kvae.weighting.base import Weighting
 
 KEPT_RUNS = 16  # of a sweep, in memory; beyond them there are the files
 MOST_PLANES = 8  # models with two latents whose planes are drawn
-PREPARED = (
-    "network",
-    "batch_size",
-    "learning_rate",
-    "latent_dim",
-    "precision",
-    "device",
-)  # what else a preparation has
-COLLECTION = ("data", "size", "crop", "follow_links")
 
 
 @dataclass(frozen=True)
 class Sweep:
     """What a sweep delivers: its trials as its index has them, a row for each mean over seeds and for the Gaussian
-    limit at each weight, and two figures. `runs` are those that were trained just now, the last 16 of them."""
+    limit at each weight, and two figures. `runs` are those that were trained just now in this process, the last 16."""
 
     runs: list[Run]
     rows: list[SweepRun]
@@ -73,6 +64,7 @@ def sweep(
     output: str | os.PathLike[str] = "models/sweep.html",
     title: str = "",
     most_trials: int = MOST_TRIALS,
+    workers: int = 1,
     listener: Listener | None = None,
     encoder: keras.Model | None = None,
     decoder: keras.Model | None = None,
@@ -95,6 +87,7 @@ def sweep(
         trials: single trials beside the grid: the settings of each, by its name.
         title: of the page.
         most_trials: more trials than these are refused.
+        workers: processes of this machine that train at once, each with its share of the cores.
 
     Raises:
         ValueError, OSError: before training starts, one sentence about what is missing or wrong; afterwards, that the
@@ -109,7 +102,7 @@ def sweep(
     """
     listener = listener or Listener()
     weights = {} if kl_weights is None else {"kl_weight": kl_weights}
-    page = _page_path(output)
+    page = page_path(output)
     methods = {"weighting": weighting, "rate": rate, "likelihood": likelihood}
     methods = {axis: method for axis, method in methods.items() if method is not None}
     given, objects = parted({**settings, **methods}, "sweep")
@@ -124,73 +117,27 @@ def sweep(
         most=most_trials,
         title=title,
     )
+    if not 1 <= workers <= MOST_WORKERS:
+        raise ValueError(f"sweep: `workers` must be from 1 to {MOST_WORKERS}. Received: workers={workers!r}.")
+    if workers > 1 and (objects or custom["custom"]):
+        raise ValueError("sweep: networks and methods of your own are trained in one process. Leave `workers` out.")
     own = {"encoder": encoder, "decoder": decoder, "methods": objects}
     pictures = Pictures(data, study.lowest, listener, encoder)
     once = uuid.uuid4().hex if objects or custom["custom"] else ""  # no hash tells these from others
     records, scenes = _records(study, pictures, once)
     board = open_board(page, list(zip(study.trials, records, strict=True)), scenes, title, listener.on_message)
     try:
-        runs = _trained(study, records, board, pictures, listener, own)
+        if workers > 1:
+            runs: list[Run] = []
+            _crew(study, records, board, pictures, listener, workers)
+        else:
+            runs = _trained(study, records, board, pictures, listener, own)
         return _delivered(board, runs, pictures, study)
     except BaseException:
         board.forget_if_empty()
         raise
     finally:
         board.folder.release()
-
-
-class _Once(Listener):
-    """Passes on what is said of the pictures, and nothing twice: for every seed it is the same."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener, self._said = listener, set[str]()
-
-    def on_message(self, sentence: str) -> None:
-        if sentence not in self._said:
-            self._said.add(sentence)
-            self._listener.on_message(sentence)
-
-    def on_progress(self, done: int, total: int, what: str) -> None:
-        self._listener.on_progress(done, total, what)
-
-
-class Pictures:
-    """The pictures of a sweep's trials, ready; those of one trial are kept for the next."""
-
-    def __init__(self, data: Any, lowest: float, listener: Listener, encoder: keras.Model | None = None) -> None:
-        self._data, self._lowest, self._encoder = data, lowest, encoder
-        self._listener = _Once(listener)
-        self._ready: dict[tuple[Any, ...], dict[tuple[Any, ...], Prepared]] = {}
-        self._manifests: dict[tuple[Any, ...], str] = {}
-
-    def source(self, trial: Trial | TrialRecord) -> Any:
-        """What the trial is trained on."""
-        return trial.settings.get("data", self._data)
-
-    def of(self, trial: Trial | TrialRecord) -> Prepared:
-        """The pictures of `trial`, with the settings that were worked out."""
-        chosen = checked(trial.settings, "sweep")
-        first, second = (tuple(chosen[name] for name in names) for names in (PICTURES, PREPARED))
-        if first not in self._ready:
-            self._ready = {first: {}}  # the statistics of one collection may take much memory
-        found = self._ready[first]
-        if second not in found:
-            settings = {**chosen, "kl_weight": self._lowest, "autoencoder": False}
-            like = next(iter(found.values()), None)
-            found[second] = prepare(self.source(trial), settings, self._listener, self._encoder, like)
-        return found[second]
-
-    def manifest(self, trial: Trial) -> str:
-        """The hash of the trial's pictures, before they are prepared where others come first."""
-        key = trial.picked(COLLECTION)
-        if key not in self._manifests:
-            if not self._manifests:
-                self._manifests[key] = self.of(trial).collection.manifest_hash
-            else:
-                options = dict(zip(COLLECTION, key, strict=True)) | {"data": self.source(trial)}
-                collection = open_collection(**options, progress=self._listener.on_progress)
-                self._manifests[key] = collection.manifest_hash
-        return self._manifests[key]
 
 
 def _records(study: Study, pictures: Pictures, once: str) -> tuple[list[TrialRecord], dict[str, Scene]]:
@@ -228,10 +175,11 @@ def _trained(
         if board.trial(record.hash).state in ENDED:
             continue
         listener.on_message(f"[{place + 1} of {len(records)}] {trial.name}")
-        prepared = pictures.of(trial)
-        board.put_scene(record.scene, prepared)
+        listener.on_trial(trial.name)
         begun = board.begin(record.hash, trial.slug)
-        ended, run = run_trial(begun, pictures.source(trial), prepared, board.folder, listener, **own)
+        ended, run = run_trial(begun, pictures, board.folder, listener, **own)
+        if run is not None:
+            board.put_scene(record.scene, run.prepared)
         board.put(ended)
         if ended.reason:
             listener.on_message(f"{trial.name}: {ended.state}: {ended.reason}")
@@ -243,6 +191,23 @@ def _trained(
             board.draw()
     listener.on_trials(board.ended, len(board.table.trials), {})
     return runs
+
+
+def _crew(
+    study: Study,
+    records: Sequence[TrialRecord],
+    board: SweepBoard,
+    pictures: Pictures,
+    listener: Listener,
+    workers: int,
+) -> None:
+    """Run every trial that is not done in several processes."""
+    pairs = zip(study.trials, records, strict=True)
+    waiting = [(trial, record) for trial, record in pairs if board.trial(record.hash).state not in ENDED]
+    for trial, record in {record.scene: (trial, record) for trial, record in reversed(waiting)}.values():
+        with contextlib.suppress(ValueError, OSError):  # its trials will say why
+            board.put_scene(record.scene, pictures.of(trial))
+    Crew(board, waiting, listener, workers).work(pictures.data, study.lowest)
 
 
 def _delivered(board: SweepBoard, runs: list[Run], pictures: Pictures, study: Study) -> Sweep:
@@ -275,7 +240,12 @@ def _planes(board: SweepBoard, runs: Sequence[Run], pictures: Pictures) -> Path 
     return page
 
 
-def _page_path(output: str | os.PathLike[str]) -> Path:
+def page_path(output: str | os.PathLike[str]) -> Path:
+    """Where a page is to be, once it is known that it can be written there.
+
+    Raises:
+        ValueError, OSError: it cannot; one sentence.
+    """
     path = Path(os.path.abspath(Path(output).expanduser()))
     if path.suffix not in ("", ".html"):
         raise ValueError(f"output: a sweep's page ends in .html. Received: --output {output}.")

@@ -66,6 +66,14 @@ class SweepBoard:
         trials = tuple(record if trial.hash == record.hash else trial for trial in self.table.trials)
         self._write(replace(self.table, trials=trials))
 
+    def put_all(self) -> None:
+        """Write the index as it is.
+
+        Raises:
+            OSError: it could not be written; one sentence.
+        """
+        self._write(self.table)
+
     def put_latents(self, page: Path | None) -> None:
         """The page of the planes is there."""
         if page is not None and page != self.table.latents:

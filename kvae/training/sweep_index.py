@@ -146,17 +146,18 @@ def write_index(table: SweepTable) -> None:
         "kvae": kvae.__version__,
         "title": table.title,
         "scenes": {key: asdict(scene) for key, scene in table.scenes.items()},
-        "trials": [_written(trial, table.path) for trial in table.trials],
+        "trials": [trial_to_json(trial, table.path) for trial in table.trials],
         **({} if table.latents is None else {"latents": table.latents.name}),
     }
     atomic_write(table.path, json.dumps(finite(_lists(told)), allow_nan=False, indent=1, ensure_ascii=False) + "\n")
     atomic_write(table.path.with_suffix(".csv"), _csv(table))
 
 
-def _written(trial: TrialRecord, index: Path) -> dict[str, Any]:
+def trial_to_json(trial: TrialRecord, index: Path | None = None) -> dict[str, Any]:
+    """A record as JSON, with the path of its model as seen from `index`."""
     told = {name: value for name, value in vars(trial).items() if value is not None}
     if trial.model is not None:
-        told["model"] = _near(trial.model, index)
+        told["model"] = str(trial.model) if index is None else _near(trial.model, index)
     return {name: dict(value) if isinstance(value, Mapping) else value for name, value in told.items()}
 
 
@@ -225,7 +226,7 @@ def _table(path: Path, told: Any) -> SweepTable:
     if type(newer) is int and newer > FORMAT:
         raise Refused("is the index of a newer kvae. Update kvae to read it.")
     _INDEX.hold(told, "the index")
-    trials = tuple(_read(path, one) for one in told["trials"])
+    trials = tuple(trial_from_json(path, one) for one in told["trials"])
     scenes = {key: Scene(scene["summary"], tuple(scene["weights"])) for key, scene in told["scenes"].items()}
     if len({trial.hash for trial in trials}) < len(trials) or not {trial.scene for trial in trials} <= set(scenes):
         raise Refused("has trials that do not belong together. Name the index of a sweep.")
@@ -234,7 +235,8 @@ def _table(path: Path, told: Any) -> SweepTable:
     )
 
 
-def _read(path: Path, told: Mapping[str, Any]) -> TrialRecord:
+def trial_from_json(path: Path, told: Mapping[str, Any]) -> TrialRecord:
+    """The record that `trial_to_json` wrote for the index at `path`, or beside it."""
     made = TrialRecord(**{**told, "model": None})
     settings = {name: tuple(value) if isinstance(value, list) else value for name, value in told["settings"].items()}
     model = Path(os.path.normpath(path.parent / told["model"])) if told.get("model") else None

@@ -23,6 +23,7 @@ from kvae.saving.card_fields import COUNT, HISTORY, MEASURED
 from kvae.training.folder import RunFolder
 from kvae.training.sweep_index import TrialRecord
 
+ARRAY = "array-"  # begins the name of a file with pictures that are handed to other processes
 KINDS = ("reconstructions", "samples", "between")  # of a run's pictures
 MOST_PIXELS = 64 << 20  # bytes of the pictures of one run
 NUMBERS = ("distortion", "rate", "loss", "psnr", "active", "latent_dim", "sigma", "calibrated", "decoded_path")
@@ -51,7 +52,10 @@ class SweepFolder:
 
     def take(self) -> bool:
         """Make the folder where it is missing, and lock it; False where another process has it."""
-        return self._lock.take()
+        taken = self._lock.take()
+        for left in self.path.glob(f"{ARRAY}*") if taken else ():  # of a process that was killed
+            left.unlink(missing_ok=True)
+        return taken
 
     def owner(self) -> str:
         """The process that has the lock, in words."""

@@ -26,6 +26,7 @@ from kvae.training.prepared import Prepared
 from kvae.training.resume import open_run, resumed
 from kvae.training.run import train
 from kvae.training.sweep_index import MEASURES, TrialRecord
+from kvae.training.sweep_pictures import Pictures
 from kvae.training.sweep_store import SweepFolder
 from kvae.weighting.conversions import calibrated_weight, decoder_noise
 
@@ -36,8 +37,7 @@ logger = logging.getLogger(__name__)
 
 def run_trial(
     record: TrialRecord,
-    data: Any,
-    prepared: Prepared,
+    pictures: Pictures,
     folder: SweepFolder,
     listener: Listener,
     *,
@@ -52,13 +52,20 @@ def run_trial(
     """
     assert record.model is not None
     try:
+        prepared = pictures.of(record)
         earlier = _left(record, prepared, listener) if record.state in ("running", "stopped") else None
         settings = dict(record.settings) if earlier is None else dict(resumed(earlier, {}))
         settings.pop("data", None)
         own = {} if earlier is not None else {"encoder": encoder, "decoder": decoder, **(methods or {})}
         with _retraced():
             run = train(
-                data, output=record.model, listener=listener, prepared=prepared, resume=earlier, **own, **settings
+                pictures.source(record),
+                output=record.model,
+                listener=listener,
+                prepared=prepared,
+                resume=earlier,
+                **own,
+                **settings,
             )
         if isinstance(earlier, VAE):
             run = _in_place_of(record.model, run)

@@ -64,6 +64,7 @@ def test_a_sweep_that_ctrl_c_ended_has_its_exit_code(linear, tmp_path, capsys, m
     monkeypatch.setattr("kvae.cli.display.Silent.should_stop", lambda self: self.running)
     assert main([*linear, "--kl-weight", "1", "2", "--output", str(tmp_path / "s")]) == 130
     assert (tmp_path / "s.html").is_file() and len(list(tmp_path.glob("*.keras"))) == 1
+    assert capsys.readouterr().out.endswith("stopped early; the same command goes on\n")
 
 
 def planned_by(monkeypatch, *flags):

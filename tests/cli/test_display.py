@@ -114,6 +114,36 @@ def test_a_terminal_shows_the_sentences_and_epochs_and_cleans_up_its_bar(monkeyp
     assert "\x1b[?25h" in shown  # the cursor is back
 
 
+def test_a_terminal_shows_how_far_each_trial_of_a_sweep_is_and_another_display_hears_that_it_runs(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "160")
+    listener = Live()
+    listener.on_trials(1, 3, {"KL weight 1": 0.5, "KL weight 0.1": 0.0})
+    assert listener.running and set(listener._trials) == {"1 of 3 trials", "KL weight 1", "KL weight 0.1"}
+    listener.on_step(STEP)
+    listener.on_trials(2, 3, {"KL weight 0.1": 0.25})
+    assert set(listener._trials) == {"2 of 3 trials", "KL weight 0.1"}, "what has ended has no bar any more"
+    listener.close()
+    assert "KL weight 0.1" in terminal.getvalue() and "of 3 trials" in terminal.getvalue()
+    silent = Silent()
+    silent.on_trials(0, 3, {"KL weight 1": 0.0})
+    assert not silent.running
+    silent.on_trials(0, 3, {"KL weight 1": 0.1})
+    assert silent.running, "a wish to stop is a soft one from now on"
+
+
+def test_an_epoch_of_one_trial_among_others_says_of_which(capsys):
+    record = {**RECORD, "trial": "KL weight 1"}
+    assert epoch_line(record).startswith("KL weight 1: epoch   3  D 40.0")
+    Json().on_epoch_end(record)
+    told = Json()
+    told.on_trial("KL weight 0.1")
+    told.on_epoch_end(RECORD)
+    lines = [json.loads(line)["trial"] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["KL weight 1", "KL weight 0.1"]
+
+
 NUMBERS = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]  # Windows has two of them
 
 

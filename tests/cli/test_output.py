@@ -50,7 +50,7 @@ def test_columns_are_measured_as_they_are_printed(monkeypatch):
     from kvae.cli.sweep import _report
 
     row = SimpleNamespace(
-        distortion=1.0, rate=2.0, loss=3.0, psnr=4.0, active=5, latent_dim=6, sigma=0.1, calibrated=0.2
+        distortion=1.0, rate=2.0, loss=3.0, psnr=4.0, active=5, latent_dim=6, sigma=0.1, calibrated=0.2, spread={},
     )  # fmt: skip
     rows = [SimpleNamespace(**vars(row), name=name) for name in ("KL weight 1", "Gaussian limit, β=1")]
     raw = io.BytesIO()

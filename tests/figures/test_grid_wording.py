@@ -91,6 +91,8 @@ def test_the_heading_of_a_grid_names_the_setting_of_the_best_bound():
     runs = [made(1.0, 50.0, 10.0, 8), made(0.1, 20.0, 30.0, 8), made(0.1, 19.0, 400.0, 64)]
     best = min(runs, key=lambda run: run.bits)
     assert grid_heading(runs).startswith(f"Of 3 settings, {best.name} describes the pictures best: {best.bits:.2f}")
+    assert "level" not in grid_heading(runs)
+    assert grid_heading([*runs, made(0.1, best.distortion, best.rate, 2)]).endswith("dimension, level with 1 other")
     alike = [made(1.0, 50.0, 10.0, 8), made(1.0, 50.0, 10.0, 16)]
     assert grid_heading(alike).startswith("These 2 settings describe the pictures equally well")
     assert grid_heading([made(0.1, math.nan, math.nan, 2), made(1.0, math.nan, 1.0, 4)]).startswith("No run")
