@@ -111,7 +111,7 @@ def keep(places: list[Path], key: str, layout: np.ndarray) -> None:
 
 
 def _said(key: str, layout: np.ndarray) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(layout)).hexdigest()
+    digest = hashlib.sha256(layout.tobytes()).hexdigest()
     return json.dumps({"kvae_map": VERSION, "of": key, "sha256": digest})
 
 
