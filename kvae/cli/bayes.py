@@ -75,9 +75,9 @@ def _study(flags: argparse.Namespace) -> int:
         from kvae.bayes import study
         from kvae.figures.bayes import bayes_findings, draw_bayes
 
-    target = Path(flags.output).expanduser().absolute().with_suffix(".html")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    file_place("output", target)
+    given = Path(flags.output).expanduser().absolute()
+    given.parent.mkdir(parents=True, exist_ok=True)
+    target = file_place("output", given).with_suffix(".html")
     page = free_path(target, ".png")
     weights, seeds = tuple(flags.kl_weight or study.WEIGHTS), range(flags.seeds)
     quiet = flags.quiet or flags.json

@@ -182,6 +182,8 @@ def file_place(flag: str, given: str | Path) -> Path:
     path = Path(given).expanduser().absolute()
     if path.is_dir():
         raise ValueError(f"--{flag}: {path} is a folder. Name a file in it.")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"--{flag}: {path} is nothing that can be kept. Choose another place, or leave --{flag} out.")
     if not os.access(path.parent, os.W_OK):
         raise ValueError(f"--{flag}: {path.parent} is no folder that can be written to. Choose another place.")
     return path

@@ -52,7 +52,9 @@ def parser() -> Parser:
     made.add_argument(
         "--pictures", type=_count, default=200, metavar="N", help="how many, evenly spread (2 to 512; default: 200)"
     )
-    made.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (default: 0)")
+    made.add_argument(
+        "--seed", type=lambda text: checked_flag("seed", text), default=0, metavar="N", help="of the draws (default: 0)"
+    )
     made.add_argument(
         "--json",
         action="store_true",

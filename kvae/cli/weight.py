@@ -44,8 +44,8 @@ def parser() -> Parser:
     made.add_argument(
         "--from", dest="tool", default="sum", choices=list(EVERY), metavar="TOOL", help=f"one of {', '.join(EVERY)}"
     )
-    made.add_argument("--size", type=_setting("size"), default=64, metavar="N", help="pixels of a side (default: 64)")
-    made.add_argument("--channels", type=int, choices=(1, 3), default=3, help="of a picture (default: 3)")
+    made.add_argument("--size", type=_setting("size"), metavar="N", help="pixels of a side (default: 64)")
+    made.add_argument("--channels", type=int, choices=(1, 3), help="of a picture (default: 3, or those of --data)")
     made.add_argument(
         "--latent-dim",
         type=_setting("latent_dim"),
@@ -97,11 +97,16 @@ def _main(arguments: Sequence[str] | None) -> int:
     for name in _COUNTS:
         if name in tool.needs and getattr(flags, name) is None:
             made.error(f"--{name} is needed, as {flags.tool} divides by it or leaves it out")
+    if without := _without_effect(flags, tool):
+        made.error(f"--{without} has no effect with {flags.tool}. Leave it out")
     if flags.tool in BAYESIAN:
         _say(*_bayesian(flags), as_json=flags.json)
         return 0
     if "latents" in tool.needs and flags.latent_dim is None:
         made.error(f"--latent-dim is needed, as {flags.tool} takes a mean over the latents")
+    if flags.channels and flags.data is not None:
+        made.error("--channels has no effect: the pictures of --data have theirs. Leave it out")
+    flags.size, flags.channels = flags.size or 64, flags.channels or 3
     if tool.convert is None and flags.data is None:
         made.error(f"--data is needed, as a weight {flags.tool} depends on the pictures")
 
@@ -120,6 +125,14 @@ def _main(arguments: Sequence[str] | None) -> int:
         return listener.exit_code
     _say(found, sentences(found), as_json=flags.json)
     return 0
+
+
+def _without_effect(flags: argparse.Namespace, tool: Any) -> str | None:
+    """The first flag that was given and that this tool's weight does not ask for."""
+    asked = {"latent-dim": "latents", **{name: name for name in _COUNTS}}
+    of_pictures = () if flags.tool not in BAYESIAN else ("size", "channels", "data")
+    unasked = [*(flag for flag, name in asked.items() if name not in tool.needs), *of_pictures]
+    return next((flag for flag in unasked if getattr(flags, flag.replace("-", "_")) is not None), None)
 
 
 def _say(found: dict[str, Any], said: Sequence[str], *, as_json: bool) -> None:

@@ -124,6 +124,8 @@ def train(
         kept = earlier.methods.custom if earlier is not None else {}
         for axis in objects.keys() | kept.keys():  # no name would be true of these
             chosen.pop(axis, None)
+        if start and resume is not None:
+            raise ValueError("train: `from` has no effect: a run that goes on has its networks. Leave `from` out.")
         source = os.fspath(start or "") if resume is None else getattr(resume, "start", "")
         if source:
             _refuse_start(chosen, custom)

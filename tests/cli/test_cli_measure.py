@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import sys
 
 import pytest
@@ -149,6 +150,8 @@ def test_names_of_models_are_text_in_every_output(models, folder, tmp_path, caps
             "is no folder that can be written",
         ),
         (["{models}/w1.keras", "--data", "{folder}", "--html", "{folder}"], "is a folder. Name a file in it"),
+        (["{models}/w1.keras", "--data", "{folder}", "--csv", os.devnull], "is nothing that can be kept"),
+        (["{models}/w1.keras", "--data", "{folder}", "--seed", "-1"], "--seed must be a whole number from 0"),
         (["{models}/w1.keras", "--data", "{folder}", "--jsn"], "Did you mean --json?"),
     ],
 )

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import kvae
+from kvae import bayes
 from kvae.files.atomic import free_path
 from kvae.files.hdf5 import Tensors
 from kvae.model.methods import AXES
@@ -450,6 +451,16 @@ def test_a_file_of_another_keras_model_is_refused(tmp_path):
     other.save(tmp_path / "other.keras")
     with pytest.raises(BadModelFile, match="was not made by kvae. kvae reads the .keras files that it saved"):
         load(tmp_path / "other.keras")
+    bayesian = bayes.BayesianModel(keras.Sequential([keras.Input((3,)), bayes.MeanFieldDense(2)]))
+    bayesian.save(tmp_path / "bayes.keras")
+    for trust in (False, True):
+        with pytest.raises(BadModelFile, match="is a network of kvae.bayes, .* keras.models.load_model opens it"):
+            load(tmp_path / "bayes.keras", trust=trust)
+    for model in (other, bayesian):
+        with pytest.raises(ValueError, match="^save: `model` must be a kvae.VAE; others have model.save"):
+            save(model, tmp_path / "new.keras")
+        with pytest.raises(ValueError, match="^export: `model` must be a kvae.VAE; others have model.export"):
+            kvae.export(model, tmp_path / "new")
 
 
 @pytest.mark.parametrize("name", ["missing.keras", "folder"])
