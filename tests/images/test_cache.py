@@ -319,14 +319,16 @@ def test_the_least_recently_used_caches_are_removed_beyond_the_limit(pictures, o
             os.utime(path, (time.time() - seconds_ago,) * 2)
         return collection, shard
 
-    (own_cache / "of-an-older-version.h5").write_bytes(bytes(500))
-    os.utime(own_cache / "of-an-older-version.h5", (1, 1))
+    older, users = own_cache / f"{'0a' * 20}.h5", own_cache / "faces.h5"  # of an older version; of the user's own
+    for path in (older, users):
+        path.write_bytes(bytes(500))
+        os.utime(path, (1, 1))
     old, first = opened(16, 9999)
     _, recent = opened(17, 99)
     monkeypatch.setattr(cache, "MAX_CACHE_BYTES", 2 * recent.stat().st_size + 4000)
     _, newest = opened(18, 0)
     assert [path.exists() for path in (first, recent, newest)] == [False, True, True]
-    assert not (own_cache / "of-an-older-version.h5").exists()
+    assert not older.exists() and users.exists()
     assert old.read([0]).shape == (1, 16, 16, 3)  # an open collection outlives its files
 
 
