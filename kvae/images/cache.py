@@ -21,14 +21,14 @@ from typing import NamedTuple
 import numpy as np
 
 from kvae.files.arrays import Torn, read_arrays, write_arrays
-from kvae.images import shards
 from kvae.images.decoding import DECODER_VERSION
 from kvae.images.names import Names
 from kvae.images.shards import AGAIN, Rows, ShardWriter, open_shard
 
 FORMAT = 3
 SUFFIX = ".pictures"  # of a table
-PRUNED = (SUFFIX, shards.SUFFIX, ".h5")  # the last as caches were called up to format 2
+# the files here that may be removed to make room; .h5 as caches were called up to format 2
+PRUNED = re.compile(r"[0-9a-f]{40}(\.pictures|\.h5)|[0-9a-f]{16}-[0-9a-f]{24}\.shard")
 MAX_CACHE_BYTES = 20 << 30  # in the whole cache folder; the least recently opened go first
 CHECKED_BYTES = 256 << 20  # of a cache that are compared with their CRC when it is opened; the rest when first read
 # nothing but the cache is written while pictures are opened
@@ -256,7 +256,7 @@ def _prune(folder: Path, keep: set[Path]) -> None:
     """Remove the shards and tables that were not opened for longest, until the rest fits MAX_CACHE_BYTES."""
     ages = []
     for path in folder.iterdir():
-        if path.suffix in PRUNED:
+        if PRUNED.fullmatch(path.name):
             with contextlib.suppress(OSError):
                 about = path.lstat()
                 ages.append((about.st_mtime, about.st_size, path))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -318,14 +319,16 @@ def test_the_least_recently_used_caches_are_removed_beyond_the_limit(pictures, o
             os.utime(path, (time.time() - seconds_ago,) * 2)
         return collection, shard
 
-    (own_cache / "of-an-older-version.h5").write_bytes(bytes(500))
-    os.utime(own_cache / "of-an-older-version.h5", (1, 1))
+    older, users = own_cache / f"{'0a' * 20}.h5", own_cache / "faces.h5"  # of an older version; of the user's own
+    for path in (older, users):
+        path.write_bytes(bytes(500))
+        os.utime(path, (1, 1))
     old, first = opened(16, 9999)
     _, recent = opened(17, 99)
     monkeypatch.setattr(cache, "MAX_CACHE_BYTES", 2 * recent.stat().st_size + 4000)
     _, newest = opened(18, 0)
     assert [path.exists() for path in (first, recent, newest)] == [False, True, True]
-    assert not (own_cache / "of-an-older-version.h5").exists()
+    assert not older.exists() and users.exists()
     assert old.read([0]).shape == (1, 16, 16, 3)  # an open collection outlives its files
 
 
@@ -437,6 +440,23 @@ def test_one_damaged_shard_of_many_costs_its_own_pictures_alone(pictures, decode
     after = open_collection(pictures, size=20)
     assert decoded == ["04.png", "05.png", "06.png", "07.png"] and after.remarks == (cache.REBUILT,)
     assert np.array_equal(after.read(range(12)), expected)
+
+
+def test_a_picture_in_the_cache_takes_little_memory(own_cache):
+    count, random = 20_000, np.random.default_rng(0)
+    block = cache.Block(
+        np.zeros((count, 8, 8, 1), np.uint8),
+        random.integers(0, 256, (count, 32), np.uint8),
+        [f"{number:08d}.png" for number in range(count)],
+        {},
+    )
+    path = cache.write_cache([block], capacity=count, size=8, crop="square", channels=1)
+    cache.open_cache(path)  # imports what it needs
+    tracemalloc.start()
+    stored = cache.open_cache(path)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(stored.names) == count and held / count < 32 + 20 + 20  # its digest, its name, and where it is
 
 
 def test_pictures_are_found_by_the_whole_of_their_digests(tmp_path):

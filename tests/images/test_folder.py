@@ -228,7 +228,7 @@ def test_a_scan_is_sorted_as_whole_names_are(tmp_path):
     found = scan(tmp_path)
     assert [one.name for one in found.found] == sorted(names) == list(found.found.names)
     assert [one.size for one in found.found] == [len(name.encode()) for name in sorted(names)]
-    assert [one.path for one in found.found] == [str(tmp_path / name) for name in sorted(names)]
+    assert [Path(one.path) for one in found.found] == [tmp_path / name for name in sorted(names)]
 
 
 def test_pictures_behind_links_come_where_their_names_belong(tmp_path):
