@@ -291,7 +291,7 @@ class KLPage(QWidget):
             saved = f" The covariances of its own posteriors save {nats(answer.saved)}." if answer.saved > 0 else ""
             answer = (
                 f"The open model, {line(answer.name, 60)}, at KL weight {answer.kl_weight:.3g}: independent latents "
-                f"cost at least {nats(answer.cost)} nats a picture, of a rate of {nats(answer.rate)}, by how its "
+                f"cost at least {nats(answer.cost)} nats a picture, of a rate of {answer.rate:,.0f}, by how its "
                 f"decoder bends.{saved}"
             )
         if isinstance(answer, str):
