@@ -189,7 +189,7 @@ def unfrozen(own: bool, shape=(16, 16, 3)) -> VAE:
 
 
 @pytest.mark.parametrize("part", FREEZING)
-@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("own", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_frozen_parts_come_back_frozen_with_the_state_of_the_optimizer(part, own, tmp_path, pictures):
     model = unfrozen(own)
     FREEZING[part](model)
@@ -244,7 +244,7 @@ SCHEDULES = {
 
 
 @pytest.mark.parametrize("kind", SCHEDULES)
-@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)])
 def test_a_schedule_of_the_learning_rate_comes_back_and_goes_on(kind, dtype, tmp_path, pictures):
     schedule = getattr(keras.optimizers.schedules, kind)(**SCHEDULES[kind])
     model = VAE(image_shape=(16, 16, 3), latent_dim=3, network="conv", widths=(8,), dtype=dtype)
