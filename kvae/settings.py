@@ -264,6 +264,14 @@ SETTINGS: dict[str, Setting] = {
         "steps",
     ),
     "device": Setting("auto", "where to compute", group="training", choices=("auto", "cpu", "gpu")),
+    "devices": Setting(
+        None,
+        "GPUs of this machine that share every batch; by default all there are, or one CPU",
+        int,
+        "training",
+        1,
+        1024,
+    ),
     "precision": Setting(
         "auto",
         "arithmetic inside the networks; heads, sampling and losses are float32 always. "
@@ -319,6 +327,7 @@ class SweepSettings(MethodSettings, total=False):
     seed: int
     balance_every: int | Auto | None
     device: str
+    devices: int | Auto | None
     precision: str
 
 

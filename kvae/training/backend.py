@@ -88,6 +88,13 @@ def _with_values(
         return function(*given)
 
 
+def added_up(gradients: Sequence[Any]) -> Sequence[Any]:
+    """The sum of the `gradients` of all devices, on each of them; on JAX, a step is of all devices anyway."""
+    if BACKEND != "tensorflow" or tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return gradients
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+
+
 def all_finite(tensors: Sequence[Any]) -> Any:
     """Whether every number of `tensors` is finite, and its square too: a boolean scalar."""
     if BACKEND == "tensorflow":

@@ -93,6 +93,9 @@ class RunCallback(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         attach(self._vae)
+        if self._vae.replicas is not None:  # else Keras logs the mean of what each device has seen, whatever its share
+            logs = {} if logs is None else logs
+            logs.update({key: float(value) for key, value in self._vae.get_metrics_result().items()})
         state = self.state
         state.step += 1
         terms = state.terms.of(logs or {}, state.shown)
@@ -127,7 +130,7 @@ class RunCallback(keras.callbacks.Callback):
             "loss": float(logs["loss"]),
             **measured,
             **state.last_balance,
-            "learning_rate": float(keras.ops.convert_to_tensor(self._vae.optimizer.learning_rate)),
+            "learning_rate": float(keras.ops.convert_to_numpy(self._vae.optimizer.learning_rate)),
             "images_per_second": speed,
             "seconds": state.seconds,
         }
@@ -177,7 +180,7 @@ class RunCallback(keras.callbacks.Callback):
     def _counted(self) -> int | None:
         """The updates that the optimizer has made, where it leaves out none on purpose, to seek its loss scale."""
         optimizer = self._vae.optimizer
-        return int(optimizer.iterations) if isinstance(optimizer, FusedAdam) else None
+        return int(keras.ops.convert_to_numpy(optimizer.iterations)) if isinstance(optimizer, FusedAdam) else None
 
     def _went_well(self) -> None:
         state = self.state

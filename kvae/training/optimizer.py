@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kvae.training.backend import BACKEND, all_finite, update_if
+from kvae.training.backend import BACKEND, added_up, all_finite, update_if
 
 if BACKEND == "tensorflow":
     import tensorflow as tf
@@ -24,6 +24,7 @@ class FusedAdam(keras.optimizers.Adam):
 
     def _backend_update_step(self, gradients: Any, variables: Any, learning_rate: Any) -> None:
         """Update all `variables`, or none. Keras's own, which this replaces, walks over them in the same way."""
+        gradients = added_up(gradients)
         finite = all_finite(gradients)
 
         def update() -> None:

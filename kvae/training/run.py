@@ -26,8 +26,9 @@ from kvae.training.artifacts import Run, complete, cut_off, deliver, undrawn, wr
 from kvae.training.balance import PROBE_PICTURES, BalanceProbe
 from kvae.training.build import Custom, build, run_length
 from kvae.training.checkpoint import CheckpointWriter, Interrupted, Left, Unbegun, Undelivered
+from kvae.training.devices import Devices, choose_devices
 from kvae.training.effect import refuse_without_effect
-from kvae.training.evaluation import FEW_FOR_CURVE
+from kvae.training.evaluation import FEW_FOR_CURVE, Evaluation
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 from kvae.training.loop import Diverged, RunCallback, RunCallbacks
@@ -180,16 +181,25 @@ def _trained(
     if earlier is not None and not _same_pictures(earlier, prepared):
         listener.on_message("the pictures are not those that this model was trained on before")
     listener.on_prepared(prepared)
+    devices = choose_devices(
+        {**chosen, **custom.methods, "batch_size": prepared.settings["batch_size"]},
+        prepared.device,
+        len(prepared.training),
+        custom=custom.beside_settings or (earlier is not None and (earlier.custom or bool(earlier.methods.custom))),
+    )
     worked_out = ("size", "precision", "batch_size", "latent_dim", "learning_rate")
     chosen.update({name: prepared.settings[name] for name in worked_out})
     if earlier is not None:
         model = earlier
         carry_on(model, chosen["learning_rate"])
     else:
-        model = build(chosen, prepared, listener, custom)
+        with devices.scope():
+            model = build(chosen, prepared, listener, custom)
+    model = devices.taken(model)
     _check_shape(model, prepared)
     listener.on_message(
-        f"device: {prepared.device}, {model.precision}; network {_network_name(model)}, {model.count_params():,} "
+        f"device: {prepared.device}{devices.told}, {model.precision}; network {_network_name(model)}, "
+        f"{model.count_params():,} "
         "parameters"
     )
     listener.on_message(_limit_sentence(prepared, model))
@@ -198,7 +208,7 @@ def _trained(
         interrupted = replace(interrupted, within=same)
     checkpoints = CheckpointWriter(model, folder, listener, chosen, prepared.collection.manifest_hash)
     loop = _loop(model, chosen, prepared, listener, checkpoints, interrupted)
-    return _finish(model, loop, chosen, prepared, listener, checkpoints, target, custom)
+    return _finish(model, loop, chosen, prepared, listener, checkpoints, target, custom, devices)
 
 
 def _named(data: Any) -> str:
@@ -276,6 +286,7 @@ def _finish(
     checkpoints: CheckpointWriter,
     target: Path,
     custom: Custom,
+    devices: Devices,
 ) -> Run:
     """Train to the end, and deliver; what goes wrong after training leaves a checkpoint to go on from."""
     state, diverged, log = loop.state, None, None
@@ -283,18 +294,20 @@ def _finish(
         log = TensorBoardLog(custom.events, model, state, prepared, listener.on_message)
     started = time.perf_counter()
     try:
-        _fit(model, loop, settings, prepared, listener, [*custom.callbacks, *filter(None, [log])])
+        _fit(model, loop, settings, prepared, listener, [*custom.callbacks, *filter(None, [log])], devices)
     except Diverged as error:
         diverged = error
         checkpoints.go_back(state)
     if log is not None:
         log.end()
+    model = devices.left(model)
+    evaluation = loop.evaluation if devices.count == 1 else Evaluation(model)
     seconds = time.perf_counter() - started
     if state.skipped:
         listener.on_message(f"{state.skipped} of {state.step} steps were left out, as they were no finite numbers")
     try:
         listener.on_progress(0, 1, DELIVERING)
-        run = deliver(model, state, loop.evaluation, dict(settings), prepared, target, seconds, checkpoints.folder)
+        run = deliver(model, state, evaluation, dict(settings), prepared, target, seconds, checkpoints.folder)
         listener.on_progress(1, 1, DELIVERING)
     except BaseException as error:
         told = cut_off(error, state, checkpoints, target)
@@ -328,7 +341,7 @@ def _loop(
 ) -> RunCallback:
     earlier = model.card or {}
     # float16 leaves out steps that overflow, so the optimizer may have counted fewer
-    first = max(int(keras.ops.convert_to_tensor(model.optimizer.iterations)), earlier.get("step", 0))
+    first = max(int(keras.ops.convert_to_numpy(model.optimizer.iterations)), earlier.get("step", 0))
     epochs, per_epoch = run_length(settings, len(prepared.training))
     done = first // per_epoch
     if settings["minutes"] is None and first and done >= epochs and interrupted is None:
@@ -363,6 +376,7 @@ def _fit(
     prepared: Prepared,
     listener: Listener,
     callbacks: Sequence[keras.callbacks.Callback],
+    devices: Devices,
 ) -> None:
     epochs, per_epoch = run_length(settings, len(prepared.training))
     if settings["minutes"] is not None:
@@ -378,13 +392,15 @@ def _fit(
     try:
         while state.step < epochs * per_epoch and not state.ended:
             done, within = divmod(state.step, per_epoch)  # the rest of an epoch that was begun comes by itself
-            batches = training_batches(
-                prepared.collection,
-                prepared.training,
-                batch_size=settings["batch_size"],
-                seed=settings["seed"],
-                augment=settings["augment"],
-                start_step=state.step,
+            batches = devices.fed(
+                training_batches(
+                    prepared.collection,
+                    prepared.training,
+                    batch_size=settings["batch_size"],
+                    seed=settings["seed"],
+                    augment=settings["augment"],
+                    start_step=state.step,
+                )
             )
             with unchecked():  # the pipeline makes its batches from bytes
                 model.fit(
