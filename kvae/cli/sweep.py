@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     flags = vars(_parser().parse_args(arguments))
-    names = ("json", "quiet", "output", "study", "yes", "with_autoencoder", "workers", "merge")
+    names = ("json", "quiet", "output", "study", "yes", "with_autoencoder", "workers", "merge", "ray")
     options = {name: flags.pop(name) for name in names}
 
     from kvae.cli.display import display, interrupted, soft_stop
@@ -74,6 +74,7 @@ def _main(arguments: Sequence[str] | None) -> int:
                 output=options["output"],
                 most_trials=MOST_OF_ALL if options["yes"] else MOST_TRIALS,
                 workers=options["workers"],
+                ray=options["ray"],
                 listener=listener,
                 **settings,
             )
@@ -130,9 +131,16 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--workers",
         type=int,
-        default=1,
+        default=None,
         metavar="N",
         help="processes of this machine that train at once, each with its share of the cores (default: 1)",
+    )
+    what.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        default=None,
+        help="train on a Ray cluster, through Ray Tune: its HOST:PORT, auto for the one that runs here, or local; "
+        "--workers is then how many trials at a time",
     )
     what.add_argument("--yes", action="store_true", default=False, help="train also more than 100 trials")
     add_output(made, OUTPUT, "the page; models, PNG and index lie beside it, nothing is overwritten")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kvae.figures.records import LatentLimit, Limit, LimitCurve, Part, SweepRun, mean_of
     from kvae.figures.run import draw_run
     from kvae.figures.sweep import draw_sweep
-    from kvae.figures.tiles import magnify, thumbnail, tile
+    from kvae.figures.tiles import few, magnify, thumbnail, tile
 
 __all__ = [
     "LatentLimit",
@@ -28,6 +28,7 @@ __all__ = [
     "draw_range",
     "draw_run",
     "draw_sweep",
+    "few",
     "magnify",
     "mean_of",
     "thumbnail",
@@ -46,6 +47,7 @@ _HOMES = {
     "draw_range": "range",
     "draw_run": "run",
     "draw_sweep": "sweep",
+    "few": "tiles",
     "magnify": "tiles",
     "mean_of": "records",
     "thumbnail": "tiles",

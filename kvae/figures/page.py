@@ -76,8 +76,13 @@ def _told(part: Part) -> dict[str, object]:
         "conclusion": grid_conclusion(runs, part.latents), "columns": columns, "charts": charts, "trials": trials,
         "rows": [_line(run, columns) for run in runs], "has_limit": any(run.gaussian_limit for run in runs),
         "has_curve": part.limit_curve is not None, "fewer": _fewer(part.limit_curve),
-        "ended": _ended(part), "curves_left_out": len(with_history(runs)) - len(curves), **_strips(part),
+        "ended": _ended(part), "curves_left_out": _finite(part) - len(curves), **_strips(part),
     }  # fmt: skip
+
+
+def _finite(part: Part) -> int:
+    """How many trained rows ended in numbers."""
+    return sum(run.is_finite and not run.gaussian_limit for run in part.runs)
 
 
 def _ended(part: Part) -> str:
@@ -123,9 +128,10 @@ def _strips(part: Part) -> dict[str, object]:
         }
         for run in chosen_runs
     ]  # fmt: skip
+    left_out = _finite(part) - sum(not run.gaussian_limit for run in chosen_runs)
     return {
         "strips": strips, "kinds": [{"title": title, "note": notes[name]} for name, title in groups], "shown": shown,
-        "side": _css_side(part.originals), "strips_left_out": len(every) - len(chosen_runs),
+        "side": _css_side(part.originals), "strips_left_out": max(0, left_out),
     }  # fmt: skip
 
 

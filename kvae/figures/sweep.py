@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kvae.figures.grid_wording import grid_heading
-from kvae.figures.groups import NAMES, arrange, check_pictures, draw_rows, groups_of, height_of
+from kvae.figures.groups import NAMES, arrange, check_pictures, draw_rows, groups_of, height_of, pictured
 from kvae.figures.latent_counts import HEIGHT, draw_latent_counts
 from kvae.figures.page import write_page
 from kvae.figures.panels import draw_multiples, draw_plane, multiples_height, with_history
@@ -49,7 +49,10 @@ def draw_sweep(
 def _draw_sheet(path: Path | str, part: Part, title: str, scale: int) -> None:
     every = part.ordered
     limits = [run for run in every if run.gaussian_limit]
-    ordered = [*few(every[: len(every) - len(limits)], MOST_ROWS), *few(limits, MOST_LIMITS)]
+    trained = every[: len(every) - len(limits)]
+    if len(trained) > MOST_ROWS:
+        trained = few(pictured(trained) or trained, MOST_ROWS)
+    ordered = [*trained, *few(limits, MOST_LIMITS)]
     rows = None
     if part.originals is not None:
         rows = arrange(prepared(part.originals), groups_of(ordered), scale)

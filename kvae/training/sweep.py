@@ -1,8 +1,6 @@
 """The question, answered: several weights, or any grid of settings, on the same pictures, side by side."""
 
 import contextlib
-import hashlib
-import json
 import os
 import uuid
 from collections.abc import Mapping, Sequence
@@ -24,10 +22,11 @@ from kvae.settings import SweepSettings
 from kvae.training.artifacts import Run, writable_path
 from kvae.training.latents import draw_planes
 from kvae.training.listener import Listener
+from kvae.training.on_ray import train_on_ray
 from kvae.training.study import MOST_TRIALS, Study, known, planned
 from kvae.training.sweep_board import SweepBoard, open_board
 from kvae.training.sweep_index import ENDED, Scene, SweepTable, TrialRecord
-from kvae.training.sweep_pictures import Pictures
+from kvae.training.sweep_pictures import Pictures, scene_of
 from kvae.training.trial import run_trial
 from kvae.training.workers import MOST_WORKERS, Crew
 from kvae.weighting.base import Weighting
@@ -64,7 +63,8 @@ def sweep(
     output: str | os.PathLike[str] = "models/sweep.html",
     title: str = "",
     most_trials: int = MOST_TRIALS,
-    workers: int = 1,
+    workers: int | None = None,
+    ray: str | None = None,
     listener: Listener | None = None,
     encoder: keras.Model | None = None,
     decoder: keras.Model | None = None,
@@ -87,7 +87,8 @@ def sweep(
         trials: single trials beside the grid: the settings of each, by its name.
         title: of the page.
         most_trials: more trials than these are refused.
-        workers: processes of this machine that train at once, each with its share of the cores.
+        workers: processes of this machine that train at once, each with its share of the cores; by default 1.
+        ray: the address of a Ray cluster to train on instead, "auto", or "local"; `workers` is then how many at a time.
 
     Raises:
         ValueError, OSError: before training starts, one sentence about what is missing or wrong; afterwards, that the
@@ -117,9 +118,10 @@ def sweep(
         most=most_trials,
         title=title,
     )
-    if not 1 <= workers <= MOST_WORKERS:
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
         raise ValueError(f"sweep: `workers` must be from 1 to {MOST_WORKERS}. Received: workers={workers!r}.")
-    if workers > 1 and (objects or custom["custom"]):
+    alone = ray is None and workers in (None, 1)
+    if not alone and (objects or custom["custom"]):
         raise ValueError("sweep: networks and methods of your own are trained in one process. Leave `workers` out.")
     own = {"encoder": encoder, "decoder": decoder, "methods": objects}
     pictures = Pictures(data, study.lowest, listener, encoder)
@@ -127,11 +129,11 @@ def sweep(
     records, scenes = _records(study, pictures, once)
     board = open_board(page, list(zip(study.trials, records, strict=True)), scenes, title, listener.on_message)
     try:
-        if workers > 1:
-            runs: list[Run] = []
-            _crew(study, records, board, pictures, listener, workers)
-        else:
+        if alone:
             runs = _trained(study, records, board, pictures, listener, own)
+        else:
+            runs = []
+            _elsewhere(study, records, board, pictures, listener, workers, ray)
         return _delivered(board, runs, pictures, study)
     except BaseException:
         board.forget_if_empty()
@@ -145,7 +147,7 @@ def _records(study: Study, pictures: Pictures, once: str) -> tuple[list[TrialRec
     found, weights = [], dict[str, list[float]]()
     for trial in study.trials:
         manifest = pictures.manifest(trial)
-        scene = _digest([manifest, *trial.picked(("size", "crop", "validation"))])[:16]
+        scene = scene_of(trial, manifest)
         weights.setdefault(scene, [])
         if not trial.autoencoder and "kl_weight" in trial.settings:
             weights[scene].append(trial.settings["kl_weight"])
@@ -154,10 +156,6 @@ def _records(study: Study, pictures: Pictures, once: str) -> tuple[list[TrialRec
             TrialRecord(trial.name, key, group, scene, trial.seed, dict(trial.settings), where=dict(trial.where))
         )
     return found, {key: Scene("", tuple(dict.fromkeys(row))) for key, row in weights.items()}
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _trained(
@@ -193,21 +191,25 @@ def _trained(
     return runs
 
 
-def _crew(
+def _elsewhere(
     study: Study,
     records: Sequence[TrialRecord],
     board: SweepBoard,
     pictures: Pictures,
     listener: Listener,
-    workers: int,
+    workers: int | None,
+    ray: str | None,
 ) -> None:
-    """Run every trial that is not done in several processes."""
+    """Run every trial that is not done in other processes, of this machine or of a cluster."""
     pairs = zip(study.trials, records, strict=True)
     waiting = [(trial, record) for trial, record in pairs if board.trial(record.hash).state not in ENDED]
     for trial, record in {record.scene: (trial, record) for trial, record in reversed(waiting)}.values():
         with contextlib.suppress(ValueError, OSError):  # its trials will say why
             board.put_scene(record.scene, pictures.of(trial))
-    Crew(board, waiting, listener, workers).work(pictures.data, study.lowest)
+    if ray is None:
+        Crew(board, waiting, listener, workers or 1).work(pictures.data, study.lowest)
+    elif waiting:
+        train_on_ray(board, waiting, listener, pictures.data, study.lowest, address=ray, workers=workers)
 
 
 def _delivered(board: SweepBoard, runs: list[Run], pictures: Pictures, study: Study) -> Sweep:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kvae.figures import LatentLimit, Part, SweepRun, draw_sweep, mean_of
+from kvae.figures import LatentLimit, Part, SweepRun, draw_sweep, few, mean_of
 from kvae.training.artifacts import limit_at, limit_curve
 from kvae.training.sweep_index import Scene, SweepTable, TrialRecord
 from kvae.training.sweep_store import SceneStore, SweepFolder, limit_key, shown_run
 
 TITLE = "What scaling the KL term does"
 SEED = "seed "  # begins the part of a trial's name that its mean over seeds has not
+MOST_PICTURED = 16  # rows with pictures and curves
 MOST_PLACES = 40  # counts of latents at which the Gaussian limit is worked out
 
 
@@ -67,13 +68,15 @@ def _cells(trials: Sequence[TrialRecord], folder: SweepFolder) -> list[SweepRun]
     groups: dict[str, list[TrialRecord]] = {}
     for trial in trials:
         groups.setdefault(trial.group, []).append(trial)
+    ended = {key: [trial for trial in group if trial.distortion is not None] for key, group in groups.items()}
+    pictured = few([key for key, found in ended.items() if found], MOST_PICTURED)  # all of many would fill the memory
     cells = []
-    for group in groups.values():
-        ended = [trial for trial in group if trial.distortion is not None]
+    for key, group in groups.items():
         lost = [trial for trial in group if trial.state in ("diverged", "failed")]
-        if ended:
-            runs = [shown_run(trial, folder.run(trial.hash)) for trial in ended]
-            cells.append(mean_of(runs, _name(group)))
+        if ended[key]:
+            first, *others = ended[key]
+            kept = folder.run(first.hash) if key in pictured else None
+            cells.append(mean_of([shown_run(first, kept), *(shown_run(one, None) for one in others)], _name(group)))
         elif lost:
             cells.append(shown_run(lost[0], None))
     return cells

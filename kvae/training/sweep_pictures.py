@@ -1,11 +1,13 @@
 """The pictures of a sweep's trials: prepared once for all that they are the same for."""
 
+import hashlib
+import json
 from typing import Any
 
 import keras
 
 from kvae.images.collection import open_collection
-from kvae.settings import checked
+from kvae.settings import SETTINGS, checked
 from kvae.training.listener import Listener
 from kvae.training.preparation import prepare
 from kvae.training.prepared import Prepared
@@ -15,6 +17,12 @@ from kvae.training.sweep_index import TrialRecord
 # what a preparation depends on beside its pictures
 PREPARED = ("network", "batch_size", "learning_rate", "latent_dim", "precision", "device")
 COLLECTION = ("data", "size", "crop", "follow_links")
+
+
+def scene_of(trial: Trial | TrialRecord, manifest: str) -> str:
+    """What stands for the pictures that a trial is measured on, of this manifest."""
+    shape = [trial.settings.get(name, SETTINGS[name].default) for name in ("size", "crop", "validation")]
+    return hashlib.sha256(json.dumps([manifest, *shape]).encode()).hexdigest()[:16]
 
 
 class _Once(Listener):

@@ -15,6 +15,7 @@ import numpy as np
 
 from kvae.figures import SweepRun
 from kvae.files.arrays import ArrayKind, Torn, read_arrays, write_arrays
+from kvae.files.atomic import remove_leftovers
 from kvae.files.refusal import Refused
 from kvae.files.schema import Number, Row, Table, Text
 from kvae.files.strict_json import finite
@@ -23,6 +24,7 @@ from kvae.saving.card_fields import COUNT, HISTORY, MEASURED
 from kvae.training.folder import RunFolder
 from kvae.training.sweep_index import TrialRecord
 
+SUFFIX = ".study"
 ARRAY = "array-"  # begins the name of a file with pictures that are handed to other processes
 KINDS = ("reconstructions", "samples", "between")  # of a run's pictures
 MOST_PIXELS = 64 << 20  # bytes of the pictures of one run
@@ -47,12 +49,14 @@ class SweepFolder:
     """`.sweep.study` beside `sweep.html`. Its lock is that of one sweep at a time; who only reads takes none."""
 
     def __init__(self, page: Path) -> None:
-        self.path = page.with_name(f".{page.stem}.study")
+        self.path = page.with_name(f".{page.stem}{SUFFIX}")
         self._lock = RunFolder(self.path)
 
     def take(self) -> bool:
         """Make the folder where it is missing, and lock it; False where another process has it."""
         taken = self._lock.take()
+        if taken:
+            remove_leftovers(self.path.parent, f"{self.path.name[1:].removesuffix(SUFFIX)}.")
         for left in self.path.glob(f"{ARRAY}*") if taken else ():  # of a process that was killed
             left.unlink(missing_ok=True)
         return taken

@@ -269,3 +269,12 @@ def test_runs_of_several_seeds_are_one_row_and_sizes_are_parts_of_the_page(pictu
         )
     page = found.page.read_text("utf-8")
     assert page.count("<h1>") == 2 and "48 pictures at 16x16" in page and "48 pictures at 32x32" in page
+
+
+def test_of_many_rows_some_have_pictures_and_the_page_says_how_many_more_there_are(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr("kvae.training.sweep_page.MOST_PICTURED", 2)
+    found = sweep(pictures, [4.0, 2.0, 1.0, 0.5], output=tmp_path / "s.html", latent_dim=4, **LINEAR)
+    shown = [row.reconstructions is not None for row in found.rows if not row.gaussian_limit]
+    assert shown == [True, False, False, True]
+    page = found.page.read_text("utf-8")
+    assert "2 more rows are in the tables only." in page and page.count(">KL weight 1<") >= 1
