@@ -275,7 +275,8 @@ SETTINGS: dict[str, Setting] = {
     "precision": Setting(
         "auto",
         "arithmetic inside the networks; heads, sampling and losses are float32 always. "
-        "auto: mixed_bfloat16 on a CPU that has instructions for it, where it is a third faster, and float32 elsewhere",
+        "auto: mixed_bfloat16 with TensorFlow on a CPU that has instructions for it, where it is a third faster, and "
+        "float32 elsewhere",
         group="training",
         choices=("auto", "float32", "mixed_float16", "mixed_bfloat16"),
     ),

@@ -109,6 +109,7 @@ LABELS: dict[str, str] = {
     "learning_rate": "Size of each step (learning rate)",
     "seed": "Seed, to repeat a run exactly",
     "device": "Compute on",
+    "devices": "GPUs that share each step (devices)",
     "precision": "Arithmetic (precision)",
     # quantities
     "distortion": "Distortion D",

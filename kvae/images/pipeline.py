@@ -5,6 +5,7 @@ a pure function of (seed, epoch) and the augmentation of (seed, step), so the po
 run that starts at `start_step` sees exactly what an uninterrupted one would.
 """
 
+import contextlib
 import itertools
 import threading
 from collections import deque
@@ -30,7 +31,10 @@ THREADS = 2  # that read ahead without TensorFlow
 Step = Callable[[int], tuple[np.ndarray, Variants | None]]  # to its pictures, uint8, and what is done to them
 
 if tf is not None and keras.backend.backend() != "tensorflow":
-    tf.config.set_visible_devices([], "GPU")  # it prepares pictures only, and would take the memory of another's GPU
+    with contextlib.suppress(RuntimeError):  # somebody's program has TensorFlow at work there
+        tf.config.set_visible_devices(
+            [], "GPU"
+        )  # it prepares pictures only, and would take the memory of another's GPU
 
 
 def training_batches(
