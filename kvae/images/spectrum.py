@@ -20,6 +20,7 @@ SHRINKAGE = 0.1  # how far they are drawn towards zero
 USUAL_VARIANCE = 0.06  # of a pixel value
 GREY = 0.5  # taken off before squares are added up: less is lost to rounding
 AT_ONCE = 1 << 22  # values transformed at once: 16 MB in float32
+STACKED = 80  # pixels; larger planes are multiplied as one tall matrix, five times as fast there and slower below
 
 
 @dataclass(frozen=True)
@@ -237,8 +238,13 @@ def _shrunk(covariance: np.ndarray, variances: np.ndarray) -> np.ndarray:
 
 def _transformed(images: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Cosine coefficients (n, plane, vertical, horizontal frequency) of float32 `images` (n, h, w, c)."""
-    planes = np.ascontiguousarray(np.moveaxis(images @ colours, -1, 1))
-    return cosine_matrix(images.shape[1]) @ planes @ cosine_matrix(images.shape[2]).T
+    count, height, width, channels = images.shape
+    rows, columns = cosine_matrix(height), cosine_matrix(width)
+    if max(height, width) <= STACKED:
+        return rows @ np.ascontiguousarray(np.moveaxis(images @ colours, -1, 1)) @ columns.T
+    planes = np.ascontiguousarray((images @ colours).transpose(0, 3, 2, 1)).reshape(-1, height)
+    planes = np.ascontiguousarray((planes @ rows.T).reshape(count, channels, width, height).swapaxes(2, 3))
+    return (planes.reshape(-1, width) @ columns.T).reshape(count, channels, height, width)
 
 
 def _pieces(

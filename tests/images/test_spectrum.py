@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kvae.images import spectrum as module
 from kvae.images.spectrum import Spectrum, cosine_matrix, default_lead, fit_spectrum
 from kvae.measures.gaussian_limit import HeldOut, water_filling
 
@@ -24,6 +25,14 @@ def smooth(shape: tuple[int, int, int], count: int, seed: int = 0) -> np.ndarray
 def fitted(shape: tuple[int, int, int], count: int = 60, **options) -> tuple[Spectrum, np.ndarray]:
     pictures = smooth(shape, count)
     return fit_spectrum(lambda: [pictures[:25], pictures[25:]], **options), pictures
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_large_planes_are_transformed_as_small_ones_are(shape, monkeypatch):
+    spectrum, pictures = fitted(shape)
+    small = spectrum.analysis(pictures)
+    monkeypatch.setattr(module, "STACKED", 0)
+    np.testing.assert_allclose(spectrum.analysis(pictures), small, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64])
