@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -38,7 +39,6 @@ def build(count: int, size: int) -> str:
 def iterate(path: str, steps: int) -> None:
     """Read `steps` training batches and print how many pictures they were and the peak RSS in MB."""
     import itertools
-    from pathlib import Path
 
     from kvae.images.cache import open_cache
     from kvae.images.collection import collection_of
@@ -70,7 +70,8 @@ def main() -> None:
             path = build(count, arguments.size)
             command = [sys.executable, __file__, "--iterate", path, "--steps", str(arguments.steps)]
             subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-            os.unlink(path)
+            for one in Path(folder).iterdir():
+                one.unlink()
 
 
 if __name__ == "__main__":

@@ -264,10 +264,19 @@ SETTINGS: dict[str, Setting] = {
         "steps",
     ),
     "device": Setting("auto", "where to compute", group="training", choices=("auto", "cpu", "gpu")),
+    "devices": Setting(
+        None,
+        "GPUs of this machine that share every batch; by default all there are, or one CPU",
+        int,
+        "training",
+        1,
+        1024,
+    ),
     "precision": Setting(
         "auto",
         "arithmetic inside the networks; heads, sampling and losses are float32 always. "
-        "auto: mixed_bfloat16 on a CPU that has instructions for it, where it is a third faster, and float32 elsewhere",
+        "auto: mixed_bfloat16 with TensorFlow on a CPU that has instructions for it, where it is a third faster, and "
+        "float32 elsewhere",
         group="training",
         choices=("auto", "float32", "mixed_float16", "mixed_bfloat16"),
     ),
@@ -319,6 +328,7 @@ class SweepSettings(MethodSettings, total=False):
     seed: int
     balance_every: int | Auto | None
     device: str
+    devices: int | Auto | None
     precision: str
 
 

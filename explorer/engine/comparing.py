@@ -69,7 +69,8 @@ class _Pictures:
             places = np.linspace(0, len(held) - 1, count).astype(int)  # as in the figure of a run
             self._names = tuple(collection.names[row] for row in held[places])
         # by name: at another size the rows are the same pictures, but painted ones have other digests
-        rows = {name: row for row, name in enumerate(collection.names)}
+        wanted = set(self._names)
+        rows = {name: row for row, name in enumerate(collection.names) if name in wanted}
         return with_channels(collection.read([rows[name] for name in self._names if name in rows]), info)
 
     def learned(self, info: ModelInfo) -> str:
@@ -169,10 +170,14 @@ def _row_of(
     terms: list[np.ndarray],
     images: np.ndarray,
 ) -> Compared:
+    from kvae.measures.smoothness import path_ratios
+    from kvae.weighting.conversions import bits_per_dimension
+
     info, count = loaded.info, len(originals)
     distortion, rate, decibels = (float(np.mean(term)) for term in terms)
     means = loaded.encode(originals, weight, job.piece)
     share = np.linspace(0.0, 1.0, count, dtype=np.float32)[:, None]
+    ways = path_ratios(lambda latents: loaded.generate(latents, weight, job.piece), means[:-1], means[1:])
     between = means[:1] + (means[-1:] - means[:1]) * share
     codes = {"images": means, "samples": prior_points(count, info.latent_dim), "between": between}
     return Compared(
@@ -184,6 +189,8 @@ def _row_of(
         distortion=distortion,
         rate=None if info.autoencoder else rate,
         psnr=decibels,
+        bits=None if info.autoencoder else bits_per_dimension(distortion, rate, originals[0].size),
+        decoded_path=float(np.nanmean(ways)) if np.any(np.isfinite(ways)) else None,
         latent_dim=info.latent_dim,
         samples=loaded.decode(codes["samples"], weight, job.piece),
         between=loaded.decode(between, weight, job.piece),

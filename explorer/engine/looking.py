@@ -27,19 +27,19 @@ def _folder(path: Path) -> Seen:
     from kvae.images.scanning import scan
 
     found = scan(path)
-    names = [one.path for one in found.found]
-    if not names:
+    count = len(found.found)
+    if not count:
         raise ValueError(f"There is no picture in {path} that kvae reads. Choose another folder.")
-    order = np.unique(np.linspace(0, len(names) - 1, _TRIES).round().astype(int))
+    order = np.unique(np.linspace(0, count - 1, _TRIES).round().astype(int))
     first = order[np.linspace(0, len(order) - 1, min(FEW, len(order))).round().astype(int)]  # evenly spread
     tried = dict.fromkeys([*first.tolist(), *order.tolist()])
     images: list[np.ndarray] = []
-    for outcome in decode_files([names[place] for place in tried], size=SIDE, crop="square", workers=1):
+    for outcome in decode_files([found.found.path(place) for place in tried], size=SIDE, crop="square", workers=1):
         if outcome.reason is None:
             images.append(np.frombuffer(outcome.pixels, np.uint8).reshape(SIDE, SIDE, 3))
         if len(images) == FEW:
             break
-    return Seen(str(path), len(names), len(found.skipped) + found.others, _stacked(images))
+    return Seen(str(path), count, len(found.skipped) + found.others, _stacked(images))
 
 
 def _array(path: Path) -> Seen:

@@ -11,6 +11,7 @@ from explorer.engine.neighbourhoods import SUFFIX, keep, kept, laid_out
 from explorer.engine.pictures import NotAgreed, open_pictures, thumbnails_of
 from explorer.messages import (
     MOST_LEADING,
+    Independence,
     MapDone,
     MapLaid,
     MapPart,
@@ -176,6 +177,29 @@ def read_posteriors(job: Job, loaded: Loaded) -> None:
             raise ValueError(f"{loaded.info.name} has posteriors that are no numbers at KL weight {weight:.3g}.")
         part = PosteriorsAt(weight, means, covariances, labels, note)
         job.reply(part, last=place == len(request.weights))
+
+
+def read_independence(job: Job, loaded: Loaded) -> None:
+    """Answer a `ReadIndependence`.
+
+    Raises:
+        ValueError: a model that has no posteriors, another likelihood than a Gaussian, or no pictures with it.
+    """
+    import keras
+
+    from kvae.measures.coder import Coder
+    from kvae.measures.independence import measured
+
+    info, weight = loaded.info, loaded.weight(job.content.kl_weight)
+    if info.autoencoder or weight <= 0 or loaded.model.methods.names["likelihood"] != "squared-error":
+        raise ValueError(f"{info.name} has no Gaussian posterior that independence could cost anything.")
+    if info.thumbnails.shape[1:] != info.image_shape:
+        raise ValueError(f"{info.name} keeps no pictures that could be looked at.")
+    with keras.StatelessScope([(loaded.model.kl_weight, np.float32(weight))]):
+        codes = Coder(loaded.model).codes(info.thumbnails.astype(np.float32) / 255.0)
+    cost, saved = measured(lambda latents: loaded.generate(latents, weight, job.piece), codes, weight)
+    assert cost is not None
+    job.reply(Independence(info.name, weight, cost, float(codes.rates.sum(axis=1).mean()), saved), last=True)
 
 
 def _some_pictures(job: Job, info: ModelInfo, request: ReadPosteriors) -> tuple[np.ndarray, tuple[str, ...], str]:

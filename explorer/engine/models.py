@@ -40,17 +40,22 @@ class Loaded:
         images = tf.TensorSpec((None, *model.image_shape), tf.uint8)
         # without AutoGraph, of which nothing here makes use: it leaves files behind when the process is ended at once
         self._decode = tf.function(self._decoding, input_signature=[latents, weight], autograph=False)
+        self._generate = tf.function(self._generating, input_signature=[latents, weight], autograph=False)
         self._encode = tf.function(self._encoding, input_signature=[images, weight], autograph=False)
         self._see = tf.function(self._seeing, input_signature=[images, weight], autograph=False)
         self._spread = tf.function(self._spreading, input_signature=[images, weight], autograph=False)
         self._decode.get_concrete_function()
 
-    def _decoding(self, latents: Any, weight: Any) -> Any:
+    def _generating(self, latents: Any, weight: Any) -> Any:
         import keras
-        import tensorflow as tf
 
         with keras.StatelessScope([(self.model.kl_weight, weight)]):
-            images = self.model.generate(latents)
+            return self.model.generate(latents)
+
+    def _decoding(self, latents: Any, weight: Any) -> Any:
+        import tensorflow as tf
+
+        images = self._generating(latents, weight)
         return tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * 255.0), tf.uint8)
 
     def _encoding(self, images: Any, weight: Any) -> Any:
@@ -107,6 +112,11 @@ class Loaded:
         """The posterior means, float32 (count, latent), of `images`, uint8 (count, height, width, channels)."""
         nothing = np.empty((0, self.info.latent_dim), np.float32)
         return self._in_pieces(self._encode, images, kl_weight, piece, nothing)
+
+    def generate(self, latents: np.ndarray, kl_weight: float, piece: Piece = contextlib.nullcontext) -> np.ndarray:
+        """What `latents` (count, latent) decode to before it is made a picture: float32, neither rounded nor cut."""
+        nothing = np.empty((0, *self.info.image_shape), np.float32)
+        return self._in_pieces(self._generate, latents, kl_weight, piece, nothing)
 
     def posteriors(
         self, images: np.ndarray, kl_weight: float, piece: Piece = contextlib.nullcontext

@@ -6,7 +6,9 @@ arXiv:1712.09005): 10,000 pictures take seconds, and the layout can be looked at
 """
 
 import contextlib
+import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -84,7 +86,7 @@ def kept(places: list[Path], key: str, count: int) -> np.ndarray | None:
         try:
             said, found = read_sequence(path, most_bytes=16 * _MOST)
             fits = found.shape == (count, 2) and found.dtype == np.float32 and np.isfinite(found).all()
-            if fits and str(said) == _said(key):
+            if fits and str(said) == _said(key, found):
                 return found
         except (OSError, ValueError, Refused):
             continue
@@ -92,23 +94,29 @@ def kept(places: list[Path], key: str, count: int) -> np.ndarray | None:
 
 
 def keep(places: list[Path], key: str, layout: np.ndarray) -> None:
-    """Keep a layout in the first of these files that can be written; in none where the disk says no."""
+    """Keep a layout, with a checksum and for its owner alone, in the first of these files that can be written; in none
+    where the disk says no."""
     from kvae.files.atomic import atomic_path
+    from kvae.files.refusal import Refused
 
+    layout = np.asarray(layout, np.float32)
     for path in places:
-        with contextlib.suppress(OSError):
-            if path.exists() and not _is_ours(path):
+        with contextlib.suppress(OSError, Refused):
+            if os.path.lexists(path) and not _is_ours(path):
                 continue
-            with atomic_path(path) as temporary, open(temporary, "wb") as file:
-                for part in (np.array(_said(key)), np.asarray(layout, np.float32)):
+            with atomic_path(path, private=True) as temporary, open(temporary, "wb") as file:
+                for part in (np.array(_said(key, layout)), layout):
                     np.save(file, part, allow_pickle=False)
             return
 
 
-def _said(key: str) -> str:
-    return json.dumps({"kvae_map": VERSION, "of": key})
+def _said(key: str, layout: np.ndarray) -> str:
+    digest = hashlib.sha256(layout.tobytes()).hexdigest()
+    return json.dumps({"kvae_map": VERSION, "of": key, "sha256": digest})
 
 
 def _is_ours(path: Path) -> bool:
-    with open(path, "rb") as file:
+    from kvae.files.archive import open_regular
+
+    with open_regular(path) as file:
         return b"k\0\0\0v\0\0\0a\0\0\0e\0\0\0_\0\0\0m\0\0\0a\0\0\0p" in file.read(4096)  # as NumPy writes text

@@ -46,6 +46,7 @@ from explorer.messages import (
     Portraits,
     Progress,
     ReadBookmarks,
+    ReadIndependence,
     ReadMap,
     ReadPortraits,
     ReadPosteriors,
@@ -152,6 +153,7 @@ class Engine:
             Encode: self._encode,
             ReadMap: self._map,
             ReadPosteriors: self._posteriors,
+            ReadIndependence: self._independence,
             Compare: self._compare,
             SavePicture: self._export,
             ExportPicture: self._export,
@@ -238,6 +240,11 @@ class Engine:
         from explorer.engine.mapping import read_posteriors
 
         read_posteriors(job, self._models.current)
+
+    def _independence(self, job: Job) -> None:
+        from explorer.engine.mapping import read_independence
+
+        read_independence(job, self._models.current)
 
     def _compare(self, job: Job) -> None:
         from explorer.engine.comparing import compare

@@ -18,6 +18,7 @@ FORM = {  # as `explorer.widgets.terms.LABELS` names them
     "learning-rate": "Size of each step (learning rate)",
     "seed": "Seed, to repeat a run exactly",
     "device": "Compute on",
+    "devices": "GPUs that share each step (devices)",
     "precision": "Arithmetic (precision)",
     "epochs": "Length",
     "minutes": "Length",

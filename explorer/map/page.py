@@ -220,7 +220,7 @@ class MapPage(QWidget):
             return
         self._stop()
         self._show_reading()
-        self._say(f"Stopped at {len(self.pictures)} pictures.")
+        self._say(f"Stopped at {len(self.pictures):,} pictures.")
 
     def _show_reading(self) -> None:
         reading = self._reading is not None
@@ -256,7 +256,7 @@ class MapPage(QWidget):
             self._laid = content.places
             self.progress.setRange(0, content.total)
             self.progress.setValue(content.done)
-            self._say(f"{len(self.pictures)} pictures. Similar ones come together …")
+            self._say(f"{len(self.pictures):,} pictures. Similar ones come together …")
             if self.bar.by_likeness:
                 self._place(refit=not self.scatter.touched)
         elif isinstance(content, MapDone):
@@ -265,12 +265,12 @@ class MapPage(QWidget):
             self._set_axes()
             self._place(refit=not self.bar.by_likeness or not self.scatter.touched)
             self._show_neighbours()
-            self._say(content.note or f"{len(self.pictures)} pictures. {HOW}")
+            self._say(content.note or f"{len(self.pictures):,} pictures. {HOW}")
 
     def _show_progress(self, done: int, total: int) -> None:
         self.progress.setRange(0, max(total, 1))
         self.progress.setValue(done)
-        self._say(f"{done} of {total} pictures")
+        self._say(f"{done:,} of {total:,} pictures")
 
     def _say(self, sentence: str, error: bool = False) -> None:
         self.status.setText(line(sentence))

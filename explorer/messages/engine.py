@@ -321,6 +321,30 @@ class PosteriorsAt:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadIndependence(Question):
+    """What independent latents cost the open model at this weight, or at its own, on the few pictures that it keeps.
+    Answer: `Independence`."""
+
+    needs_model: ClassVar[bool] = True
+    ends_with_model: ClassVar[bool] = True
+    takes_long: ClassVar[bool] = True
+
+    kl_weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Independence:
+    """Nats a picture: `cost` at least, by how the decoder bends, of a rate of `rate`; `saved` by the model's own
+    covariances, 0 without any."""
+
+    name: str
+    kl_weight: float
+    cost: float
+    rate: float
+    saved: float
+
+
+@dataclass(frozen=True, slots=True)
 class Compare(Question):
     """Reconstruct the same pictures with several models. Answers: `Originals`, then a `Compared` for each model.
 
@@ -347,7 +371,9 @@ class Originals:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One model's row. `distortion`, `rate` (None for an autoencoder) and `psnr` are means over these pictures.
+    """One model's row. `distortion`, `rate` (None for an autoencoder) and `psnr` are means over these pictures, `bits`
+    those per dimension at the noise that the errors call for (None without a rate), `decoded_path` how long the decoded
+    way from each picture to the next is, over the straight line (None where nothing has a length).
 
     `images` are the reconstructions, `samples` as many pictures decoded from the same points of N(0, 1) for every
     model, `between` as many on the straight line between the codes of the first and the last picture, both included;
@@ -370,6 +396,8 @@ class Compared:
     distortion: float = 0.0
     rate: float | None = None
     psnr: float = 0.0
+    bits: float | None = None
+    decoded_path: float | None = None
     active: int | None = None  # dimensions, at the weight where the model stands
     latent_dim: int = 0
     failure: str = ""
@@ -394,6 +422,7 @@ Answer = (
     | MapLaid
     | MapDone
     | PosteriorsAt
+    | Independence
     | Originals
     | Compared
     | Exported

@@ -168,11 +168,15 @@ def measures(row: Compared, originals: np.ndarray | None = None) -> tuple[tuple[
     size = () if same else ((f"at {width}×{height} pixels, so D is another sum", "distortion"),)
     rate = () if row.rate is None else ((f"R {digits(row.rate, 3)} nats", "rate"),)
     active = () if row.active is None else ((f"{row.active} of {row.latent_dim} active", "active"),)
+    bits = () if row.bits is None else ((f"{digits(row.bits, 3)} bits per value", "bits"),)
+    way = () if row.decoded_path is None else ((f"path {digits(row.decoded_path, 3)}", "path"),)
     return (
         (f"D {digits(row.distortion, 4)}", "distortion"),
         *rate,
         (f"PSNR {digits(row.psnr, 3)} dB", "psnr"),
         *active,
+        *bits,
+        *way,
         *size,
     )
 
@@ -196,18 +200,38 @@ def table(comparison: Comparison) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ("model", "path", "autoencoder", "kl_weight", "sigma", "distortion", "rate_nats")
-        + ("psnr_db", "active", "latent_dim", "pictures", "held_out_by", "learned", "failure")
+        + (
+            "psnr_db",
+            "bits_per_dimension",
+            "decoded_path",
+            "active",
+            "latent_dim",
+            "pictures",
+            "held_out_by",
+            "learned",
+            "failure",
+        )
     )
     for path, row in comparison.lines():
         if row is None or row.failure:
             why = cell(row.failure) if row else "no answer yet"
-            writer.writerow((cell(PurePath(path).stem), cell(path), *[""] * 11, why))
+            writer.writerow((cell(PurePath(path).stem), cell(path), *[""] * 13, why))
             continue
         weight = ("", "") if row.autoencoder else (row.kl_weight, (row.kl_weight / 2) ** 0.5)
         rate = "" if row.rate is None else row.rate
         writer.writerow(
             (cell(row.name), cell(path), row.autoencoder, *weight, row.distortion, rate)
-            + (row.psnr, row.active, row.latent_dim, len(row.images), cell(comparison.source), caveat(row), "")
+            + (
+                row.psnr,
+                row.bits,
+                row.decoded_path,
+                row.active,
+                row.latent_dim,
+                len(row.images),
+                cell(comparison.source),
+                caveat(row),
+                "",
+            )
         )
     return text.getvalue()
 

@@ -19,6 +19,10 @@ TERMS: dict[str, str] = {
     "the errors it really makes.",
     "psnr": "PSNR: likeness to the original in decibels. Around 20 is a rough impression, above 30 is hard to tell "
     "apart.",
+    "bits": "Bits per value: what each colour value of a picture costs to tell by this model, its errors included. It "
+    "puts models of every weight on one scale; smaller is better.",
+    "path": "Path: how long the way of the picture is while the sliders go straight from one painting to the next, "
+    "over the straight line between the two. 1 is perfectly even; the rougher the places in between, the longer.",
     "gradient_balance": "Gradient balance: how hard each of the two wishes, likeness and smoothness, pulls at the "
     "model.",
     "gaussian_limit": "Gaussian limit: the best that a purely linear model could do on these pictures, worked out "
@@ -105,6 +109,7 @@ LABELS: dict[str, str] = {
     "learning_rate": "Size of each step (learning rate)",
     "seed": "Seed, to repeat a run exactly",
     "device": "Compute on",
+    "devices": "GPUs that share each step (devices)",
     "precision": "Arithmetic (precision)",
     # quantities
     "distortion": "Distortion D",

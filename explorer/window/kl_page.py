@@ -14,6 +14,8 @@ from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QApplication, QGridLayout, QHBoxLayout, QLabel, QLayout, QPushButton, QSlider, QWidget
 from superqt.utils import signals_blocked
 
+from explorer.messages import Answer, Independence
+from explorer.safe_text import line
 from explorer.state import divergence as kl
 from explorer.state.divergence import Gaussian, Humps
 from explorer.train.axes import NumberAxis
@@ -191,7 +193,7 @@ class Directions(QObject):
                 label.setText(nats(value))
 
 
-class Independence(QObject):
+class Tilted(QObject):
     """A tilted Gaussian under q of independent latents and of any: `rows` of a column."""
 
     def __init__(self, parent: QObject) -> None:
@@ -261,11 +263,11 @@ class Independence(QObject):
 
 
 class KLPage(QWidget):
-    """Both demonstrations side by side."""
+    """Both demonstrations side by side, and below them what independence costs the open model, once it is told."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.directions, self.independence = Directions(self), Independence(self)
+        self.directions, self.independence = Directions(self), Tilted(self)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(5 * theme.UNIT)
@@ -279,6 +281,22 @@ class KLPage(QWidget):
                 else:
                     grid.addWidget(one, row, column)
         grid.setRowStretch(2, 1)
+        self.measured = _words("")
+        self.measured.hide()
+        grid.addWidget(self.measured, grid.rowCount(), 0, 1, 2)
+
+    def tell(self, answer: Answer | str) -> None:
+        """What the engine has measured, or why it has not."""
+        if isinstance(answer, Independence):
+            saved = f" The covariances of its own posteriors save {nats(answer.saved)}." if answer.saved > 0 else ""
+            answer = (
+                f"The open model, {line(answer.name, 60)}, at KL weight {answer.kl_weight:.3g}: independent latents "
+                f"cost at least {nats(answer.cost)} nats a picture, of a rate of {answer.rate:,.0f}, by how its "
+                f"decoder bends.{saved}"
+            )
+        if isinstance(answer, str):
+            self.measured.setText(answer)
+            self.measured.show()
 
 
 def main(path: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from PyQt6.QtCore import Qt, QUrl
 from PyQt6.QtGui import QAction, QActionGroup, QDesktopServices, QPixmap, QTextCursor, QUndoStack
@@ -57,6 +58,7 @@ class MenuActions:
     open: Callable[[str], object]
     train_on: Callable[[str], object]
     show_page: Callable[[str], object]
+    ask_independence: Callable[[Callable[[Any], None]], Callable[[], object]]  # the result wants no answer any more
 
 
 class Menus:
@@ -232,7 +234,9 @@ class Menus:
         """The two directions of KL, and what independence costs, under the hand."""
         from explorer.window.kl_page import KLPage  # pyqtgraph takes a moment
 
-        self._sheet("What is KL?", KLPage()).resize(148 * theme.UNIT, 86 * theme.UNIT)
+        page = KLPage()
+        self._sheet("What is KL?", page).resize(148 * theme.UNIT, 86 * theme.UNIT)
+        page.destroyed.connect(self._does.ask_independence(page.tell))
 
     def show_bayes(self) -> None:
         """What the same weight does to a network whose weights have a distribution: a picture that kvae-bayes drew."""

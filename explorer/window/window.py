@@ -21,7 +21,18 @@ from PyQt6.QtWidgets import (
 )
 
 from explorer.bridge import Bridge
-from explorer.messages import Began, Delivered, ModelInfo, PicturesReady, RunFailed, RunMessage, Snapshot, Working
+from explorer.messages import (
+    Answer,
+    Began,
+    Delivered,
+    ModelInfo,
+    PicturesReady,
+    ReadIndependence,
+    RunFailed,
+    RunMessage,
+    Snapshot,
+    Working,
+)
 from explorer.safe_text import line
 from explorer.state.followed_run import Expected, FollowedRun
 from explorer.state.preparation import time_left
@@ -65,7 +76,9 @@ class MainWindow(QMainWindow):
         self._watch = FileWatch(self)
         self._build(pages)
         self.takeaway = Takeaway(self, bridge, preferences, self.notice)
-        does = MenuActions(self.browse, self.browse_folder, self.open, self.train_on, self.show_page)
+        does = MenuActions(
+            self.browse, self.browse_folder, self.open, self.train_on, self.show_page, self._ask_independence
+        )
         self.menus = Menus(self, does, self.takeaway.actions, self.portraits, preferences, pages)
         self._shutdown = Shutdown(self, self.bridge, self.notice, self.close)
         self._connect()
@@ -373,6 +386,13 @@ class MainWindow(QMainWindow):
                     self.notice.show_info(message.sentence, subject=self._of_run(message.run))
                 else:
                     self.notice.show_error(message.sentence, self._of_run(message.run))
+
+    def _ask_independence(self, then: Callable[[Answer | str], None]) -> Callable[[], object]:
+        """Ask what independent latents cost the open model, where there is one; the result ends the question."""
+        if self.bridge.model is None:
+            return lambda: None
+        weight = self.pages["explore"].kl_weight() if "explore" in self.pages.made else None
+        return partial(self.bridge.cancel, self.bridge.ask(ReadIndependence(weight), then, failed=then))
 
     def _tell_of_run(self, run: int, sentence: str) -> None:
         watch = partial(self.show_page, "train")

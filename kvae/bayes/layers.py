@@ -22,6 +22,16 @@ class Share:
     known: bool
 
 
+def check_size(size: float, owner: str) -> None:
+    """Refuse a number of examples that is none.
+
+    Raises:
+        ValueError: one sentence that begins with `owner`.
+    """
+    if isinstance(size, bool) or not 1 <= size < float("inf"):
+        raise ValueError(f"{owner}: `dataset_size` must be a number of at least 1. Received: {size!r}.")
+
+
 class _MeanField(layers.Layer):
     """w ~ N(mean, exp(log_scale)²), each weight by itself; the prior is N(0, prior_scale²).
 
@@ -54,7 +64,9 @@ class _MeanField(layers.Layer):
         self.use_bias, self.prior_scale, self.initial_scale = use_bias, float(prior_scale), float(initial_scale)
         self.seed = seed
         self._noise = keras.random.SeedGenerator(seed)
-        self._given = (kl_weight, dataset_size)
+        if dataset_size is not None:
+            check_size(dataset_size, type(self).__name__)
+        self._given = (check("kl_weight", kl_weight, type(self).__name__, one=True), dataset_size)
         self._share: Share | None = None
         self._drawing = False  # outside training, too
         self.added: Tensor = None  # to the loss, by the last call

@@ -1,6 +1,7 @@
 """A Keras network with mean-field layers, its KL weight, and the number of examples that the KL is divided by."""
 
 import contextlib
+import inspect
 import math
 import warnings
 from collections.abc import Iterator
@@ -10,23 +11,44 @@ import keras
 import numpy as np
 from keras import ops
 
-from kvae.bayes.layers import Share, _MeanField
+from kvae.bayes.layers import Share, _MeanField, check_size
+from kvae.model.fit import tell_directions
 from kvae.model.methods import GAUSSIAN, choose
 from kvae.objectives.base import Tensor
 from kvae.settings import MethodSettings, check
 from kvae.weighting.base import Observed, apply_weighting
 
 OFF_BY = 0.01  # of N, from which it is wrong
+DIRECTIONS = ("nll", "kl")  # metrics of which less is better
 
 
-def gaussian_nll(noise: float) -> Any:
-    """A Keras loss: −log N(y; f(x), noise²) in nats, summed over the last axis; `noise` in units of y."""
+@keras.saving.register_keras_serializable("kvae", "gaussian_nll")
+class GaussianNLL(keras.losses.Loss):
+    """A Keras loss: −log N(y; f(x), noise²) in nats, summed over the last axis; `noise` in units of y.
 
-    def loss(targets: Tensor, outputs: Tensor) -> Tensor:
-        squares = ops.square((ops.cast(targets, outputs.dtype) - outputs) / noise)
-        return ops.sum(0.5 * squares + math.log(noise * math.sqrt(2 * math.pi)), axis=-1)
+    Raises:
+        ValueError: a noise that is not above 0.
+    """
 
-    return loss
+    def __init__(self, noise: float, name: str = "gaussian_nll", **options: Any) -> None:
+        super().__init__(name=name, **options)
+        if not 0 < noise < math.inf:
+            raise ValueError(f"gaussian_nll: `noise` must be a finite number above 0. Received: noise={noise!r}.")
+        self.noise = float(noise)
+
+    def call(self, targets: Tensor, outputs: Tensor) -> Tensor:
+        """Of each example."""
+        squares = ops.square((ops.cast(targets, outputs.dtype) - outputs) / self.noise)
+        return ops.sum(0.5 * squares + math.log(self.noise * math.sqrt(2 * math.pi)), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings."""
+        return {**super().get_config(), "noise": self.noise}
+
+
+gaussian_nll = GaussianNLL
+# what a model is made of: assigning to it later would change what it says of itself, and not what it computes
+FIXED = {"network", "mean_field_layers", "weighting", "weighting_state"}
 
 
 @keras.saving.register_keras_serializable("kvae")
@@ -78,6 +100,8 @@ class BayesianModel(keras.Model):
                 "this loss has none of. Choose another."
             )
         self._given = check("kl_weight", kl_weight, "BayesianModel", one=True)
+        if dataset_size is not None:
+            check_size(dataset_size, "BayesianModel")
         start = self._weighting.start()
         weight, size = self._scalars("kl_weight", self._given), self._scalars("dataset_size", dataset_size or 0)
         self._share = Share(weight, size, bool(dataset_size))
@@ -87,6 +111,14 @@ class BayesianModel(keras.Model):
         self._terms = [keras.metrics.Mean("nll"), keras.metrics.Mean("kl"), keras.metrics.Mean("kl_weight")]
         self._seen = self._scalars("seen", 0.0)  # examples in this epoch
         self.built = True
+        self._made = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in FIXED and self.__dict__.get("_made"):
+            raise AttributeError(
+                f"BayesianModel: `{name}` is part of the model and cannot change. Make a new BayesianModel for that."
+            )
+        super().__setattr__(name, value)
 
     def _scalars(self, name: str, start: float | tuple[float, ...]) -> keras.Variable:
         return self.add_weight(
@@ -119,8 +151,7 @@ class BayesianModel(keras.Model):
 
     @dataset_size.setter
     def dataset_size(self, value: int) -> None:
-        if not value >= 1:
-            raise ValueError(f"BayesianModel: `dataset_size` must be at least 1. Received: {value!r}.")
+        check_size(value, "BayesianModel")
         self._share.dataset_size.assign(value)
         self._share.known = True
 
@@ -175,15 +206,17 @@ class BayesianModel(keras.Model):
         known = super().metrics
         return known + [metric for metric in self._terms if all(metric is not other for other in known)]
 
-    def fit(self, x: Any = None, y: Any = None, *, dataset_size: int | None = None, **options: Any) -> Any:
+    def fit(self, *args: Any, dataset_size: int | None = None, **options: Any) -> Any:
         """As `keras.Model.fit`. `dataset_size` is N, where `x` is no array and cannot tell.
 
         Raises:
             ValueError: N is unknown. A wrong N is warned of: at once for arrays, else after a whole epoch.
         """
+        given = inspect.signature(super().fit).bind(*args, **options).arguments
+        x = given.get("x")
         counted = _length(x)
         if counted is not None:
-            counted -= int(counted * (options.get("validation_split") or 0.0))
+            counted -= int(counted * (given.get("validation_split") or 0.0))
         size = dataset_size or counted or self.dataset_size
         if not size:
             raise ValueError(
@@ -193,10 +226,12 @@ class BayesianModel(keras.Model):
         self.dataset_size = size
         if counted is not None and abs(size - counted) > OFF_BY * counted:
             _warn_of(size, counted)
-        options.setdefault("shuffle", counted is not None)  # what comes in batches brings its own order
-        whole = counted is None and options.get("steps_per_epoch") is None
-        callbacks = [*(options.pop("callbacks", None) or []), *([_Counted()] if whole else [])]
-        return super().fit(x, y, callbacks=callbacks, **options)
+        given.setdefault("shuffle", counted is not None)  # what comes in batches brings its own order
+        whole = counted is None and given.get("steps_per_epoch") is None
+        called = given.get("callbacks") or []
+        called = [*(called if isinstance(called, (list, tuple)) else [called]), *([_Counted()] if whole else [])]
+        tell_directions(called, DIRECTIONS)
+        return super().fit(**{**given, "callbacks": called})
 
     @contextlib.contextmanager
     def _drawn(self, seed: int) -> Iterator[None]:
@@ -217,6 +252,14 @@ class BayesianModel(keras.Model):
         inputs = ops.convert_to_tensor(np.asarray(inputs, "float32"))
         with self._drawn(seed):
             return np.stack([ops.convert_to_numpy(self.network(inputs, training=False)) for _ in range(count)])
+
+    def export(self, filepath: Any, *args: Any, **options: Any) -> None:
+        """As `keras.Model.export`: the network with the means of its weights."""
+        self.network.export(filepath, *args, **options)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The network's."""
+        return self.network.compute_output_shape(input_shape)
 
     def get_config(self) -> dict[str, Any]:
         """The network and the settings."""

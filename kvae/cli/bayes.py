@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kvae.cli.flags import Parser, checked_flag
+from kvae.cli.flags import Parser, checked_flag, file_place
 from kvae.cli.output import lasting_output, without_warnings
 from kvae.files.refusal import line as one_line
 
@@ -27,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
+    from kvae import __version__
+
     made = Parser("kvae-bayes", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--version", action="version", version=f"kvae-bayes {__version__}")
     made.add_argument(
         "--kl-weight",
         type=lambda text: checked_flag("kl_weight", text, one=True),
@@ -46,14 +49,18 @@ def _main(arguments: Sequence[str] | None) -> int:
         made.error("--seeds must be from 1 to 100")
     if flags.kl_weight and min(flags.kl_weight) <= 0:
         made.error("--kl-weight must be above 0: without a KL term there is no posterior")
+    from kvae.cli.display import Silent, soft_stop
+    from kvae.files.failure import in_words
+
+    listener = Silent()
     try:
-        with without_warnings(flags.quiet or flags.json):
+        with soft_stop(listener), without_warnings(flags.quiet or flags.json):
             return _study(flags)
     except KeyboardInterrupt:
-        print("kvae-bayes: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    except (ValueError, OSError) as error:
-        print(f"kvae-bayes: error: {one_line(error)}", file=sys.stderr)
+        print("kvae-bayes: interrupted; nothing was written.", file=sys.stderr)
+        return listener.exit_code
+    except (ValueError, OSError, MemoryError) as error:
+        print(f"kvae-bayes: error: {one_line(in_words(error))}", file=sys.stderr)
         return 2
 
 
@@ -68,8 +75,9 @@ def _study(flags: argparse.Namespace) -> int:
         from kvae.bayes import study
         from kvae.figures.bayes import bayes_findings, draw_bayes
 
-    target = Path(flags.output).expanduser().absolute().with_suffix(".html")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    given = Path(flags.output).expanduser().absolute()
+    given.parent.mkdir(parents=True, exist_ok=True)
+    target = file_place("output", given).with_suffix(".html")
     page = free_path(target, ".png")
     weights, seeds = tuple(flags.kl_weight or study.WEIGHTS), range(flags.seeds)
     quiet = flags.quiet or flags.json
@@ -94,7 +102,7 @@ def _study(flags: argparse.Namespace) -> int:
     if not quiet:
         for sentence in bayes_findings(fitted, classified):
             print(sentence)
-        print(f"page {page}\nfigure {figure}")
+        print(one_line(f"page {page}"), one_line(f"figure {figure}"), sep="\n")
     return 0
 
 

@@ -2,8 +2,10 @@
 
 import argparse
 import difflib
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from rich_argparse import RawDescriptionRichHelpFormatter
@@ -169,3 +171,19 @@ def add_output(made: argparse.ArgumentParser, default: str, what: str) -> Any:
     flags.add_argument("--json", action="store_true", default=False, help="print one JSON object a line, for programs")
     flags.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
     return flags
+
+
+def file_place(flag: str, given: str | Path) -> Path:
+    """Where a file goes, once it is known, before minutes of work, that its folder is there and takes it.
+
+    Raises:
+        ValueError: otherwise; one sentence.
+    """
+    path = Path(given).expanduser().absolute()
+    if path.is_dir():
+        raise ValueError(f"--{flag}: {path} is a folder. Name a file in it.")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"--{flag}: {path} is nothing that can be kept. Choose another place, or leave --{flag} out.")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"--{flag}: {path.parent} is no folder that can be written to. Choose another place.")
+    return path

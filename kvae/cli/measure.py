@@ -3,13 +3,12 @@
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kvae.cli.flags import Parser, checked_flag
+from kvae.cli.flags import Parser, checked_flag, file_place
 from kvae.cli.output import laid_out, lasting_output, without_warnings
 from kvae.files.refusal import cell, line
 
@@ -53,7 +52,9 @@ def parser() -> Parser:
     made.add_argument(
         "--pictures", type=_count, default=200, metavar="N", help="how many, evenly spread (2 to 512; default: 200)"
     )
-    made.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (default: 0)")
+    made.add_argument(
+        "--seed", type=lambda text: checked_flag("seed", text), default=0, metavar="N", help="of the draws (default: 0)"
+    )
     made.add_argument(
         "--json",
         action="store_true",
@@ -76,14 +77,17 @@ def _count(text: str) -> int:
 def _main(arguments: Sequence[str] | None) -> int:
     flags = parser().parse_args(arguments)
 
-    from kvae.cli.display import display
+    from kvae.cli.display import display, soft_stop
     from kvae.files.failure import in_words
     from kvae.quiet_imports import quiet_imports, silence_stderr
 
     listener = display(as_json=flags.json, quiet=flags.quiet)
     try:
-        places = {ending: _place(ending, path) for ending, path in (("csv", flags.csv), ("html", flags.html)) if path}
-        with without_warnings(flags.quiet):
+        places = {
+            ending: file_place(ending, path) for ending, path in (("csv", flags.csv), ("html", flags.html)) if path
+        }
+        # what is to be known is said by the listener; functions that are traced for each weight are no matter of theirs
+        with soft_stop(listener), without_warnings(True):
             with silence_stderr(), quiet_imports():
                 from kvae.training.measured_files import measure_files
             found = measure_files(
@@ -92,36 +96,23 @@ def _main(arguments: Sequence[str] | None) -> int:
             )  # fmt: skip
             written = _write(found, places)
     except KeyboardInterrupt:
-        listener.close()
         print("kvae-measure: interrupted; nothing was written.", file=sys.stderr)
-        return 130
+        return listener.exit_code
     except (ValueError, OSError, MemoryError) as error:
-        listener.close()
         print(f"kvae-measure: error: {line(in_words(error))}", file=sys.stderr)
         return 2
-    listener.close()
     if flags.json:
         for one in found:
-            print(json.dumps(one.record(), ensure_ascii=False), flush=True)
+            print(json.dumps(one.record()), flush=True)
         if len(found) > 1:
             from kvae.measures.results import verdicts
 
-            print(json.dumps({"findings": verdicts(found)}, ensure_ascii=False), flush=True)
+            print(json.dumps({"findings": verdicts(found)}), flush=True)
     elif not flags.quiet:
         _print(found)
         for path in written:
             print(line(f"wrote {path}"))
     return 0
-
-
-def _place(ending: str, given: str) -> Path:
-    """Where a file goes, once it is known, before minutes of measuring, that its folder is there and takes it."""
-    path = Path(given).expanduser().absolute()
-    if path.is_dir():
-        raise ValueError(f"--{ending}: {path} is a folder. Name a file in it.")
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"--{ending}: {path.parent} is no folder that can be written to. Choose another place.")
-    return path
 
 
 def _write(found: Sequence[Any], places: dict[str, Path]) -> list[Path]:
@@ -204,6 +195,7 @@ def _print(found: Sequence[Any]) -> None:
     """The table on the terminal, in parts of a few columns, and what the numbers say."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     page = page_of(found)
     console = Console(highlight=False)
@@ -216,7 +208,7 @@ def _print(found: Sequence[Any]) -> None:
         made.add_column("", no_wrap=True)
         for name, weight in page["columns"][part]:
             title = f"{line(name)}\n{weight}" if several else weight
-            made.add_column(laid_out(title), justify="right", min_width=NUMBER - 2, overflow="fold")
+            made.add_column(Text(laid_out(title)), justify="right", min_width=NUMBER - 2, overflow="fold")
         for group in page["groups"]:
             made.add_row(laid_out(group["title"]), style="bold")
             for row in group["lines"]:

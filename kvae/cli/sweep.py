@@ -31,6 +31,7 @@ run softly and draw the page from the runs so far. A study file has the tables [
 WEIGHTS = [1.0, 0.1, 0.01]
 OUTPUT = "models/sweep.html"
 MOST_ROWS = 40  # of the table on the terminal
+WIDE = 100  # columns of a terminal from which on bits and paths have room beside whole names
 SOME_FAILED = 1  # the exit code where some trials ended without numbers
 
 
@@ -183,25 +184,26 @@ def _print_all(rows: Any, table: Any, page: Any, figure: Any, latents: Any, as_j
     from rich.console import Console
 
     console = Console()
-    console.print(_as_table(rows[:MOST_ROWS]))
+    console.print(_as_table(rows[:MOST_ROWS], wide=console.width >= WIDE))
     left_out = [f"{len(rows) - MOST_ROWS} more rows are on the page"] if len(rows) > MOST_ROWS else []
     for last in [*left_out, *(f"{name} {path}" for name, path in ends.items() if path is not None)]:
         console.print(line(last), highlight=False, markup=False, soft_wrap=True)
 
 
-def _as_table(rows: Any) -> Any:
+def _as_table(rows: Any, *, wide: bool) -> Any:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("", "D", "R", "L", "PSNR", "active", "σ", "β*"):
+    for column in ("", "D", "R", "L", "PSNR", "active", "σ", "β*", *(("bits/dim", "path") if wide else ())):
         table.add_column(laid_out(column), justify="left" if not column else "right", no_wrap=bool(column))
     for row in rows:
         rate = "-" if row.rate is None else _spread(row, "rate")
         sigma = "-" if row.sigma is None else f"{row.sigma:.3g}"
         active = "-" if row.active is None else f"{row.active} of {row.latent_dim}"
+        more = ("-" if value is None else f"{value:.2f}" for value in (row.bits, row.decoded_path)) if wide else ()
         table.add_row(
             laid_out(line(row.name)), _spread(row, "distortion"), rate, _spread(row, "loss"), f"{row.psnr:.2f}", active,
-            sigma, f"{row.calibrated:.3g}",
+            sigma, f"{row.calibrated:.3g}", *more,
         )  # fmt: skip
     return table
 

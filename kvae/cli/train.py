@@ -50,6 +50,11 @@ def _main(arguments: Sequence[str] | None) -> int:
         "comes with kvae: few pictures and a minute are enough then",
     )
     output.add_argument(
+        "--tensorboard",
+        metavar="FOLDER",
+        help="write curves, reconstructions and the rate-distortion plane there, for TensorBoard",
+    )
+    output.add_argument(
         "--compact",
         action="store_true",
         default=False,
@@ -61,7 +66,9 @@ def _main(arguments: Sequence[str] | None) -> int:
     flags = vars(made.parse_args(arguments))
     if flags.pop("list_methods"):
         return _list_methods()
-    options = {name: flags.pop(name, None) for name in ("output", "json", "quiet", "resume", "start", "compact")}
+    options = {
+        name: flags.pop(name, None) for name in ("output", "json", "quiet", "resume", "start", "compact", "tensorboard")
+    }
 
     from kvae.cli.display import display, interrupted, soft_stop
     from kvae.files.failure import in_words
@@ -82,8 +89,8 @@ def _main(arguments: Sequence[str] | None) -> int:
                 flags = resumed(earlier, flags)
             # an interrupted run leaves its model where it was to, unless another place is named
             output = getattr(earlier, "output", OUTPUT) if options["output"] == OUTPUT else options["output"]
-            data, start = flags.pop("data", "paintings"), options["start"]
-            run = train(data, output=output, listener=listener, resume=earlier, start=start, **flags)
+            data, places = flags.pop("data", "paintings"), {name: options[name] for name in ("start", "tensorboard")}
+            run = train(data, output=output, listener=listener, resume=earlier, **places, **flags)
             if options["compact"]:
                 run.model.save(run.path, compact=True)
     except KeyboardInterrupt as end:  # which may say how to go on

@@ -23,6 +23,7 @@ your pictures.
   kvae-weight --list"""
 EVERY = {**TOOLS, **BAYESIAN}
 MOST = 8192  # pictures that are looked at
+MOST_OF_COUNT, MOST_OF_WEIGHT = 10**15, 1e15  # that the flags take
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,8 +44,8 @@ def parser() -> Parser:
     made.add_argument(
         "--from", dest="tool", default="sum", choices=list(EVERY), metavar="TOOL", help=f"one of {', '.join(EVERY)}"
     )
-    made.add_argument("--size", type=_setting("size"), default=64, metavar="N", help="pixels of a side (default: 64)")
-    made.add_argument("--channels", type=int, choices=(1, 3), default=3, help="of a picture (default: 3)")
+    made.add_argument("--size", type=_setting("size"), metavar="N", help="pixels of a side (default: 64)")
+    made.add_argument("--channels", type=int, choices=(1, 3), help="of a picture (default: 3, or those of --data)")
     made.add_argument(
         "--latent-dim",
         type=_setting("latent_dim"),
@@ -63,8 +64,10 @@ _COUNTS = {"examples": "of the data", "batch": "examples in a batch", "weights":
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1. Received: {text!r}.")
+    if not text.isdecimal() or not 1 <= int(text[:20]) <= MOST_OF_COUNT:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 1 to {MOST_OF_COUNT:g}. Received: {text[:20]!r}."
+        )
     return int(text)
 
 
@@ -73,8 +76,8 @@ def _number(text: str) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not (math.isfinite(number) and number >= 0):
-        raise argparse.ArgumentTypeError(f"must be a number from 0. Received: {text!r}.")
+    if not 0 <= number <= MOST_OF_WEIGHT:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to {MOST_OF_WEIGHT:g}. Received: {text[:20]!r}.")
     return number
 
 
@@ -94,31 +97,46 @@ def _main(arguments: Sequence[str] | None) -> int:
     for name in _COUNTS:
         if name in tool.needs and getattr(flags, name) is None:
             made.error(f"--{name} is needed, as {flags.tool} divides by it or leaves it out")
+    if without := _without_effect(flags, tool):
+        made.error(f"--{without} has no effect with {flags.tool}. Leave it out")
     if flags.tool in BAYESIAN:
         _say(*_bayesian(flags), as_json=flags.json)
         return 0
     if "latents" in tool.needs and flags.latent_dim is None:
         made.error(f"--latent-dim is needed, as {flags.tool} takes a mean over the latents")
+    if flags.channels and flags.data is not None:
+        made.error("--channels has no effect: the pictures of --data have theirs. Leave it out")
+    flags.size, flags.channels = flags.size or 64, flags.channels or 3
     if tool.convert is None and flags.data is None:
         made.error(f"--data is needed, as a weight {flags.tool} depends on the pictures")
 
+    from kvae.cli.display import Silent, soft_stop
     from kvae.files.failure import in_words
 
+    listener = Silent()
     try:
-        with without_warnings(False):
+        with soft_stop(listener), without_warnings(False):
             found = translated(flags)
     except (ValueError, OSError, MemoryError) as error:
         print(f"kvae-weight: error: {line(in_words(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("kvae-weight: interrupted.", file=sys.stderr)
-        return 130
+        return listener.exit_code
     _say(found, sentences(found), as_json=flags.json)
     return 0
 
 
+def _without_effect(flags: argparse.Namespace, tool: Any) -> str | None:
+    """The first flag that was given and that this tool's weight does not ask for."""
+    asked = {"latent-dim": "latents", **{name: name for name in _COUNTS}}
+    of_pictures = () if flags.tool not in BAYESIAN else ("size", "channels", "data")
+    unasked = [*(flag for flag, name in asked.items() if name not in tool.needs), *of_pictures]
+    return next((flag for flag in unasked if getattr(flags, flag.replace("-", "_")) is not None), None)
+
+
 def _say(found: dict[str, Any], said: Sequence[str], *, as_json: bool) -> None:
-    for text in [json.dumps(found, ensure_ascii=False)] if as_json else map(line, said):
+    for text in [json.dumps(found)] if as_json else map(line, said):
         print(text, flush=True)
 
 

@@ -9,7 +9,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from kvae.figures.sheet import Theme, families, points
+from kvae.figures.sheet import Theme, drawable, families, points
 
 # Offset in units and alignment, the best liked first: up and to the right an optimal curve never runs.
 _PLACES = [
@@ -31,8 +31,8 @@ def draw_label(
 ) -> Annotation:
     """A name beside a point, `offset` in units; a halo of the ground's colour keeps it legible on a line."""
     return axes.annotate(
-        text, (x, y), xytext=(points(offset[0]), points(offset[1])), textcoords="offset points", ha=ha, zorder=6,
-        color=theme.ink, fontsize=points(13.5), fontfamily=families(), fontweight=weight, parse_math=False,
+        drawable(text), (x, y), xytext=(points(offset[0]), points(offset[1])), textcoords="offset points", ha=ha,
+        zorder=6, color=theme.ink, fontsize=points(13.5), fontfamily=families(), fontweight=weight, parse_math=False,
         path_effects=[withStroke(linewidth=points(4), foreground=theme.background)], annotation_clip=True,
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 One unit is one pixel at scale 1. Pictures are copied to device pixels as they are, never resampled.
 """
 
+import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -55,6 +56,11 @@ def points(units: float) -> float:
     return units * 72 / _DPI
 
 
+def drawable(text: str) -> str:
+    """`text` with a sign for each code in it: no font has those, and matplotlib warns with the code itself."""
+    return "".join("\ufffd" if one != "\n" and unicodedata.category(one)[0] == "C" else one for one in text)
+
+
 class Sheet:
     """A blank figure, `width` × `height` units, `scale` device pixels to the unit."""
 
@@ -73,12 +79,12 @@ class Sheet:
         return axes
 
     def text(self, x: float, y: float, text: str, size: float = 14, **options: Any) -> Text:
-        """Text with its baseline at (x, y); `size` in units. Never read as mathematics: names may hold a $."""
+        """Text with its baseline at (x, y); `size` in units. Names may hold a $ or codes, which are drawn."""
         options = {"color": self.theme.ink, "ha": "left", "va": "baseline", **options}
         return self.figure.text(
             x / self.width,
             1 - y / self.height,
-            text,
+            drawable(text),
             fontsize=points(size),
             fontfamily=families(),
             parse_math=False,

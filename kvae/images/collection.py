@@ -16,8 +16,9 @@ from kvae.images import arrays, cache
 from kvae.images.cache import Block, Stored
 from kvae.images.decoders import decode_files
 from kvae.images.decoding import CROPS, BadPicture
-from kvae.images.folder import Progress, open_folder, skipped_in_words
+from kvae.images.folder import CHECK, Progress, open_folder, skipped_in_words
 from kvae.images.kinds import READ
+from kvae.images.names import Names
 from kvae.images.painters import paint_all
 from kvae.images.remembered import recall, remember
 from kvae.images.scanning import Skipped
@@ -31,10 +32,11 @@ MIN_SIZE, MAX_SIZE = 8, 1024  # pixels
 class Collection:
     """`count` pictures of one `shape`, decoded and on disk.
 
-    Rows are in the order of `names`: sorted for a folder, by number otherwise. `digests` is uint8 (count, 32), the
-    SHA-256 of each picture's file, array row or painting. Of copies in a folder only the first is a row; `duplicates`
-    lists (left out, used). `factors` has a column of length `count` per factor of variation, for the built-in
-    paintings only. `manifest_hash` says which pictures these are, whatever the size and crop.
+    Rows are in the order of `names`, which reads like a tuple of strings: sorted for a folder, by number otherwise.
+    `digests` is uint8 (count, 32), the SHA-256 of each picture's file, array row or painting. Of copies in a folder
+    only the first is a row; `duplicates` lists (left out, used). `factors` has a column of length `count` per factor of
+    variation, for the built-in paintings only. `manifest_hash` says which pictures these are, whatever the size and
+    crop.
 
     Example:
         >>> import kvae
@@ -51,8 +53,7 @@ class Collection:
     shape: tuple[int, int, int]  # height, width, channels (1 or 3)
     count: int
     digests: np.ndarray
-    names: tuple[str, ...]
-    folders: tuple[str, ...]  # of each picture, below the root; "" at the top
+    names: Names
     factors: dict[str, np.ndarray]
     manifest_hash: str
     skipped: tuple[Skipped, ...] = ()
@@ -75,6 +76,11 @@ class Collection:
             text += f", {len(self.duplicates)} left out as duplicates" if self.duplicates else ""
             text += f" (reasons: {self.report})"
         return "; ".join((text, *self.remarks))
+
+    @functools.cached_property
+    def folders(self) -> Names:
+        """Of each picture, below the root; "" at the top."""
+        return Names.of(one.rpartition("/")[0] for one in self.names)
 
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """The pictures at `indices`, uint8 (n, height, width, channels). Safe to call from several threads."""
@@ -271,13 +277,12 @@ def _store(pictures: arrays.Pictures, size: int, crop: str, progress: Progress) 
 def _written(path: Path | None) -> Stored:
     stored = path and cache.open_cache(path)
     if not stored:
-        raise OSError(f"The cache {path} could not be read back. Check the disk, or set KVAE_CACHE to another folder.")
+        raise OSError(f"The cache {path} could not be read back. {CHECK}")
     return stored
 
 
 def collection_of(name: str, stored: Stored, **listing) -> Collection:
     """The Collection of an opened cache file; `listing` is what a folder adds."""
-    folders = tuple(one.rpartition("/")[0] for one in stored.names)
     return Collection(
         path=stored.path,
         name=name,
@@ -285,7 +290,6 @@ def collection_of(name: str, stored: Stored, **listing) -> Collection:
         count=len(stored.names),
         digests=stored.digests,
         names=stored.names,
-        folders=folders,
         factors=stored.factors,
         manifest_hash=stored.manifest_hash,
         _stored=stored,

@@ -3,13 +3,14 @@
 import collections
 import concurrent.futures
 import contextlib
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kvae.images.worker import HEADER, MAX_SECONDS, READY, UNREAD, Outcome, command_of, decode_file
 
@@ -18,21 +19,19 @@ WINDOW = 4  # chunks per worker that may be ahead of the one being consumed: bou
 _PROGRAM = "from kvae.images.worker import main; main({size}, {crop!r})"
 
 
-def decode_files(paths: Sequence[str], *, size: int, crop: str, workers: int | None = None) -> Iterator[Outcome]:
+def decode_files(paths: Iterable[str], *, size: int, crop: str, workers: int | None = None) -> Iterator[Outcome]:
     """Yield the Outcome of every path, in the order of `paths`, decoding on all cores.
 
     Processes, not threads: Pillow opens, parses and allocates under the GIL, and on 227-pixel JPEGs two threads are
     no faster than one. A process that dies takes only the picture it was on with it.
     """
-    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    count = min(workers or cores(), len(chunks))
-    if not count:
-        return
+    count = workers or cores()
+    left = iter(paths)  # of a million, a few at a time
     team = _Team(size, crop)
     pool = concurrent.futures.ThreadPoolExecutor(count, thread_name_prefix="kvae-decode")
     try:
         pending: collections.deque[concurrent.futures.Future] = collections.deque()
-        for chunk in chunks:
+        while chunk := list(itertools.islice(left, CHUNK)):
             pending.append(pool.submit(team.decode, chunk))
             if len(pending) >= count * WINDOW:
                 yield from pending.popleft().result()

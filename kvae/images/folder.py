@@ -1,65 +1,44 @@
 """A folder of pictures: scanned, decoded once into a cache, and remembered file by file in an index.
 
-The index keeps the digest, the reason or the remarks of every file under its size and time of change. While those
-stay, the file is not opened again, not even to hash it; when some change, only they are decoded.
+Of a million pictures nothing is kept in memory but a row of a few arrays, and what was read is on disk in shards: a
+run that is killed loses the last of them, and when some files change, only they are decoded.
 """
 
 import contextlib
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from kvae.files.atomic import atomic_write
 from kvae.files.refusal import line
-from kvae.files.strict_json import parse
 from kvae.images import cache
-from kvae.images.cache import Block, Stored
+from kvae.images.cache import Stored
 from kvae.images.decoders import decode_files
-from kvae.images.decoding import DECODER_VERSION
-from kvae.images.kinds import HEIC, READ, tally
-from kvae.images.remembered import read_plain, recall, remember
-from kvae.images.scanning import OUTSIDE, Candidate, Scan, Skipped, scan
-from kvae.images.worker import UNREAD
+from kvae.images.index import Files, Index
+from kvae.images.kinds import READ, tally
+from kvae.images.remembered import read_plain
+from kvae.images.scanning import OUTSIDE, Candidates, Scan, Skipped, scan
+from kvae.images.shards import SUFFIX, Rows, ShardWriter, holding, open_shard
 
 Progress = Callable[[int, int, str], None] | None
-BLOCK = 64  # pictures handed to the cache at once
-MOST_INDEX = 1 << 30  # bytes of an index; a million files take 150 MB
+BLOCK = 64  # pictures between two reports of progress
+TRIES = 3  # passes, each without the shards in which the one before found damage
 MOST_REPORT = 1 << 30
-FORGOTTEN = "what the cache knew of this folder was damaged, and every file is read again"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is known of one file while its size and time of change stay the same."""
-
-    size: int
-    modified: int
-    digest: str  # SHA-256 in hexadecimal; "" if the file could not be read, which is tried again every time
-    reason: str | None
-    notes: tuple[str, ...]
-
-    def stands(self) -> bool:
-        """Whether the same bytes would become the same again; not if what decodes them was installed since."""
-        return bool(self.digest) and not (self.reason == HEIC.reason and HEIC.read)
+CHECK = "Check the disk, or set KVAE_CACHE to another folder."
 
 
 @dataclass(frozen=True)
 class Listing:
     """A folder's files, sorted out."""
 
-    usable: dict[str, str]  # name: digest, in the order of the rows
+    usable: Sequence[int] | np.ndarray  # which of the files, in the order of the rows
     skipped: tuple[Skipped, ...]
     notes: tuple[Skipped, ...]
     duplicates: tuple[tuple[str, str], ...]  # (left out, the same picture that is used)
     others: int = 0  # files that are no pictures and do not claim to be
     remarks: tuple[str, ...] = ()  # about the cache
-
-    def manifest(self) -> str:
-        return cache.manifest_hash(self.usable, map(bytes.fromhex, self.usable.values()))
 
 
 def open_folder(
@@ -71,38 +50,47 @@ def open_folder(
     """
     scanned = scan(root, follow_links=follow_links)
     remarks: list[str] = []
-    index = _Index(root, follow_links, remarks)
-    reading = _Reading(scanned.found, index, size, crop, progress, remarks)
-    stored = None
-    if reading.complete():
-        path = cache.cache_path(sort_out(reading.entries, scanned).manifest(), size=size, crop=crop)
-        stored = cache.open_cache(path, remarks)
-    if stored is None and scanned.found:
-        written = cache.write_cache(reading.blocks(), capacity=len(scanned.found), size=size, crop=crop, channels=3)
-        stored = cache.open_cache(written) if written else None
-        index.save(reading.entries, {**index.caches, **({f"{size} {crop}": written.name} if written else {})})
-    listing = sort_out(reading.entries, scanned, remarks)
+    index = Index(root, follow_links, remarks)
+    files = index.known(scanned.found)
+    reading = _Reading(scanned.found, files, index, size, crop, progress)
+    stored = cache.open_cache(reading.table(), remarks) if len(files.names) and files.known.all() else None
+    for _ in range(TRIES if stored is None and len(files.names) else 0):
+        reading.read()
+        stored = cache.open_cache(reading.table(), remarks)
+        if stored or files.refused().all():
+            break
+    listing = sort_out(files, scanned, remarks)
     report = write_report(index.path.with_suffix(".report.txt"), root, listing)
     if stored is None:
+        if len(listing.usable):
+            raise OSError(f"The cache {reading.table()} could not be read back. {CHECK}")
         raise ValueError(_nothing(root, listing, report))
     return stored, listing, report
 
 
-def sort_out(entries: dict[str, Entry], scanned: Scan, remarks: Sequence[str] = ()) -> Listing:
-    """Divide files, sorted by name, into usable ones, duplicates of those, and skipped ones."""
-    first: dict[str, str] = {}
-    duplicates, skipped, notes = [], list(scanned.skipped), []
-    for name, entry in entries.items():
-        if entry.reason is not None:
-            skipped.append(Skipped(name, entry.reason))
-            continue
-        if entry.digest in first:
-            duplicates.append((name, first[entry.digest]))
-            continue
-        first[entry.digest] = name
-        notes += [Skipped(name, note) for note in entry.notes]
-    usable = {name: digest for digest, name in first.items()}
-    return Listing(usable, tuple(sorted(skipped)), tuple(notes), tuple(duplicates), scanned.others, tuple(remarks))
+def sort_out(files: Files, scanned: Scan, remarks: Sequence[str] = ()) -> Listing:
+    """Divide `files`, of which all are known, into usable ones, duplicates of those, and skipped ones."""
+    candidates = np.flatnonzero(~files.refused())
+    firsts = candidates[_first_of_equals(files.digests[candidates])]
+    usable, copies = candidates[firsts == candidates], candidates[firsts != candidates].tolist()
+    of = zip(copies, firsts[firsts != candidates].tolist(), strict=True)
+    duplicates = tuple((files.names[row], files.names[first]) for row, first in of)
+    skipped, notes, left_out = list(scanned.skipped), [], set(copies)
+    for row, (reason, told) in sorted(files.told.items()):
+        if reason is not None:
+            skipped.append(Skipped(files.names[row], reason))
+        elif row not in left_out:
+            notes += [Skipped(files.names[row], note) for note in told]
+    return Listing(usable, tuple(sorted(skipped)), tuple(notes), duplicates, scanned.others, tuple(remarks))
+
+
+def _first_of_equals(digests: np.ndarray) -> np.ndarray:
+    """For each of `digests`, uint8 (n, 32), the first that is the same, int64 (n,)."""
+    whole = np.ascontiguousarray(digests).view("S32")[:, 0]
+    if len(np.unique(whole.view(np.uint64)[::4])) == len(whole):  # by their first bytes, which is much faster
+        return np.arange(len(whole))
+    _, first, places = np.unique(whole, return_index=True, return_inverse=True)
+    return first[places]
 
 
 def skipped_in_words(skipped: Sequence[Skipped]) -> str:
@@ -138,114 +126,103 @@ def write_report(path: Path, root: Path | str, listing: Listing) -> Path:
 
 @dataclass
 class _Reading:
-    """One pass over the candidates. `entries` (by name, sorted) is complete once `blocks` is exhausted."""
+    """The decoding of what is not known, or not in the cache, of `files`."""
 
-    candidates: list[Candidate]
-    index: "_Index"
+    candidates: Candidates
+    files: Files
+    index: Index
     size: int
     crop: str
     progress: Progress
-    remarks: list[str]
-    entries: dict[str, Entry] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        for one in self.candidates:
-            known = self.index.entries.get(one.name)
-            if known and (known.size, known.modified) == (one.size, one.modified) and known.stands():
-                self.entries[one.name] = known
+    def table(self) -> Path:
+        """Where the cache has its table of the usable pictures, once all files are known."""
+        files = self.files
+        if not files.manifest:
+            rows = self._usable()
+            files.manifest = cache.manifest_hash(files.names.take(rows), files.digests[rows])
+        return cache.cache_path(files.manifest, size=self.size, crop=self.crop)
 
-    def complete(self) -> bool:
-        """Whether every file is known already."""
-        return len(self.entries) == len(self.candidates)
+    def read(self) -> None:
+        """See to it that every file is known and every usable picture in the cache."""
+        shape, files = (self.size, self.size, 3), self.files
+        kind = cache.group("files", size=self.size, crop=self.crop, channels=3)
+        paths = sorted(cache.cache_folder().glob(f"{kind}-*{SUFFIX}"))
+        with ShardWriter(cache.cache_folder(), kind, shape, len(files.names)) as writer:
+            digests = files.digests[self._usable()]
+            there = Rows(shape, holding(paths, shape, digests))
+            places = there.find(files.digests)
+            well_used = _well_used(there, places, writer.rows)
+            complete = files.refused() | (files.known & (places >= 0))
+            if complete.all() and len(there.paths) - len(well_used) == 1:
+                well_used = there.paths  # nothing is put together with a single one
+            kept = Rows(shape, holding(well_used, shape, digests))
+            done = files.refused() | (files.known & (kept.find(files.digests) >= 0))
+            todo = np.flatnonzero(~done)
+            cache.check_space(len(todo) * self.size * self.size * 3)
+            self._store(todo, there, _whole(there, places, todo), kept, writer)
+        rows = self._usable()
+        places = kept.find(files.digests[rows])
+        if len(rows) and places.min() >= 0:  # otherwise a file changed meanwhile, and another pass comes to it
+            names = files.names.take(rows)
+            cache.write_table(self.table(), names, kept.paths, places, shape=shape, manifest=files.manifest)
+        self.index.save(files)
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield the usable pictures: rows of the previous cache where a file is unchanged, else decoded."""
-        known, self.entries = self.entries, {}
-        old = cache.open_cache(
-            cache.cache_folder() / self.index.caches.get(f"{self.size} {self.crop}", "none"), self.remarks
-        )
-        rows = {digest.tobytes().hex(): row for row, digest in enumerate(old.digests)} if old else {}
-        at_hand = {name for name, entry in known.items() if entry.reason is not None or entry.digest in rows}
-        outcomes = decode_files(
-            [one.path for one in self.candidates if one.name not in at_hand], size=self.size, crop=self.crop
-        )
-        gathered = _Gathered((self.size, self.size, 3))
-        taken: set[str] = set()
-        for done, one in enumerate(self.candidates, start=1):
-            pixels: np.ndarray | bytes = b""
-            if one.name in at_hand:
-                entry = known[one.name]
-            else:
+    def _usable(self) -> np.ndarray:
+        """The known files that are used, the first of equals."""
+        rows = np.flatnonzero(self.files.known & ~self.files.refused())
+        return rows[_first_of_equals(self.files.digests[rows]) == np.arange(len(rows))]
+
+    def _store(self, todo: np.ndarray, there: Rows, places: np.ndarray, kept: Rows, writer: ShardWriter) -> None:
+        """Add the pictures of the files `todo` to `kept`: rows `places` of `there`, or decoded where those are -1.
+
+        With every shard that is full, what was learned so far is kept too.
+        """
+        files, total = self.files, len(self.files.names)
+        report = self.progress or (lambda done, total, what: None)
+        if 0 < len(todo) < total:
+            report(total - len(todo), total, "decoding pictures")
+        wanted = (self.candidates.path(int(row)) for row, place in zip(todo, places, strict=True) if place < 0)
+        outcomes = decode_files(wanted, size=self.size, crop=self.crop)
+        fresh: set[bytes] = set()  # what the unfinished shard holds
+        saved = 0
+        for count, (row, place) in enumerate(zip(todo, places, strict=True), start=1):
+            if place < 0:
                 outcome = next(outcomes)
-                digest = "" if outcome.digest == UNREAD else outcome.digest.hex()
-                entry = Entry(one.size, one.modified, digest, outcome.reason, outcome.notes)
-                pixels = outcome.pixels
-            self.entries[one.name] = entry
-            if entry.reason is None and entry.digest not in taken:
-                taken.add(entry.digest)
-                if old and one.name in at_hand:
-                    pixels = old.read(np.array([rows[entry.digest]]))
-                gathered.add(one.name, entry.digest, pixels)
-            if gathered.names and (len(gathered.names) == BLOCK or done == len(self.candidates)):
-                yield gathered.block()
-            if self.progress and (done % BLOCK == 0 or done == len(self.candidates)):
-                self.progress(done, len(self.candidates), "decoding pictures")
-        if gathered.names:
-            yield gathered.block()
+                files.learn(int(row), outcome)
+                pixels = outcome.pixels if outcome.reason is None else b""
+            else:
+                pixels = there.read(np.array([place])).tobytes()
+            digest = files.digests[row].tobytes()
+            if pixels and digest not in fresh and kept.find(files.digests[row : row + 1])[0] < 0:
+                fresh.add(digest)
+                if writer.add(pixels, digest):
+                    kept.add([open_shard(writer.finished[-1])])
+                    fresh.clear()
+                    self.index.add(len(writer.finished), files.at(todo[saved:count]))
+                    saved = count
+            if count % BLOCK == 0 or count == len(todo):
+                report(total - len(todo) + count, total, "decoding pictures")
+        writer.seal()
+        if fresh:
+            kept.add([open_shard(writer.finished[-1])])
 
 
-class _Gathered:
-    """Pictures that wait to become a Block."""
-
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        self._shape = shape
-        self.names: list[str] = []
-        self._digests: list[bytes] = []
-        self._pixels: list[np.ndarray] = []
-
-    def add(self, name: str, digest: str, pixels: np.ndarray | bytes) -> None:
-        self.names.append(name)
-        self._digests.append(bytes.fromhex(digest))
-        self._pixels.append(np.frombuffer(pixels, np.uint8).reshape(self._shape))
-
-    def block(self) -> Block:
-        digests = np.frombuffer(b"".join(self._digests), np.uint8).reshape(-1, 32)
-        block = Block(np.stack(self._pixels), digests, self.names, {})
-        self.names, self._digests, self._pixels = [], [], []
-        return block
+def _well_used(there: Rows, places: np.ndarray, full: int) -> list[Path]:
+    """The shards of which so many rows are at `places` that they fill half a shard of `full` rows; of the others the
+    rows go into new shards, or there would be ever more of them."""
+    used = np.bincount(there.shard_of(np.unique(places[places >= 0])), minlength=len(there.paths))
+    return [path for path, rows in zip(there.paths, used.tolist(), strict=True) if 2 * rows >= full]
 
 
-class _Index:
-    """The memory of one folder, a file of JSON in the cache folder. Damaged or missing, it is simply empty.
-
-    A refused file is remembered like a used one: what took a decoder a minute takes it once.
-    """
-
-    def __init__(self, root: Path, follow_links: bool, remarks: list[str]) -> None:
-        # two memories, so that who tries the switch loses neither
-        place = str(root.resolve()) + ("\0with links" if follow_links else "")
-        name = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:40]
-        self.path = cache.cache_folder() / f"{name}.index"
-        self.entries: dict[str, Entry] = {}
-        self.caches: dict[str, str] = {}  # "size crop": the name of the last cache written for them
-        try:
-            content = recall(self.path, most_bytes=MOST_INDEX)
-            if content is not None:
-                self._take(parse(content, most_nodes=MOST_INDEX))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            remarks.append(FORGOTTEN)
-
-    def _take(self, kept: dict) -> None:
-        if kept["version"] == DECODER_VERSION:
-            self.entries = {
-                name: Entry(size, modified, digest, reason, tuple(notes))
-                for name, (size, modified, digest, reason, notes) in kept["files"].items()
-            }
-            self.caches = dict(kept["caches"])
-
-    def save(self, entries: dict[str, Entry], caches: dict[str, str]) -> None:
-        files = {name: [e.size, e.modified, e.digest, e.reason, e.notes] for name, e in entries.items()}
-        remember(self.path, json.dumps({"version": DECODER_VERSION, "files": files, "caches": caches}).encode())
+def _whole(there: Rows, places: np.ndarray, todo: np.ndarray) -> np.ndarray:
+    """The `places` of the files `todo` in `there`, or -1 for those that are missing or damaged."""
+    places = places[todo]
+    rows = np.flatnonzero(places >= 0)
+    for start in range(0, len(rows), BLOCK):
+        some = rows[start : start + BLOCK]
+        places[some[there.damaged(there.read(places[some]), places[some])]] = -1
+    return places
 
 
 def _nothing(root: Path, listing: Listing, report: Path) -> str:

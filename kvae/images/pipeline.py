@@ -1,49 +1,40 @@
 """Batches for training and evaluation from a Collection; the one file of this room that imports TensorFlow.
 
-The order of the pictures is a pure function of (seed, epoch) and the augmentation of (seed, step), so the position in
-the data is just the step: a run that starts at `start_step` sees exactly what an uninterrupted one would.
+TensorFlow prepares them where it is installed, else threads and NumPy do, which gives the same pictures. Their order is
+a pure function of (seed, epoch) and the augmentation of (seed, step), so the position in the data is just the step: a
+run that starts at `start_step` sees exactly what an uninterrupted one would.
 """
 
+import contextlib
+import itertools
 import threading
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
+import keras
 import numpy as np
-import tensorflow as tf
 
 from kvae.images.collection import Collection
+from kvae.images.variation import AUGMENTATION, Augmentation, Variants, drawn, varied
 
-LARGEST_RATIO = 4 / 3  # width to height of a crop, at most, before it is stretched back to a square: mild
-LUMA = (0.299, 0.587, 0.114)  # weights of R, G, B in grey (ITU-R BT.601)
+try:
+    import tensorflow as tf
+except ImportError:  # JAX alone
+    tf = None
+
 READY = 2  # batches ready at the end of the pipeline
 AHEAD = 4  # batches read at once; fixed, because what AUTOTUNE holds ready grows with the free memory
+THREADS = 2  # that read ahead without TensorFlow
 
+Step = Callable[[int], tuple[np.ndarray, Variants | None]]  # to its pictures, uint8, and what is done to them
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How strongly pictures are varied. All strengths at their least (False, 1, 0) leave pictures as they are.
-
-    flip: whether half of them are mirrored left to right.
-    min_area: the smallest part of a picture that a crop shows, as a fraction of its area, up to 1.
-    whole: the share of pictures that are not cropped: a crop is enlarged, and has less detail than a picture.
-    colour: the largest change of brightness (in pixel values), contrast and saturation (as factors); hue stays.
-    """
-
-    flip: bool = True
-    min_area: float = 0.5
-    whole: float = 1 / 3
-    colour: float = 0.06
-
-    def __post_init__(self) -> None:
-        # Crops are not antialiased, which is right down to about half the width, and no further.
-        if not 0.25 <= self.min_area <= 1:
-            raise ValueError(f"Augmentation: `min_area` must be from 0.25 to 1. Received: min_area={self.min_area!r}.")
-        if not 0 <= self.whole <= 1:
-            raise ValueError(f"Augmentation: `whole` must be from 0 to 1. Received: whole={self.whole!r}.")
-        if not 0 <= self.colour <= 0.5:
-            raise ValueError(f"Augmentation: `colour` must be from 0 to 0.5. Received: colour={self.colour!r}.")
-
-
-AUGMENTATION = Augmentation()  # what `augment=True` means
+if tf is not None and keras.backend.backend() != "tensorflow":
+    with contextlib.suppress(RuntimeError):  # somebody's program has TensorFlow at work there
+        tf.config.set_visible_devices(
+            [], "GPU"
+        )  # it prepares pictures only, and would take the memory of another's GPU
 
 
 def training_batches(
@@ -54,8 +45,9 @@ def training_batches(
     seed: int,
     augment: bool | Augmentation = True,
     start_step: int = 0,
-) -> tf.data.Dataset:
-    """An endless dataset of float32 (batch, height, width, channels) in [0, 1], from step `start_step` on.
+) -> Iterable[Any]:
+    """Endless batches, float32 (batch, height, width, channels) in [0, 1], from step `start_step` on, as `fit` takes
+    them: a `tf.data.Dataset`, or without TensorFlow a generator.
 
     An epoch has `steps_per_epoch` batches, the last of which may be smaller, and shows every picture once.
     """
@@ -69,33 +61,103 @@ def training_batches(
         raise ValueError(f"training_batches: `start_step` must be at least 0. Received: start_step={start_step!r}.")
     strengths = AUGMENTATION if augment is True else augment or None
     order = Order(indices, batch_size=batch_size, seed=seed)
-    steps = tf.data.Dataset.counter(start_step)
-    batches = steps.map(_reader(collection, order.batch), num_parallel_calls=AHEAD, deterministic=True)
 
-    def prepared(step: tf.Tensor, pictures: tf.Tensor) -> tf.Tensor:
-        return _as_floats(pictures) if strengths is None else augmented(pictures, strengths, seed=seed, step=step)
+    def prepared(step: int) -> tuple[np.ndarray, Variants | None]:
+        pictures = collection.read(order.batch(step))
+        if strengths is None:
+            return pictures, None
+        return pictures, drawn(strengths, len(pictures), collection.shape, seed=seed, step=step)
 
-    return _untuned(batches.map(prepared, num_parallel_calls=AHEAD, deterministic=True))
+    if tf is not None:
+        return _dataset(tf.data.Dataset.counter(start_step), prepared, collection.shape, varying=strengths is not None)
+    return _read_ahead(itertools.count(start_step), prepared)
 
 
-def evaluation_batches(collection: Collection, indices: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
-    """A finite dataset of the pictures at `indices`, in that order, as float32 (batch, height, width, channels)."""
+def evaluation_batches(collection: Collection, indices: np.ndarray, *, batch_size: int) -> Iterable[Any]:
+    """The pictures at `indices`, in that order, as float32 (batch, height, width, channels), as often as one asks: a
+    `tf.data.Dataset`, or without TensorFlow an object of its own."""
     indices = _checked(collection, indices, batch_size)
-    steps = tf.data.Dataset.range(-(-len(indices) // batch_size))
-    read = _reader(collection, lambda step: indices[step * batch_size : (step + 1) * batch_size])
-    batches = steps.map(read, num_parallel_calls=AHEAD, deterministic=True)
-    return _untuned(batches.map(lambda step, pictures: _as_floats(pictures)))
+    steps = -(-len(indices) // batch_size)
+
+    def prepared(step: int) -> tuple[np.ndarray, None]:
+        return collection.read(indices[step * batch_size : (step + 1) * batch_size]), None
+
+    if tf is not None:
+        return _dataset(tf.data.Dataset.range(steps), prepared, collection.shape, varying=False)
+    return _Again(steps, prepared)
 
 
-def _untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """`batches`, made ready ahead of their use, without TensorFlow's tuning thread.
+class _Again:
+    """Batches that are read anew whenever one goes through them."""
 
-    Every parallelism here is fixed, so there is nothing to tune. And an iterator that is dropped now and then misses
-    telling that thread, and hangs until its next round: 20 seconds or 40, once in some 50 evaluations.
+    def __init__(self, steps: int, prepared: Step) -> None:
+        self._steps, self._prepared = steps, prepared
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return _read_ahead(range(self._steps), self._prepared)
+
+
+def _read_ahead(steps: Iterable[int], prepared: Step) -> Iterator[np.ndarray]:
+    """The batches of `steps`, `AHEAD` of them under way while one is used; ends its threads when it is dropped."""
+
+    def batch(step: int) -> np.ndarray:
+        pictures, variants = prepared(step)
+        return pictures.astype(np.float32) / np.float32(255.0) if variants is None else varied(pictures, variants)
+
+    threads = ThreadPoolExecutor(THREADS, "kvae-pictures")
+    under_way: deque[Future[np.ndarray]] = deque()
+    try:
+        for step in steps:
+            under_way.append(threads.submit(batch, step))
+            if len(under_way) > AHEAD:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _dataset(steps: Any, prepared: Step, shape: tuple[int, int, int], *, varying: bool) -> Any:
+    """`_read_ahead` as a `tf.data.Dataset`, which resamples and recolours in its own threads.
+
+    Without TensorFlow's tuning thread: every parallelism here is fixed, so there is nothing to tune. And an iterator
+    that is dropped now and then misses telling that thread, and hangs until its next round: 20 seconds or 40, once in
+    some 50 evaluations.
     """
+    height, width, channels = shape
+    shapes: list[tuple[int | None, ...]] = [(None, *shape)]
+    if varying:
+        shapes += [(None, height, height), (None, width, width), (None, channels, channels), (None,), (None,)]
+    types = [tf.uint8, *[tf.float32] * (len(shapes) - 1)]
+
+    def numbers(step: np.ndarray) -> list[np.ndarray]:
+        pictures, variants = prepared(int(step))
+        return [pictures, *(variants or ())]
+
+    def read(step: Any) -> tuple[Any, ...]:
+        found = tf.numpy_function(numbers, [step], types, stateful=False)
+        return tuple(tf.ensure_shape(one, kind) for one, kind in zip(found, shapes, strict=True))
+
+    batches = steps.map(read, num_parallel_calls=AHEAD, deterministic=True)
+    batches = batches.map(_varied if varying else _as_floats, num_parallel_calls=AHEAD, deterministic=True)
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.prefetch(READY).with_options(options)
+
+
+def _varied(pictures: Any, rows: Any, columns: Any, colours: Any, brightness: Any, contrast: Any) -> Any:
+    """`varied` in TensorFlow."""
+    shape = tf.shape(pictures)
+    values = tf.einsum("bij,bjkc->bikc", rows, tf.cast(pictures, tf.float32))
+    values = tf.clip_by_value(tf.einsum("bkj,bijc->bikc", columns, values), 0.0, 255.0)
+    pixels = tf.reshape(values, (shape[0], -1, pictures.shape[-1]))
+    shift = brightness - contrast * tf.reduce_mean(pixels, axis=[1, 2]) / 255.0
+    found = tf.matmul(pixels, colours) + shift[:, None, None]
+    return tf.clip_by_value(tf.reshape(found, shape), 0.0, 1.0)
+
+
+def _as_floats(pictures: Any) -> Any:
+    return tf.cast(pictures, tf.float32) / 255.0
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
@@ -128,81 +190,6 @@ class Order:
     def epoch(self, epoch: int) -> np.ndarray:
         """All indices in the order of `epoch`."""
         return np.random.default_rng([self._seed, epoch]).permutation(self._indices)
-
-
-def augmented(pictures: tf.Tensor, strengths: Augmentation, *, seed: int, step: tf.Tensor) -> tf.Tensor:
-    """Vary each of `pictures`, uint8 (batch, height, width, channels), on its own.
-
-    Returns float32 of the same shape in [0, 1], a pure function of the pictures, `seed` and `step` (int64).
-    """
-    draws = tf.random.stateless_uniform((tf.shape(pictures)[0], 9), tf.stack([tf.constant(seed, tf.int64), step]))
-    values = tf.cast(pictures, tf.float32)
-    if strengths.flip or strengths.min_area < 1:
-        values = _cropped(values, draws[:, :6], strengths)
-    return tf.clip_by_value(_recoloured(values, (2.0 * draws[:, 6:] - 1.0) * strengths.colour), 0.0, 1.0)
-
-
-def _cropped(pictures: tf.Tensor, draws: tf.Tensor, strengths: Augmentation) -> tf.Tensor:
-    """Parts of `pictures` enlarged to their size, some of them mirrored, from uniform `draws` (batch, 6).
-
-    x' = Y·x·Xᵀ with a matrix for the rows and one for the columns of each picture, whose kernel keeps detail that
-    straight lines between pixels would blur away, and with it what small KL weights are about.
-    """
-    area = strengths.min_area + (1.0 - strengths.min_area) * draws[:, 0]
-    area = tf.where(draws[:, 5] < strengths.whole, 1.0, area)
-    # The ratio is bounded by what fits: neither side of a crop may exceed the picture's.
-    largest = tf.minimum(np.float32(np.log(LARGEST_RATIO)), -tf.math.log(area))
-    half_ratio = tf.exp(0.5 * (2.0 * draws[:, 1] - 1.0) * largest)  # square root of width / height
-    height, width = tf.sqrt(area) / half_ratio, tf.sqrt(area) * half_ratio
-    top, left = (1.0 - height) * draws[:, 2], (1.0 - width) * draws[:, 3]
-    mirrored = tf.logical_and(strengths.flip, draws[:, 4] < 0.5)
-    rows = _resampling(top, height, pictures.shape[1])
-    columns = _resampling(left, width, pictures.shape[2])
-    columns = tf.where(mirrored[:, None, None], tf.reverse(columns, [1]), columns)
-    values = tf.einsum("bij,bjkc->bikc", rows, pictures)
-    return tf.clip_by_value(tf.einsum("bkj,bijc->bikc", columns, values), 0.0, 255.0)
-
-
-def _resampling(start: tf.Tensor, share: tf.Tensor, size: int) -> tf.Tensor:
-    """Matrices (batch, size, size) that enlarge the part of `size` pixels that begins at `start` and is `share` of
-    them, both (batch,), with the kernel of Keys, 1981, "Cubic convolution interpolation"."""
-    places = tf.cast(tf.range(size), tf.float32)
-    wanted = start[:, None] * size + (places + 0.5) * share[:, None] - 0.5
-    far = tf.abs(wanted[:, :, None] - places)
-    near, beyond = (1.5 * far - 2.5) * far**2 + 1.0, ((2.5 - 0.5 * far) * far - 4.0) * far + 2.0
-    weights = tf.where(far < 1.0, near, tf.where(far < 2.0, beyond, 0.0))
-    return weights / tf.reduce_sum(weights, axis=2, keepdims=True)
-
-
-def _recoloured(pictures: tf.Tensor, changes: tf.Tensor) -> tf.Tensor:
-    """Change brightness, contrast and saturation by `changes` (batch, 3), and bring 0..255 to 0..1 on the way.
-
-    Saturation is x + s (x - grey), which keeps grey and hue; contrast is taken around the picture's own mean. All of
-    it together is one matrix and one shift per picture, and a matrix product is twice as fast as the steps.
-    """
-    brightness, contrast, saturation = (changes[:, i, None, None] for i in range(3))
-    shape, channels = tf.shape(pictures), pictures.shape[-1]
-    pixels = tf.reshape(pictures, (shape[0], -1, channels))
-    mean = tf.reduce_mean(pixels, axis=[1, 2], keepdims=True) / 255.0
-    matrix = tf.eye(channels)
-    if channels == 3:
-        matrix = matrix + saturation * (matrix - tf.constant(LUMA)[:, None])  # (batch, 3, 3)
-    matrix = matrix * (1.0 + contrast) / 255.0
-    return tf.reshape(tf.matmul(pixels, matrix) + (brightness - contrast * mean), shape)
-
-
-def _as_floats(pictures: tf.Tensor) -> tf.Tensor:
-    return tf.cast(pictures, tf.float32) / 255.0
-
-
-def _reader(collection: Collection, batch):
-    """A function for `Dataset.map`: a step to (step, uint8 pictures of `batch(step)`)."""
-
-    def read(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pictures = tf.numpy_function(lambda s: collection.read(batch(int(s))), [step], tf.uint8, stateful=False)
-        return step, tf.ensure_shape(pictures, (None, *collection.shape))
-
-    return read
 
 
 def _checked(collection: Collection, indices: np.ndarray, batch_size: int) -> np.ndarray:

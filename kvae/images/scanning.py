@@ -2,11 +2,16 @@
 
 import os
 import stat
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
+
+import numpy as np
 
 from kvae.images.kinds import NO_PICTURE, START, Kind, kind_of, of_name
+from kvae.images.names import Names
 
 OUTSIDE = "is a link out of the folder; --follow-links follows it"
 
@@ -30,11 +35,73 @@ class Skipped(NamedTuple):
         return f"{self.path}: {self.reason}"
 
 
+class Candidates(Sequence[Candidate]):
+    """Candidates in little memory, some 25 bytes for each beside its name."""
+
+    def __init__(self, root: str) -> None:
+        self.names = Names()
+        self._root = os.path.join(root, "")
+        self._sizes, self._modified = array("q"), array("q")
+        self._others: dict[int, str] = {}  # the paths that do not follow from the names
+        self._sorted, self._last = True, ""
+
+    def add(self, name: str, path: str, about: os.stat_result) -> None:
+        """One more: the file at `path`."""
+        shown = _printable(name)
+        self._sorted, self._last = self._sorted and self._last <= shown, shown
+        if path != self._root + shown:
+            self._others[len(self)] = path
+        self.names.append(shown)
+        self._sizes.append(about.st_size)
+        self._modified.append(about.st_mtime_ns)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Bytes, int64 (count,)."""
+        return np.array(self._sizes, np.int64)
+
+    @property
+    def modified(self) -> np.ndarray:
+        """Nanoseconds, int64 (count,)."""
+        return np.array(self._modified, np.int64)
+
+    def sorted(self) -> "Candidates":
+        """The same, sorted by name."""
+        if self._sorted:
+            return self
+        found = Candidates(self._root)
+        order = sorted(range(len(self)), key=list(self.names).__getitem__)
+        found.names = self.names.take(np.array(order))
+        found._sizes = array("q", (self._sizes[row] for row in order))
+        found._modified = array("q", (self._modified[row] for row in order))
+        found._others = {new: self._others[row] for new, row in enumerate(order) if row in self._others}
+        return found
+
+    def path(self, row: int) -> str:
+        """Where the file is."""
+        return self._others.get(row) or self._root + self.names[row]
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    @overload
+    def __getitem__(self, row: int) -> Candidate: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> tuple[Candidate, ...]: ...
+
+    def __getitem__(self, row: int | slice) -> Candidate | tuple[Candidate, ...]:
+        if isinstance(row, slice):
+            return tuple(self[one] for one in range(*row.indices(len(self))))
+        row = range(len(self))[row]
+        return Candidate(self.names[row], self.path(row), self._sizes[row], self._modified[row])
+
+
 @dataclass
 class Scan:
     """What `scan` found, both sorted by name; `others` is how many files are no pictures and do not claim to be."""
 
-    found: list[Candidate] = field(default_factory=list)
+    found: Candidates
     skipped: list[Skipped] = field(default_factory=list)
     others: int = 0
 
@@ -49,43 +116,66 @@ def scan(root: Path, *, follow_links: bool = False) -> Scan:
     """
     walk = _Walk(root, follow_links)
     walk.folder(str(root), "")
-    while walk.links:
-        path, name = walk.links.pop(0)
+    if walk.links:
+        walk.remember_all()
+    for path, name in walk.links:  # which grow meanwhile
         walk.linked(path, name)
-    return Scan(sorted(walk.found), sorted(walk.skipped), walk.others)
+    return Scan(walk.found.sorted(), sorted(walk.skipped), walk.others)
 
 
 class _Walk(Scan):
     def __init__(self, root: Path, follow_links: bool) -> None:
-        super().__init__()
+        super().__init__(Candidates(str(root)))
         self.links: list[tuple[str, str]] = []
         self._home = os.path.join(os.path.realpath(root), "")
         self._follow_links = follow_links
-        self._seen: set[tuple[int, int]] = set()  # (device, inode) of files and folders
+        self._seen: set[tuple[int, int]] = set()  # (device, inode) of folders, and of files that have another name
+        self._met_again = False
+        self._alone: dict[int, array] = {}  # inodes of the other files, by device: nothing but a link leads there too
 
     def folder(self, path: str, name: str) -> None:
-        """Walk a folder; a stack rather than recursion, for folders can be nested deeper than Python calls."""
-        stack = [(path, name)]
+        """Walk a folder; a stack rather than recursion, for folders can be nested deeper than Python calls.
+
+        The names of folders end in `/` here, so that what is in one comes where its whole name belongs.
+        """
+        path, name = os.path.join(path, ""), f"{name}/" if name else ""
+        stack = [(path, name, self._listed(path, name))]
         while stack:
-            here, prefix = stack.pop()
-            try:
-                if not self._first(os.stat(here)):
-                    continue
-                with os.scandir(here) as listing:
-                    entries = sorted(listing, key=lambda entry: entry.name)
-            except OSError as error:
-                self._skip(prefix, f"folder could not be read ({error.strerror})")
+            here, prefix, entries = stack[-1]
+            if not entries:
+                stack.pop()
                 continue
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                below = f"{prefix}/{entry.name}" if prefix else entry.name
-                if entry.is_symlink():
-                    self.links.append((entry.path, below))
-                elif entry.is_dir(follow_symlinks=False):
-                    stack.append((entry.path, below))
-                else:
-                    self._file(entry.path, below)
+            entry = entries.pop()
+            path, name = here + entry, prefix + entry
+            if entry.endswith("/"):
+                stack.append((path, name, self._listed(path, name)))
+            else:
+                self._file(path, name)
+
+    def _listed(self, path: str, name: str) -> list[str]:
+        """The files and folders in `path`, the last first; what is a link waits."""
+        try:
+            if not self._first(os.stat(path)):
+                return []
+            with os.scandir(path) as listing:
+                entries, links = [], []
+                for entry in listing:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_symlink():
+                        links.append((entry.path, name + entry.name))
+                    else:
+                        entries.append(f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name)
+        except OSError as error:
+            self._skip(name.rstrip("/"), f"folder could not be read ({error.strerror})")
+            return []
+        self.links += sorted(links)
+        return sorted(entries, reverse=True)
+
+    def remember_all(self) -> None:
+        """From now on any file may be met again."""
+        self._met_again = True
+        self._seen.update((device, inode) for device, inodes in self._alone.items() for inode in inodes)
 
     def linked(self, path: str, name: str) -> None:
         if not self._follow_links and self._leads_outside(path):
@@ -114,20 +204,20 @@ class _Walk(Scan):
                 self._skip(name, "is not a regular file (a pipe or a device)")
         elif self._first(about):
             kind = claimed if claimed and claimed.read else _kind_in(path, about.st_size)
-            self._sort(Candidate(_printable(name), path, about.st_size, about.st_mtime_ns), kind, claimed)
-
-    def _sort(self, file: Candidate, kind: Kind | None, claimed: Kind | None) -> None:
-        if kind and kind.read:
-            self.found.append(file)
-        elif kind or claimed:
-            self.skipped.append(Skipped(file.name, kind.reason if kind else NO_PICTURE))
-        else:
-            self.others += 1
+            if kind and kind.read:
+                self.found.add(name, path, about)
+            elif kind or claimed:
+                self._skip(name, kind.reason if kind else NO_PICTURE)
+            else:
+                self.others += 1
 
     def _skip(self, name: str, reason: str) -> None:
         self.skipped.append(Skipped(_printable(name), reason))
 
     def _first(self, about: os.stat_result) -> bool:
+        if about.st_nlink == 1 and stat.S_ISREG(about.st_mode) and about.st_ino < 1 << 64 and not self._met_again:
+            self._alone.setdefault(about.st_dev, array("Q")).append(about.st_ino)
+            return True
         key = (about.st_dev, about.st_ino)
         if key in self._seen:
             return False
@@ -153,5 +243,7 @@ def _kind_in(path: str, size: int) -> Kind | None:
 
 def _printable(name: str) -> str:
     """`name` as text that any file can hold; bytes that are no UTF-8 become escapes, and so do line ends."""
+    if name.isascii() and name.isprintable() and os.sep == "/":  # as nearly all are
+        return name
     text = name.replace(os.sep, "/").encode("utf-8", "backslashreplace").decode("utf-8")
     return text.replace("\n", "\\n").replace("\r", "\\r")

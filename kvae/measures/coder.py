@@ -38,14 +38,14 @@ class Coder:
     """`model` at its present weight, with NumPy arrays of pictures in [0, 1], float32 (count, height, width,
     channels).
 
-    `compiled` makes a faster function of the model's `generate`, which is called thousands of times.
+    `generate` is a faster one than the model's own, which is called thousands of times.
     """
 
-    def __init__(self, model: "VAE", compiled: Callable[[Callable], Callable] | None = None) -> None:
+    def __init__(self, model: "VAE", generate: Callable | None = None) -> None:
         self.model = model
         self.values = math.prod(model.image_shape)
         self.rows = max(1, min(64, AT_ONCE // self.values))
-        self._generate = model.generate if compiled is None else compiled(model.generate)
+        self._generate = generate or model.generate
 
     def codes(self, images: np.ndarray) -> Codes:
         """The posteriors of `images`, with the draws that `evaluate` takes of them; of an autoencoder, which has none,

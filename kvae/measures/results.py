@@ -86,6 +86,12 @@ class Measured:
     marginal_least: float | None = _measure(
         "picture", "KL(q(z) ‖ p(z)), at least", "nats", 1, "what a fitted prior saves"
     )
+    independence: float | None = _measure(
+        "picture", "what independent latents cost, at least", "nats", 2, "by how the decoder bends; rate full saves it"
+    )
+    tilt: float | None = _measure(
+        "picture", "what this posterior's tilt saves", "nats", 2, "of a model of rate full; 0 without covariances"
+    )
     path_ratio: float | None = _measure(
         "picture", "decoded path", "of the straight line", 3, "between pictures; 1 for a linear decoder"
     )

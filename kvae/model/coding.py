@@ -1,13 +1,14 @@
 """From pictures to posteriors and back: what a VAE's networks, heads and linear path compute together."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
 from kvae.images.pca import PCA
-from kvae.images.pixels import pixels
+from kvae.images.pixels import as_float, pixels
 from kvae.images.spectrum import Spectrum
 from kvae.images.texture import Texture
 from kvae.model.methods import Methods
@@ -72,12 +73,16 @@ class CodingMixin(keras.Model):
 
         An autoencoder has no variance: its second part is None.
         """
-        found = self._posterior(images, self._weight(), training)
+        found = self._posterior(self._seen(images), self._weight(), training)
         return found.mean, None if found.log_var is None else found.marginal_log_var
 
     def posterior_of(self, images: Tensor) -> Posterior:
         """The same with all that is known of it: its factor, where latents of one picture depend on each other."""
-        return self._posterior(images, self._weight())
+        return self._posterior(self._seen(images), self._weight())
+
+    def _seen(self, images: Any) -> Tensor:
+        """Images in [0, 1]: arrays are looked at; of tensors, which may have no values yet, bytes are scaled."""
+        return as_float(images, self.image_shape) if isinstance(images, np.ndarray) else pixels(images)
 
     @property
     def _spectral(self) -> bool:
@@ -128,6 +133,7 @@ class CodingMixin(keras.Model):
         One sample of each posterior, with the `noise` (batch, latent), or that of evaluation for the places from
         `first` on.
         """
+        images = self._seen(images)
         noise = self._evaluation_noise(images[:, 0, 0, :1], first) if noise is None else noise
         given = ops.convert_to_tensor(weight, "float32")
         posterior = self._posterior(images, given)

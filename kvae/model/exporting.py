@@ -29,7 +29,7 @@ def export(model: Any, folder: str | os.PathLike[str], format: str = "tf_saved_m
             compute in float32 whatever the model's `dtype`.
 
     Raises:
-        ValueError: another format, or one that Keras's present backend has no way to.
+        ValueError: no VAE, another format, or one that Keras's present backend has no way to.
         FileExistsError: a folder that holds something already.
         ImportError: a package that the format needs and that is not installed.
 
@@ -43,6 +43,10 @@ def export(model: Any, folder: str | os.PathLike[str], format: str = "tf_saved_m
     """
     if format not in FORMATS:
         raise ValueError(f"export: `format` must be one of {', '.join(FORMATS)}. Received: format={format!r}.")
+    if not hasattr(model, "posterior_of"):
+        raise ValueError(
+            f"export: `model` must be a kvae.VAE; others have model.export(path). Received: {type(model).__name__}."
+        )
     target = Path(folder)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise FileExistsError(f"export: {target} holds something already. Name a new folder, or empty this one.")

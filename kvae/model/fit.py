@@ -35,7 +35,7 @@ EVALUATION_SEED = 20140214
 NOISE_VALUES = 1 << 19  # numbers in the table of that noise
 MOST_PICTURES = 8192  # that the closed form is found from
 ARRAY = "`x` must be one array of pictures, or a dataset or generator of batches"
-DIRECTIONS = ("distortion", "rate")  # metrics of which less is better
+DIRECTIONS = ("distortion", "rate", "loss")  # metrics of which less is better, also at one weight of a range
 
 
 class FitMixin(keras.Model):
@@ -83,7 +83,7 @@ class FitMixin(keras.Model):
             values["validation_data"] = self._held_out(held_out)
         if values.get("x") is not None and not self._started():
             values["x"] = self._start_from(values["x"], values.get("steps_per_epoch"))
-        _tell_directions(values.get("callbacks"))
+        tell_directions(values.get("callbacks"), DIRECTIONS)
         return super().fit(*given.args, **given.kwargs)
 
     def evaluate(self, *args: Any, **options: Any) -> Any:
@@ -228,6 +228,7 @@ class FitMixin(keras.Model):
             self.fit_spectrum(spectrum, fit_texture(spectrum, blocks), found)
         else:
             self.fit_linear(fit_pca(blocks, self.latent_dim))
+        self._started()  # kept in mind now: JAX takes the variables away while it trains
 
     def _started(self) -> bool:
         """Whether there is no closed form to start from, or it was set, or its absence told."""
@@ -326,9 +327,9 @@ def _outside(variable: Any) -> Any:
     return found[-1]
 
 
-def _tell_directions(callbacks: Any) -> None:
-    """Tell callbacks in mode "auto" that less of D and R is better; Keras asks metrics of `compile` alone."""
+def tell_directions(callbacks: Any, names: tuple[str, ...]) -> None:
+    """Tell callbacks in mode "auto" that less of the metrics `names` is better; Keras asks those of `compile` alone."""
     for one in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
-        monitored = str(getattr(one, "monitor", "")).removeprefix("val_")
-        if monitored in DIRECTIONS and getattr(one, "mode", None) == "auto":
+        monitored = str(getattr(one, "monitor", "")).removeprefix("val_").partition("_at_")[0]
+        if monitored in names and getattr(one, "mode", None) == "auto":
             one.mode = "min"

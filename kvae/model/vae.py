@@ -189,6 +189,7 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
             weight: [keras.metrics.Mean(f"{term}_at_{weight:g}") for term in ("distortion", "rate", "loss")]
             for weight in (self.weight_range.reported if self.weight_range else ())
         }
+        self.replicas: Any = None  # draws and shares out for several devices, where a run trains on these
         self.rates: Tensor = None  # R of each image of the last batch
         self.effective_weight: Tensor = None  # and the weight it had
         self._scales: Tensor = None  # and what its loss is multiplied by, where each image has a weight of its own
@@ -258,9 +259,7 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
         if posterior.log_var is None:
             return self._generate(posterior.mean, weight, training)
         shape = ops.shape(posterior.mean)
-        noise = (
-            keras.random.normal(shape, seed=self._noise) if training else self._evaluation_noise(posterior.mean, first)
-        )
+        noise = self._normal(shape) if training else self._evaluation_noise(posterior.mean, first)
         latents = self.methods.rate.sample(posterior, noise)
         output = self._generate(latents, weight, training)
         rates = self.methods.rate.rates(posterior)  # (batch, latent)
@@ -271,7 +270,7 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
             self.effective_weight = given
             self._added = self._relative(span, weight, self.methods.likelihood.function(images, output))
         elif training:
-            prior = keras.random.normal(shape, seed=self._noise) if self.methods.rate.NEEDS_PRIOR else None
+            prior = self._normal(shape) if self.methods.rate.NEEDS_PRIOR else None
             state = None if self.weighting_state is None else ops.copy(self.weighting_state)
             self._batch = Batch(posterior, latents, prior, rates, given, state)
             self._added = self._penalty(squared_error(images, output), None)
@@ -282,6 +281,12 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
             self._curve_terms = [self.terms_at(images, weight, noise) for weight in self._curve]
         self.add_loss(self._added)
         return output
+
+    def _normal(self, shape: tuple[Any, ...]) -> Tensor:
+        """Standard normal noise for a step of training."""
+        if self.replicas is None:
+            return keras.random.normal(shape, seed=self._noise)
+        return self.replicas.normal(shape, self._noise)
 
     def _relative(self, span: WeightRange, weights: Tensor, distortions: Tensor) -> Tensor:
         """β·R of a batch whose images have `weights` and `distortions` of their own, each (batch,), and whose losses
@@ -318,6 +323,8 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
         seen = self.methods.likelihood.function(images, y_pred)
         weights = None if sample_weight is None else per_picture(sample_weight)
         others = self.losses
+        if self.replicas is not None and training:  # whose steps, one after the other, all add to one list
+            others = [] if self.autoencoder else [self._added]
         if self._scales is not None:  # each image has a weight of its own, and counts relative to it
             scales = self._scales if weights is None else weights * self._scales
             seen = scales * seen
@@ -341,7 +348,8 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
             for metrics, values in zip(self._curve.values(), self._curve_terms, strict=True):
                 for metric, value in zip(metrics, values, strict=True):
                     metric.update_state(value, weights)
-        return ops.mean(seen) + sum(others)
+        loss = ops.mean(seen) + sum(others)
+        return loss if self.replicas is None or not training else self.replicas.share(loss, ops.shape(seen)[0])
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -25,7 +25,7 @@ MOST_TIMES, SLACK = 4, 1 << 20  # that deflated weights unpack to, of the size o
 MOST_STEPS = 2**31 - 1  # of a run: years of the fastest
 MOST_SIDE = 4096  # pixels
 MOST_LEVELS = 12  # 4096 halved to one pixel
-REGISTERED = "kvae>VAE"
+REGISTERED, BAYESIAN = "kvae>VAE", "kvae>BayesianModel"
 CUSTOM_PARTS = ("encoder", "decoder")  # in a model with custom networks, these are their configs
 CUSTOM_METHODS = ("weighting", "rate", "likelihood")  # and these a name, or the config of a custom method
 CURE = "Open a file that kvae saved."
@@ -189,6 +189,8 @@ def _owner(config: Any, trust: bool) -> str:
         if kind != "VAE" or not module.startswith("kvae."):
             raise Refused(NOT_OURS)
         return owner
+    if owner == BAYESIAN:
+        raise Refused("is a network of kvae.bayes, with layers of its user's. keras.models.load_model opens it.")
     given = config.get("config")
     settings = isinstance(given, dict) and set(given) >= _REQUIRED
     if trust and isinstance(given, dict):

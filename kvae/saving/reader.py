@@ -39,6 +39,10 @@ def save(model: VAE, path: str | os.PathLike[str], *, compact: bool = False) -> 
         >>> kvae.save(vae, "art.keras").name
         'art.keras'
     """
+    if not isinstance(model, VAE):
+        raise ValueError(
+            f"save: `model` must be a kvae.VAE; others have model.save(path). Received: {type(model).__name__}."
+        )
     model.save(path, compact=compact)
     return Path(path)
 

@@ -60,7 +60,8 @@ def audit(
         steps: of training at each weight.
 
     Raises:
-        ValueError: a model that is not compiled, has no KL term, or whose parts are not found; one sentence.
+        ValueError: a model that is not compiled, has no KL term, or whose parts are not found, or no array of numbers;
+            one sentence.
 
     Example:
         >>> import kvae
@@ -71,7 +72,7 @@ def audit(
         []
     """
     _check_model(model)
-    images = np.asarray(pictures)[:PICTURES]
+    images = _first_of(pictures)
     findings = _pixels(model, images)
     if findings and isinstance(model, VAE):  # which takes nothing else
         images = _in_range(images)
@@ -117,6 +118,17 @@ class Audit(keras.callbacks.Callback):
         self.findings = audit(self.model, self._pictures, **self._options)
         for finding in self.findings:
             warnings.warn(f"kvae.Audit: {finding}", stacklevel=2)
+
+
+def _first_of(pictures: Any) -> np.ndarray:
+    images = np.asarray(pictures) if hasattr(pictures, "__array__") else np.empty(0, object)
+    if images.ndim < 2 or not len(images) or images.dtype.kind not in "fiub":
+        kind = images.dtype.name if hasattr(pictures, "__array__") else type(pictures).__name__
+        raise ValueError(
+            "audit: `pictures` must be one array of numbers, (count, height, width, channels). "
+            f"Received: {kind} of shape {getattr(pictures, 'shape', '?')}."
+        )
+    return images[:PICTURES]
 
 
 def _check_model(model: keras.Model) -> None:

@@ -1,16 +1,17 @@
 """A Keras VAE of any kind on the bench: its weight is turned, it is trained for some steps, and is put back."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from kvae.images.pixels import as_float
 from kvae.model.vae import VAE
 from kvae.objectives.base import diagonal_kl
+from kvae.training.backend import repeated
 
 Terms = Callable[[Any, Any], tuple[Any, Any, Any]]  # (model, pictures) → mean, log-variance, reconstruction
 WEIGHTS = ("kl_weight", "beta", "kl_beta", "kld_weight", "kl_loss_weight", "weight_kl", "kl_factor", "kl_coefficient")
@@ -18,6 +19,7 @@ MEANS = ("mean", "z_mean", "mu", "means", "latent_mean")
 LOG_VARS = ("log_var", "z_log_var", "logvar", "log_variance", "latent_log_var")
 OUTPUTS = ("reconstruction", "recon", "reconstructed", "output", "decoded", "x_hat")
 FUNCTIONS = ("train_function", "test_function", "predict_function")  # what Keras traces, once
+TENSORFLOW = logging.getLogger("tensorflow")
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -49,12 +51,12 @@ class Bench:
             self._kept = self._values()
         self._forget()
         # functions that are traced for each weight are what a frozen weight asks for, and no matter for the user
-        self._told = tf.get_logger().level
-        tf.get_logger().setLevel("ERROR")
+        self._told = TENSORFLOW.level
+        TENSORFLOW.setLevel("ERROR")
         return self
 
     def __exit__(self, *error: object) -> None:
-        tf.get_logger().setLevel(self._told)
+        TENSORFLOW.setLevel(self._told)
         self._kept = self._before
         self._back()
         for name, value in self._functions.items():
@@ -63,7 +65,7 @@ class Bench:
 
     def _values(self) -> list[tuple[keras.Variable, np.ndarray]]:
         variables = (*self.model.variables, *self.model.optimizer.variables)
-        return [(one, ops.convert_to_numpy(one.value)) for one in variables]
+        return [(one, np.array(ops.convert_to_numpy(one.value))) for one in variables]  # copies: JAX gives views
 
     def _back(self) -> None:
         for variable, value in self._kept:
@@ -122,8 +124,8 @@ class Bench:
 
     def _fit(self, steps: int) -> dict[str, float]:
         """The logs of so many steps on all of the pictures."""
-        batch = (self.images, self.images) if self._targets else self.images
-        history = self.model.fit(tf.data.Dataset.from_tensors(batch).repeat(steps), shuffle=False, verbose=0).history
+        batch = (self.images, self.images) if self._targets else (self.images,)
+        history = self.model.fit(repeated(batch, steps), steps_per_epoch=steps, shuffle=False, verbose=0).history
         return {name: values[-1] for name, values in history.items()}
 
 

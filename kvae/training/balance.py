@@ -10,10 +10,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow as tf
+from keras import ops
 
 from kvae.model.vae import VAE
+from kvae.objectives.base import Tensor
 from kvae.saving.card_fields import GRADIENT, GRADIENTS
+from kvae.training.backend import gradients
 
 BUDGET = 0.03  # of the time of training
 PROBE_PICTURES = 16
@@ -44,15 +46,16 @@ class Balance:
 class BalanceProbe:
     """Measures the balance of `model` on one batch, `images` (count, height, width, channels), and one draw of noise.
 
-    Without a graph: tracing one would cost more than all measurements of a short run. Every measurement takes its time;
-    `due` spaces them to BUDGET of the time of training, or to `every` steps where that is stated.
+    Every measurement takes its time; `due` spaces them to BUDGET of the time of training, or to `every` steps where
+    that is stated.
     """
 
     def __init__(self, model: VAE, images: Any, every: int | None = None) -> None:
-        self._model, self._images, self._every = model, tf.convert_to_tensor(images), every
+        self._model, self._images, self._every = model, ops.convert_to_tensor(images), every
         self._spent, self._last = 0.0, 0.0
-        encoder, decoder = encoder_weights(model), decoder_weights(model)
-        self._shared, self._decoder = ([weight.value for weight in part] for part in (encoder, decoder))
+        shared, decoder = encoder_weights(model), decoder_weights(model)
+        self._shared = len(shared)
+        self._gradients = gradients(self._terms, model, [*shared, *decoder])
 
     def due(self, step: int, seconds: float) -> bool:
         """Whether to measure after batch `step`, `seconds` after training began."""
@@ -82,29 +85,27 @@ class BalanceProbe:
         return found
 
     def gradients(self) -> tuple[list, list, list]:
-        """∇D and ∇R on the encoder's weights and ∇D on the decoder's, D the likelihood's; None where a weight is not
-        reached. Many pictures are taken in parts."""
+        """∇D and ∇R on the encoder's weights and ∇D on the decoder's, D the likelihood's. Many pictures are taken in
+        parts."""
         count = len(self._images)
         parts = [self._gradients_of(first) for first in range(0, count, PROBE_PICTURES)]
         if len(parts) == 1:
             return parts[0]
         shares = [min(PROBE_PICTURES, count - first) / count for first in range(0, count, PROBE_PICTURES)]
         return tuple(  # type: ignore[return-value]
-            [None if one[0] is None else sum(share * part for share, part in zip(shares, one, strict=True))
-             for one in zip(*side, strict=True)]
+            [sum(share * part for share, part in zip(shares, one, strict=True)) for one in zip(*side, strict=True)]
             for side in zip(*parts, strict=True)
-        )  # fmt: skip
+        )
 
     def _gradients_of(self, first: int) -> tuple[list, list, list]:
         """The gradients on the probe's pictures from the place `first` on."""
-        shared, decoder, images = self._shared, self._decoder, self._images[first : first + PROBE_PICTURES]
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            tape.watch([*shared, *decoder])
-            output = self._model(images, training=False, first=first)
-            distortion = tf.reduce_mean(self._model.methods.likelihood.function(images, output))
-            rate = tf.reduce_mean(self._model.rates)
-        both = tape.gradient(distortion, [*shared, *decoder])
-        return both[: len(shared)], tape.gradient(rate, shared), both[len(shared) :]
+        distortion, rate = self._gradients(self._images[first : first + PROBE_PICTURES], first)
+        return distortion[: self._shared], rate[: self._shared], distortion[self._shared :]
+
+    def _terms(self, images: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        """D and R of `images`, the probe's from the place `first` on."""
+        output = self._model(images, training=False, first=first)
+        return ops.mean(self._model.methods.likelihood.function(images, output)), ops.mean(self._model.rates)
 
 
 def encoder_weights(model: VAE) -> list[Any]:
@@ -121,6 +122,5 @@ def decoder_weights(model: VAE) -> list[Any]:
 
 
 def _product(first: list, second: list) -> float:
-    """The scalar product of two gradients; a weight that one of them does not reach adds nothing."""
-    pairs = [pair for pair in zip(first, second, strict=True) if pair[0] is not None and pair[1] is not None]
-    return float(sum(tf.reduce_sum(one * other) for one, other in pairs))
+    """The scalar product of two gradients."""
+    return float(sum(ops.sum(one * other) for one, other in zip(first, second, strict=True)))

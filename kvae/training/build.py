@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -15,17 +15,21 @@ from kvae.training.listener import Listener
 from kvae.training.muon import fitting_optimizer
 from kvae.training.prepared import Prepared
 
+if TYPE_CHECKING:  # it draws with Matplotlib
+    from kvae.training.tensorboard import EventFile
+
 DEFAULT_STEPS = 2000  # of a run whose length nobody states
 
 
 @dataclass(frozen=True)
 class Custom:
-    """What the caller of `train` brings: networks, methods by their axis, and Keras callbacks."""
+    """What the caller of `train` brings: networks, methods by their axis, Keras callbacks, and a file of events."""
 
     encoder: keras.Model | None = None
     decoder: keras.Model | None = None
     methods: Mapping[str, Any] = field(default_factory=dict)
     callbacks: Sequence[keras.callbacks.Callback] = ()
+    events: "EventFile | None" = None  # where it is told to TensorBoard
     start: VAE | None = None  # whose networks a spectral model takes over
     may_not_fit: bool = False  # then the run starts from nothing, and says so
 

@@ -257,7 +257,7 @@ def check_numbers(model: VAE, step: int, arrays: list[np.ndarray]) -> None:
 
 def _array(variable: keras.Variable) -> np.ndarray:
     array = np.asarray(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable)))
-    return array.astype(_dtype(variable), copy=False)
+    return array.astype(_dtype(variable), copy=not array.flags.writeable)  # JAX gives a view of what it will reuse
 
 
 def _dtype(variable: keras.Variable) -> np.dtype:

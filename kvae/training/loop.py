@@ -2,16 +2,18 @@
 
 import math
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kvae.model.vae import VAE
+from kvae.training.backend import attach
 from kvae.training.balance import BalanceProbe
 from kvae.training.checkpoint import CheckpointWriter, Interrupted
 from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener, Step
+from kvae.training.optimizer import FusedAdam
 from kvae.training.run_state import RunState
 from kvae.weighting.base import Constant
 
@@ -53,7 +55,7 @@ class RunCallback(keras.callbacks.Callback):
         self,
         model: VAE,
         state: RunState,
-        validation: tf.data.Dataset,
+        validation: Iterable[Any],
         listener: Listener,
         *,
         probe: BalanceProbe | None = None,
@@ -66,7 +68,7 @@ class RunCallback(keras.callbacks.Callback):
         self._vae, self._validation, self._listener = model, validation, listener
         self._probe, self._checkpoints, self._restored = probe, checkpoints, interrupted
         self._weight = model.beta
-        self._optimizer_skipped = self._skipped()
+        self._updates = self._counted()
         if interrupted is not None:
             state.take_over(interrupted.loop)
 
@@ -83,12 +85,17 @@ class RunCallback(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         before = time.perf_counter()
+        attach(self._vae)
         self._listener.on_batch_begin()
         self.state.leave_out(time.perf_counter() - before)
         self._vae.optimizer.learning_rate = self.state.scheduled_rate()
         self._weight = self._vae.beta  # exactly: as a difference of running means, every batch would look like a turn
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        attach(self._vae)
+        if self._vae.replicas is not None:  # else Keras logs the mean of what each device has seen, whatever its share
+            logs = {} if logs is None else logs
+            logs.update({key: float(value) for key, value in self._vae.get_metrics_result().items()})
         state = self.state
         state.step += 1
         terms = state.terms.of(logs or {}, state.shown)
@@ -123,13 +130,14 @@ class RunCallback(keras.callbacks.Callback):
             "loss": float(logs["loss"]),
             **measured,
             **state.last_balance,
-            "learning_rate": float(keras.ops.convert_to_tensor(self._vae.optimizer.learning_rate)),
+            "learning_rate": float(keras.ops.convert_to_numpy(self._vae.optimizer.learning_rate)),
             "images_per_second": speed,
             "seconds": state.seconds,
         }
-        logs.update(
-            {key: value for key, value in measured.items() if value is not None}
-        )  # for callbacks after this one
+        # for the callbacks after this one, by names that are the same in every epoch, as a table wants them
+        balance = {} if self._probe is None else state.last_balance
+        logs.update({key: value for key, value in measured.items() if value is not None})
+        logs.update({key: math.nan if value is None else value for key, value in balance.items()})
         state.record_epoch(record)
         self._listener.on_epoch_end(record)
         if self._checkpoints is not None and not state.ended:
@@ -163,16 +171,16 @@ class RunCallback(keras.callbacks.Callback):
 
     def _wrong(self, distortion: float, rate: float, loss: float) -> str | None:
         """The term that is no finite number in this batch, if there is one."""
-        before, self._optimizer_skipped = self._optimizer_skipped, self._skipped()
+        before, self._updates = self._updates, self._counted()
         for term, value in (("distortion", distortion), ("rate", rate), ("loss", loss)):
             if not math.isfinite(value):
                 return term
-        return "gradient" if self._optimizer_skipped > before else None
+        return "gradient" if before is not None and self._updates == before else None
 
-    def _skipped(self) -> int:
-        """The updates that the optimizer has left out. One that seeks its loss scale does so on purpose."""
-        skipped = getattr(self._vae.optimizer, "skipped", None)
-        return 0 if skipped is None else int(skipped)
+    def _counted(self) -> int | None:
+        """The updates that the optimizer has made, where it leaves out none on purpose, to seek its loss scale."""
+        optimizer = self._vae.optimizer
+        return int(keras.ops.convert_to_numpy(optimizer.iterations)) if isinstance(optimizer, FusedAdam) else None
 
     def _went_well(self) -> None:
         state = self.state

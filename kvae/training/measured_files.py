@@ -14,7 +14,7 @@ from kvae.model.vae import VAE
 from kvae.saving.reader import load
 from kvae.settings import check
 from kvae.training.listener import Listener
-from kvae.training.measuring import measure
+from kvae.training.measuring import FEWEST, measure
 
 
 def measure_files(
@@ -51,6 +51,11 @@ def measure_files(
     shared = _shared([(collection, held) for _, _, collection, _, held in views])
     for name, model, collection, training, held in views:
         held = held if shared is None else shared
+        if len(training) and len(held) < FEWEST:
+            raise ValueError(
+                f"{name}: only {len(held)} of these {len(collection)} pictures was held out from its training, and "
+                f"{FEWEST} are needed. Measure it on pictures that it never saw."
+            )
         places = held[np.linspace(0, len(held) - 1, min(count, len(held))).astype(int)]
         listener.on_message(f"{name}: {len(places)} pictures{_origin(model, len(training))}")
         found.append(

@@ -8,10 +8,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kvae.images.pca import fit_pca
-from kvae.images.pixels import as_float, in_batches
+from kvae.images.pixels import as_float, as_pictures, in_batches
 from kvae.images.spectrum import fit_spectrum
 from kvae.measures.bounds import (
     DRAWS,
@@ -25,6 +24,7 @@ from kvae.measures.bounds import (
 from kvae.measures.coder import Coder, Codes
 from kvae.measures.factors import disentanglement
 from kvae.measures.gaussian_limit import water_filling
+from kvae.measures.independence import measured
 from kvae.measures.information import information
 from kvae.measures.likeness import structural_similarity
 from kvae.measures.neighbours import copied, nearest_two
@@ -36,6 +36,7 @@ from kvae.networks.principal import LinearPath
 from kvae.networks.spectral import SpectralPath
 from kvae.objectives.likelihoods import psnr
 from kvae.settings import check
+from kvae.training.backend import BACKEND, TRAINS, compiled
 from kvae.training.balance import BalanceProbe
 from kvae.weighting.conversions import calibrated_weight, decoder_noise
 
@@ -73,7 +74,8 @@ def measure(
         progress: called as progress(done, total, what).
 
     Raises:
-        ValueError: fewer than 2 pictures, pictures of another shape, or weights outside of the model's range.
+        ValueError: fewer than 2 pictures, pictures of another shape or other values, weights outside of the model's
+            range, or factors of another length; one sentence.
 
     Example:
         >>> import kvae
@@ -85,14 +87,24 @@ def measure(
         >>> at.kl_weight, at.active, at.active_predicted, round(at.path_ratio, 3)
         (0.1, 4, 4, 1.0)
     """
+    if not isinstance(model, VAE):
+        raise ValueError(
+            f"measure: `model` must be a kvae.VAE; kvae.load(path) opens one. Received: {type(model).__name__}."
+        )
     images = as_float(pictures, model.image_shape, "measure: `pictures`")
     if len(images) < FEWEST:
         raise ValueError(f"measure: there must be at least {FEWEST} pictures. Received: {len(images)}. Bring more.")
+    for factor, column in (factors or {}).items():
+        if len(column) != len(images):
+            raise ValueError(
+                f"measure: the factor {factor!r} must have one value for each of the {len(images)} pictures. "
+                f"Received: {len(column)}."
+            )
     places = np.linspace(0, len(images) - 1, min(len(images), MOST_PICTURES)).astype(int)
     images = images[places]
     columns = {one: np.asarray(column)[places] for one, column in (factors or {}).items() if one not in NO_FACTOR}
     weights = _weights(model, kl_weights)
-    blocks = None if training is None else training if callable(training) else _blocks_of(training)
+    blocks = None if training is None else training if callable(training) else _blocks_of(training, model)
     work = _Measuring(model, images, columns, blocks, name or model.name, seed, progress, len(weights))
     rows = []
     for weight in weights:
@@ -143,14 +155,15 @@ def _standing_at(model: VAE, weight: float) -> Iterator[None]:
         model.kl_weight = before
 
 
-def _blocks_of(pictures: np.ndarray) -> Blocks:
-    return lambda: in_batches(pictures, 256)
+def _blocks_of(pictures: np.ndarray, model: VAE) -> Blocks:
+    seen = as_pictures(pictures, model.image_shape, "measure: `training`")
+    return lambda: in_batches(seen, 256)
 
 
 class _Measuring:
     """One model and the pictures it is measured on; `measured` is what it is at the weight where it stands."""
 
-    PARTS = ("reconstructions", "bounds", "gradients", "latents", "smoothness", "samples", "factors")
+    PARTS = ("reconstructions", "bounds", "gradients", "latents", "independence", "smoothness", "samples", "factors")
 
     def __init__(
         self,
@@ -165,7 +178,8 @@ class _Measuring:
     ) -> None:
         self.model, self.images, self.factors, self.training = model, images, factors, training
         self.name, self.seed, self.progress = name, seed, progress
-        self.coder = Coder(model, tf.function if keras.backend.backend() == "tensorflow" else None)
+        latents = (None, model.latent_dim), "float32"
+        self.coder = Coder(model, compiled(model.generate, model, latents))
         self.values = self.coder.values
         self.notes: list[str] = []
         self._total, self._done = weights * len(self.PARTS), 0
@@ -252,8 +266,8 @@ class _Measuring:
     def _gradients(self, found: dict[str, Any]) -> dict[str, Any]:
         if self.model.autoencoder:
             return {}
-        if keras.backend.backend() != "tensorflow":
-            self.notes.append("the gradient balance is measured on Keras's backend tensorflow alone")
+        if BACKEND not in TRAINS:
+            self.notes.append(f"the gradient balance is measured on Keras's backends {' and '.join(TRAINS)} alone")
             return {}
         balance = BalanceProbe(self.model, self.images[:BALANCED])(0, self.model.beta)
         return balance.record()
@@ -278,6 +292,14 @@ class _Measuring:
             eigenvalues = self._spectrum()
             told["active_predicted"] = water_filling(eigenvalues, weight, self.model.latent_dim).active
         return told
+
+    def _independence(self, found: dict[str, Any]) -> dict[str, Any]:
+        """By the decoder's slopes at a few codes along the most telling latents; and of the posteriors as they are."""
+        if self.model.autoencoder:
+            return {}
+        weight, gaussian = self.model.beta, self.model.methods.names["likelihood"] == "squared-error"
+        cost, saved = measured(self.coder.generate, self.codes, weight if gaussian and weight > 0 else None)
+        return {"independence": cost, "tilt": saved}
 
     def _spectrum(self) -> np.ndarray:
         """Variances along the directions of the best linear model: of the model's own path, which was fitted to its

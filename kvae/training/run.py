@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -26,8 +26,9 @@ from kvae.training.artifacts import Run, complete, cut_off, deliver, undrawn, wr
 from kvae.training.balance import PROBE_PICTURES, BalanceProbe
 from kvae.training.build import Custom, build, run_length
 from kvae.training.checkpoint import CheckpointWriter, Interrupted, Left, Unbegun, Undelivered
+from kvae.training.devices import Devices, choose_devices
 from kvae.training.effect import refuse_without_effect
-from kvae.training.evaluation import FEW_FOR_CURVE
+from kvae.training.evaluation import FEW_FOR_CURVE, Evaluation
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 from kvae.training.loop import Diverged, RunCallback, RunCallbacks
@@ -36,6 +37,7 @@ from kvae.training.preparation import prepare
 from kvae.training.prepared import Prepared
 from kvae.training.resume import free_run, noted_settings
 from kvae.training.run_state import RunState
+from kvae.training.tensorboard import EventFile, TensorBoardLog, check_tensorboard
 from kvae.weighting.base import Weighting
 
 STARTER_WORD = "starter"
@@ -56,6 +58,7 @@ def train(
     rate: str | Rate | None = None,
     likelihood: str | Likelihood | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    tensorboard: str | os.PathLike[str] | None = None,
     start: str | os.PathLike[str] | None = None,
     **settings: Unpack[RunSettings],
 ) -> Run:
@@ -70,8 +73,12 @@ def train(
         prepared: pictures that are ready already, from `prepare`.
         weighting, rate, likelihood: as `kvae.VAE` takes them, by name or as objects of your own.
         callbacks: Keras callbacks. The logs of a batch and of an epoch have `loss`, `distortion`, `rate` and
-            `kl_weight`, those of an epoch `val_loss`, `val_distortion`, `val_rate` and `val_psnr` too. One that sets
-            `model.stop_training` ends the run, and the model is delivered. The run sets the learning rate itself.
+            `kl_weight`, those of an epoch also `val_loss`, `val_distortion`, `val_rate`, `val_psnr`, `val_active`, the
+            active dimensions, and the gradient balance as it was last measured, `gradient_distortion`, `_rate`,
+            `_cosine`, `_share` and `_decoder`, NaN before. One that sets `model.stop_training` ends the run, and the
+            model is delivered. The run sets the learning rate itself.
+        tensorboard: a folder that TensorBoard looks into; the run writes its curves, pictures and rate-distortion plane
+            there, under the model's name.
         start: a model of the spectral network whose networks this run sets out from, on other pictures or at other
             weights: a path, or "starter", the model that comes with kvae. Few pictures are enough then.
         settings: any other of `kvae.settings.SETTINGS` by name, such as kl_weight=0.1.
@@ -93,12 +100,14 @@ def train(
         0.1
     """
     listener = listener or Listener()
-    folder = resume.folder if isinstance(resume, Left) else None
+    folder, events = resume.folder if isinstance(resume, Left) else None, None
     try:
         methods = {"weighting": weighting, "rate": rate, "likelihood": likelihood}
         named = {axis: method for axis, method in methods.items() if method is not None}
         given, objects = parted({**settings, **named}, "train")
         custom = Custom(encoder, decoder, objects, callbacks)
+        if tensorboard is not None:
+            check_tensorboard()
         chosen = checked({**given, "data": _named(data)}, "train")
         _refuse(given, chosen, custom, resume)
         if isinstance(resume, Undelivered):
@@ -116,6 +125,8 @@ def train(
         kept = earlier.methods.custom if earlier is not None else {}
         for axis in objects.keys() | kept.keys():  # no name would be true of these
             chosen.pop(axis, None)
+        if start and resume is not None:
+            raise ValueError("train: `from` has no effect: a run that goes on has its networks. Leave `from` out.")
         source = os.fspath(start or "") if resume is None else getattr(resume, "start", "")
         if source:
             _refuse_start(chosen, custom)
@@ -125,12 +136,17 @@ def train(
         target = writable_path(output)
         if folder is None:
             target, folder = free_run(target, listener.on_message)
+        if tensorboard is not None:
+            events = EventFile(tensorboard, target.stem)
+            custom = replace(custom, events=events)
         has_custom = custom.beside_settings or bool(kept) or (earlier is not None and earlier.custom)
         _begin(folder, chosen, custom=has_custom, start=source)
         return _trained(data, target, folder, listener, custom, resume, prepared, chosen)
     finally:
         if folder is not None:
             folder.release()
+        if events is not None:
+            events.close()
 
 
 def _model_of(resume: VAE | Left | None) -> VAE | None:
@@ -165,16 +181,25 @@ def _trained(
     if earlier is not None and not _same_pictures(earlier, prepared):
         listener.on_message("the pictures are not those that this model was trained on before")
     listener.on_prepared(prepared)
+    devices = choose_devices(
+        {**chosen, **custom.methods, "batch_size": prepared.settings["batch_size"]},
+        prepared.device,
+        len(prepared.training),
+        custom=custom.beside_settings or (earlier is not None and (earlier.custom or bool(earlier.methods.custom))),
+    )
     worked_out = ("size", "precision", "batch_size", "latent_dim", "learning_rate")
     chosen.update({name: prepared.settings[name] for name in worked_out})
     if earlier is not None:
         model = earlier
         carry_on(model, chosen["learning_rate"])
     else:
-        model = build(chosen, prepared, listener, custom)
+        with devices.scope():
+            model = build(chosen, prepared, listener, custom)
+    model = devices.taken(model)
     _check_shape(model, prepared)
     listener.on_message(
-        f"device: {prepared.device}, {model.precision}; network {_network_name(model)}, {model.count_params():,} "
+        f"device: {prepared.device}{devices.told}, {model.precision}; network {_network_name(model)}, "
+        f"{model.count_params():,} "
         "parameters"
     )
     listener.on_message(_limit_sentence(prepared, model))
@@ -183,7 +208,7 @@ def _trained(
         interrupted = replace(interrupted, within=same)
     checkpoints = CheckpointWriter(model, folder, listener, chosen, prepared.collection.manifest_hash)
     loop = _loop(model, chosen, prepared, listener, checkpoints, interrupted)
-    return _finish(model, loop, chosen, prepared, listener, checkpoints, target, custom.callbacks)
+    return _finish(model, loop, chosen, prepared, listener, checkpoints, target, custom, devices)
 
 
 def _named(data: Any) -> str:
@@ -260,22 +285,29 @@ def _finish(
     listener: Listener,
     checkpoints: CheckpointWriter,
     target: Path,
-    callbacks: Sequence[keras.callbacks.Callback],
+    custom: Custom,
+    devices: Devices,
 ) -> Run:
     """Train to the end, and deliver; what goes wrong after training leaves a checkpoint to go on from."""
-    state, diverged = loop.state, None
+    state, diverged, log = loop.state, None, None
+    if custom.events is not None:
+        log = TensorBoardLog(custom.events, model, state, prepared, listener.on_message)
     started = time.perf_counter()
     try:
-        _fit(model, loop, settings, prepared, listener, callbacks)
+        _fit(model, loop, settings, prepared, listener, [*custom.callbacks, *filter(None, [log])], devices)
     except Diverged as error:
         diverged = error
         checkpoints.go_back(state)
+    if log is not None:
+        log.end()
+    model = devices.left(model)
+    evaluation = loop.evaluation if devices.count == 1 else Evaluation(model)
     seconds = time.perf_counter() - started
     if state.skipped:
         listener.on_message(f"{state.skipped} of {state.step} steps were left out, as they were no finite numbers")
     try:
         listener.on_progress(0, 1, DELIVERING)
-        run = deliver(model, state, loop.evaluation, dict(settings), prepared, target, seconds, checkpoints.folder)
+        run = deliver(model, state, evaluation, dict(settings), prepared, target, seconds, checkpoints.folder)
         listener.on_progress(1, 1, DELIVERING)
     except BaseException as error:
         told = cut_off(error, state, checkpoints, target)
@@ -309,7 +341,7 @@ def _loop(
 ) -> RunCallback:
     earlier = model.card or {}
     # float16 leaves out steps that overflow, so the optimizer may have counted fewer
-    first = max(int(keras.ops.convert_to_tensor(model.optimizer.iterations)), earlier.get("step", 0))
+    first = max(int(keras.ops.convert_to_numpy(model.optimizer.iterations)), earlier.get("step", 0))
     epochs, per_epoch = run_length(settings, len(prepared.training))
     done = first // per_epoch
     if settings["minutes"] is None and first and done >= epochs and interrupted is None:
@@ -344,6 +376,7 @@ def _fit(
     prepared: Prepared,
     listener: Listener,
     callbacks: Sequence[keras.callbacks.Callback],
+    devices: Devices,
 ) -> None:
     epochs, per_epoch = run_length(settings, len(prepared.training))
     if settings["minutes"] is not None:
@@ -359,16 +392,20 @@ def _fit(
     try:
         while state.step < epochs * per_epoch and not state.ended:
             done, within = divmod(state.step, per_epoch)  # the rest of an epoch that was begun comes by itself
+            batches = devices.fed(
+                training_batches(
+                    prepared.collection,
+                    prepared.training,
+                    batch_size=settings["batch_size"],
+                    seed=settings["seed"],
+                    augment=settings["augment"],
+                    start_step=state.step,
+                )
+            )
             with unchecked():  # the pipeline makes its batches from bytes
                 model.fit(
-                    training_batches(
-                        prepared.collection,
-                        prepared.training,
-                        batch_size=settings["batch_size"],
-                        seed=settings["seed"],
-                        augment=settings["augment"],
-                        start_step=state.step,
-                    ),
+                    # of a generator, Keras takes tuples
+                    ((one,) for one in batches) if isinstance(batches, Iterator) else batches,
                     epochs=done + 1 if within else epochs,
                     initial_epoch=done,
                     steps_per_epoch=per_epoch - within,

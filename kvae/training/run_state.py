@@ -25,6 +25,7 @@ HISTORY = (
     "val_rate",
     "val_loss",
     "val_psnr",
+    "val_active",
     *GRADIENTS,
     "learning_rate",
     "images_per_second",

@@ -1,5 +1,7 @@
 """Mean-field layers and the model around them: laws that hold for both layers, and what `fit` knows of N."""
 
+import copy
+import pickle
 import warnings
 
 import keras
@@ -9,6 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from kvae import bayes
+from kvae.bayes.model import FIXED
 from kvae.model.methods import GAUSSIAN, WEIGHTINGS
 
 COUNT = 48
@@ -104,7 +107,9 @@ def test_the_weight_is_turned_between_two_batches(kind):
 
     turn = Turn()
     model = made(kind, 0.5)
-    history = model.fit(x, y, batch_size=24, verbose=0, callbacks=[turn]).history
+    stopping = keras.callbacks.EarlyStopping("kl")  # of which less is better
+    history = model.fit(x, y, batch_size=24, verbose=0, callbacks=[turn, stopping]).history
+    assert stopping.best == history["kl"][0]
     assert turn.weights == [0.5, 7.0] and history["kl_weight"] == [pytest.approx(3.75)]
     assert set(history) == {"loss", "nll", "kl", "kl_weight"} and model.dataset_size == COUNT
 
@@ -198,6 +203,45 @@ def test_it_is_saved_and_opened_by_keras_and_trains_on(kind, tmp_path):
     assert np.isfinite(again.train_on_batch(x[:12], y[:12])).all()  # N is still known
 
 
+COPIES = {
+    "deepcopy": lambda model, folder: copy.deepcopy(model),
+    "pickle": lambda model, folder: pickle.loads(pickle.dumps(model)),
+    "file": lambda model, folder: (model.save(folder / "b.keras"), keras.models.load_model(folder / "b.keras"))[1],
+    "export": lambda model, folder: (model.export(str(folder / "b"), verbose=False), served(folder / "b"))[1],
+}
+
+
+def served(folder):
+    found = tf.saved_model.load(str(folder))
+    found.predict = lambda x, verbose: found.serve(x).numpy()
+    return found
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_model_with_a_gaussian_likelihood_is_copied_and_opens_again(way, tmp_path):
+    x, _ = examples()
+    model = bayes.BayesianModel(network(), 0.5)
+    model.compile("adam", loss=bayes.gaussian_nll(0.3))
+    model.fit(x, x[:, :3], 24, 1, verbose=0)  # by position, as Keras takes them
+    again = COPIES[way](model, tmp_path)
+    np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
+    if way == "file":
+        assert again.loss.noise == 0.3 and again.compute_output_shape((None, 5)) == (None, 3)
+
+
+@pytest.mark.parametrize("name", sorted(FIXED))
+def test_what_a_model_is_made_of_cannot_be_assigned(name):
+    with pytest.raises(AttributeError, match=f"BayesianModel: `{name}` is part of the model"):
+        setattr(made(), name, None)
+
+
+@pytest.mark.parametrize("size", [0, -3, float("nan"), float("inf"), True])
+def test_a_number_of_examples_that_is_none_is_refused(size):
+    for make in (lambda: bayes.MeanFieldDense(3, dataset_size=size), lambda: made(dataset_size=size)):
+        with pytest.raises(ValueError, match="`dataset_size` must be a number of at least 1"):
+            make()
+
+
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_low_precision_keeps_the_kl_in_float32(kind, precision):
     keras.config.set_dtype_policy(precision)
@@ -211,6 +255,10 @@ def test_low_precision_keeps_the_kl_in_float32(kind, precision):
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
 @pytest.mark.parametrize("name", ["prior_scale", "initial_scale"])
 def test_a_scale_that_is_not_above_0_is_refused(name, scale):
+    with pytest.raises(ValueError, match="gaussian_nll: `noise` must be"):
+        bayes.gaussian_nll(scale)
+    with pytest.raises(ValueError, match="MeanFieldDense: `kl_weight` must be"):
+        bayes.MeanFieldDense(3, kl_weight=-1.0)
     with pytest.raises(ValueError, match=f"MeanFieldDense: `{name}` must be above 0"):
         bayes.MeanFieldDense(3, **{name: scale})
 

@@ -1,6 +1,7 @@
 """`kvae-bayes`: its page, its numbers as JSON, and what it refuses."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -70,3 +71,5 @@ def test_a_place_that_cannot_be_written_to_is_said(asked, tmp_path, capsys):
     (tmp_path / "file").write_text("mine")
     assert main(["--output", str(tmp_path / "file" / "b.html")]) == 2
     assert capsys.readouterr().err.startswith("kvae-bayes: error: ")
+    assert main(["--output", os.devnull]) == 2 and asked == []
+    assert "is nothing that can be kept" in capsys.readouterr().err

@@ -1,7 +1,10 @@
 """`kvae-measure`: models measured on pictures, in a table, as JSON, CSV and a page."""
 
 import csv
+import io
 import json
+import os
+import sys
 
 import pytest
 
@@ -105,12 +108,27 @@ def test_models_of_different_splits_are_measured_on_what_all_of_them_never_saw(m
     assert [one.at[0].copied is None for one in found] == [False, True, False]
 
 
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_name_is_no_markup_and_fits_every_encoding(models, folder, tmp_path, monkeypatch, flags):
+    strange = tmp_path / "[red]é[.keras"
+    strange.write_bytes((models / "w1.keras").read_bytes())
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert main([str(strange), *names(models, "w1"), "--data", str(folder), "--pictures", "4", *flags]) == 0
+    sys.stdout.flush()
+    printed = raw.getvalue().decode()
+    if flags:
+        assert json.loads(printed.splitlines()[0])["name"] == "[red]é["
+    else:
+        assert "[red]\\xe9[" in printed.split("\n", 2)[2]  # in the head of the table, too
+
+
 def test_names_of_models_are_text_in_every_output(models, folder, tmp_path, capsys):
     strange = tmp_path / "=<b>1.keras"
     strange.write_bytes((models / "w1.keras").read_bytes())
     files = ["--csv", str(tmp_path / "m.csv"), "--html", str(tmp_path / "m.html")]
     assert main([str(strange), "--data", str(folder), "--pictures", "4", "--quiet", *files]) == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "")
     assert "\n'=<b>1,linear" in (tmp_path / "m.csv").read_text()
     assert "<b>1" not in (tmp_path / "m.html").read_text() and "=&lt;b&gt;1" in (tmp_path / "m.html").read_text()
 
@@ -132,6 +150,8 @@ def test_names_of_models_are_text_in_every_output(models, folder, tmp_path, caps
             "is no folder that can be written",
         ),
         (["{models}/w1.keras", "--data", "{folder}", "--html", "{folder}"], "is a folder. Name a file in it"),
+        (["{models}/w1.keras", "--data", "{folder}", "--csv", os.devnull], "is nothing that can be kept"),
+        (["{models}/w1.keras", "--data", "{folder}", "--seed", "-1"], "--seed must be a whole number from 0"),
         (["{models}/w1.keras", "--data", "{folder}", "--jsn"], "Did you mean --json?"),
     ],
 )

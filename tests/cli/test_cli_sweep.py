@@ -13,7 +13,8 @@ def undrawn(monkeypatch):
     monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
 
 
-def test_a_sweep_prints_a_table_of_every_run_and_limit_and_overwrites_no_page(linear, tmp_path, capsys):
+def test_a_sweep_prints_a_table_of_every_run_and_limit_and_overwrites_no_page(linear, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     (tmp_path / "s.html").write_text("my page")
     flags = ["--kl-weight", "0", "0.1", "--with-autoencoder", "--output", str(tmp_path / "s.html")]
     assert main([*linear, *flags]) == 0
@@ -22,6 +23,10 @@ def test_a_sweep_prints_a_table_of_every_run_and_limit_and_overwrites_no_page(li
     for row in ("KL weight 0 ", "KL weight 0.1", "plain autoencoder", "Gaussian limit, β=0 ", "Gaussian limit, β=0.1"):
         assert sum(line.startswith(row) for line in printed.splitlines()) == 1
     assert "nan" not in printed and "4 of 4" in printed
+    (head,) = (line.split() for line in printed.splitlines() if "bits/dim" in line)
+    assert head[-2:] == ["bits/dim", "path"]
+    (told,) = (line.split() for line in printed.splitlines() if line.startswith("KL weight 0.1"))
+    assert 2 < float(told[-2]) < 9 and float(told[-1]) == pytest.approx(1.0, abs=0.01), "a linear decoder goes straight"
     assert (tmp_path / "s.html").read_text() == "my page"
     assert {path.name for path in tmp_path.glob("*.keras")} == {"s-2-0.keras", "s-2-0.1.keras", "s-2-autoencoder.keras"}
 

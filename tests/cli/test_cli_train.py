@@ -200,6 +200,8 @@ def test_a_changed_network_is_refused_on_resuming(interrupted, tmp_path, capsys)
             f"kvae-train: error: resume: `{name}` is part of the model and cannot change. Train a new one for that."
         )
         assert capsys.readouterr().err.splitlines()[-1] == expected
+    assert main(["--resume", path, "--epochs", "9", "--from", "starter", "--output", str(tmp_path / "on.keras")]) == 2
+    assert "`from` has no effect: a run that goes on has its networks" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from kvae.cli import bayes, measure, weight
 from kvae.cli.display import SIGNALS, Json, Live, Plain, Silent, display, epoch_line, soft_stop, terms
 from kvae.quiet_imports import silence_stderr
 from kvae.training.listener import Step
@@ -235,3 +236,20 @@ def test_chatter_of_native_libraries_is_held_back_unless_they_fail(capfd):
         raise KeyboardInterrupt
     assert capfd.readouterr().err == ""
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("command", "work", "flags"),
+    [
+        (measure, "kvae.training.measured_files.measure_files", ["a.keras", "--data", "paintings"]),
+        (weight, "kvae.cli.weight.translated", ["1"]),
+        (bayes, "kvae.cli.bayes._study", []),
+    ],
+)
+def test_commands_that_keep_nothing_end_at_once_with_the_signals_code(
+    command, work, flags, number, monkeypatch, capsys
+):
+    monkeypatch.setattr(work, lambda *arguments, **options: os.kill(os.getpid(), number))
+    assert command.main(flags) == 128 + number
+    assert ": interrupted" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 import kvae
-from kvae.cli import sweep, train
+from kvae.cli import bayes, measure, sweep, train, weight
 from kvae.cli.flags import add_output, parser
 from kvae.settings import SETTINGS
 
@@ -104,7 +104,7 @@ def test_what_is_worked_out_can_be_asked_for_by_the_word_auto(made, name):
     assert vars(made.parse_args([f"--{name.replace('_', '-')}", "auto"])) == {name: None}
 
 
-@pytest.mark.parametrize("command", [train, sweep])
+@pytest.mark.parametrize("command", [train, sweep, measure, weight, bayes])
 def test_every_command_says_its_version(command, capsys):
     with pytest.raises(SystemExit) as end:
         command.main(["--version"])

@@ -141,7 +141,8 @@ def test_twenty_thousand_steps_are_thinned_and_keep_their_peaks(tmp_path):
 
 def test_grey_few_large_and_oddly_named_pictures_draw(tmp_path):
     grey = pictures(2, channels=1)
-    drawn(tmp_path / "a.png", originals=grey, reconstructions=grey, samples=grey[:1], title="5 $ and 6 $ \\frac <b>")
+    title = "5 $ and 6 $ \\frac <b> \x1b[2J"
+    drawn(tmp_path / "a.png", originals=grey, reconstructions=grey, samples=grey[:1], title=title)
     large = pictures(1, side=600)
     assert drawn(tmp_path / "b.png", originals=large, reconstructions=large, samples=None).shape[1] < 4000
 

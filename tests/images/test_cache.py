@@ -1,15 +1,20 @@
 """The cache: everything is decoded once, nothing stale or damaged is ever used."""
 
+import errno
+import hashlib
 import os
+import signal
+import subprocess
+import sys
 import time
+import tracemalloc
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
-from kvae.images import cache, folder
+from kvae.images import cache, folder, shards
 from kvae.images.collection import open_collection
 
 
@@ -24,6 +29,7 @@ def decoded(monkeypatch):
     real = folder.decode_files
 
     def counting(paths, **settings):
+        paths = list(paths)
         names.extend(os.path.basename(path) for path in paths)
         return real(paths, **settings)
 
@@ -120,24 +126,20 @@ def _edit(path: Path, change) -> None:
 
 def _flip_pixel(data: bytearray) -> bytearray:
     place = data.find(np.asarray(noise(4)).tobytes())
-    assert place > 0
+    assert place >= 0
     data[place + 7] ^= 1
     return data
 
 
-def _drop_names(path: Path) -> None:
-    with h5py.File(path, "a") as file:
-        del file["names"]
+def _shard(folder: Path) -> Path:
+    """The one shard in a cache folder."""
+    (path,) = folder.glob("*.shard")
+    return path
 
 
-def _future(path: Path) -> None:
-    with h5py.File(path, "a") as file:
-        file.attrs["format"] = 99
-
-
-def _other_names(path: Path) -> None:
-    with h5py.File(path, "a") as file:
-        file["names"][0] = "other.png"
+def _flip_digest(data: bytearray) -> bytearray:
+    data[12 * 20 * 20 * 3 + 5] ^= 1  # the pixels of all rows come first
+    return data
 
 
 DAMAGE = {
@@ -145,27 +147,35 @@ DAMAGE = {
     "empty": lambda path: path.write_bytes(b""),
     "cut off": lambda path: _edit(path, lambda data: data[: len(data) // 2]),
     "zeros": lambda path: _edit(path, lambda data: bytes(len(data))),
-    "text": lambda path: path.write_text("not HDF5"),
-    "one bit": lambda path: _edit(path, _flip_pixel),
-    "no names": _drop_names,
-    "other names": _other_names,
-    "newer format": _future,
+    "text": lambda path: path.write_text("no shard"),
+    "one bit of a pixel": lambda path: _edit(path, _flip_pixel),
+    "one bit of a digest": lambda path: _edit(path, _flip_digest),
     "a folder": lambda path: (path.unlink(), path.mkdir(), path.rmdir()),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_cache_is_noticed_and_rebuilt(damage, pictures, decoded):
-    before = open_collection(pictures, size=20)
-    expected = before.read(range(12))
+def test_a_damaged_shard_is_noticed_and_rebuilt(damage, pictures, decoded, own_cache):
+    expected = open_collection(pictures, size=20).read(range(12))
     decoded.clear()
-    DAMAGE[damage](before.path)
+    DAMAGE[damage](_shard(own_cache))
     after = open_collection(pictures, size=20)
     assert len(decoded) == 12
     assert np.array_equal(after.read(range(12)), expected)
     decoded.clear()
     open_collection(pictures, size=20)
     assert decoded == []
+
+
+def test_a_damaged_table_costs_no_picture(pictures, decoded, own_cache):
+    before = open_collection(pictures, size=20)
+    expected = before.read(range(12))
+    written = _shard(own_cache).stat().st_ino
+    decoded.clear()
+    _edit(before.path, lambda data: bytes(len(data)))
+    after = open_collection(pictures, size=20)
+    assert np.array_equal(after.read(range(12)), expected) and after.names == before.names
+    assert decoded == [] and len(after.remarks) == 1 and _shard(own_cache).stat().st_ino == written
 
 
 def _pipe(path: Path) -> None:
@@ -242,16 +252,17 @@ def test_the_usual_cache_folder_is_closed_to_others_and_a_chosen_one_left_as_it_
     assert cache.cache_folder().stat().st_mode & 0o777 == 0o700
 
 
-def test_what_is_not_checked_on_opening_is_checked_before_it_is_used(pictures, monkeypatch):
+def test_what_is_not_checked_on_opening_is_checked_before_it_is_used(pictures, monkeypatch, own_cache):
     monkeypatch.setattr(cache, "CHECKED_BYTES", 0)
     first = open_collection(pictures, size=20)
     expected = first.read(range(12))
-    _edit(first.path, _flip_pixel)
+    shard = _shard(own_cache)
+    _edit(shard, _flip_pixel)
     damaged = open_collection(pictures, size=20)
     assert np.array_equal(damaged.read(range(4)), expected[:4])
     with pytest.raises(OSError, match="is damaged: its picture 4 is another. Start again"):
         damaged.read([9, 4])
-    assert not first.path.exists()
+    assert not shard.exists()
     assert np.array_equal(open_collection(pictures, size=20).read(range(12)), expected)
 
 
@@ -296,18 +307,174 @@ def test_an_interrupted_first_pass_leaves_no_cache(pictures, own_cache):
 
     with pytest.raises(KeyboardInterrupt):
         open_collection(pictures, size=16, progress=stop)
-    assert not list(own_cache.glob("*.h5")) and not list(own_cache.glob(".*"))
+    assert not list(own_cache.iterdir())
 
 
 def test_the_least_recently_used_caches_are_removed_beyond_the_limit(pictures, own_cache, monkeypatch):
-    old = open_collection(pictures, size=16)
-    os.utime(old.path, (1, 1))
-    recent = open_collection(pictures, size=17)
-    os.utime(recent.path, (time.time() - 99,) * 2)
-    monkeypatch.setattr(cache, "MAX_CACHE_BYTES", 2 * recent.path.stat().st_size + 2000)
-    newest = open_collection(pictures, size=18)
-    assert [path.exists() for path in (old.path, recent.path, newest.path)] == [False, True, True]
-    assert old.read([0]).shape == (1, 16, 16, 3)  # an open collection outlives its file
+    def opened(size: int, seconds_ago: float):
+        before = set(own_cache.glob("*.shard"))
+        collection = open_collection(pictures, size=size)
+        (shard,) = set(own_cache.glob("*.shard")) - before
+        for path in (shard, collection.path):
+            os.utime(path, (time.time() - seconds_ago,) * 2)
+        return collection, shard
+
+    older, users = own_cache / f"{'0a' * 20}.h5", own_cache / "faces.h5"  # of an older version; of the user's own
+    for path in (older, users):
+        path.write_bytes(bytes(500))
+        os.utime(path, (1, 1))
+    old, first = opened(16, 9999)
+    _, recent = opened(17, 99)
+    monkeypatch.setattr(cache, "MAX_CACHE_BYTES", 2 * recent.stat().st_size + 4000)
+    _, newest = opened(18, 0)
+    assert [path.exists() for path in (first, recent, newest)] == [False, True, True]
+    assert not older.exists() and users.exists()
+    assert old.read([0]).shape == (1, 16, 16, 3)  # an open collection outlives its files
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    """Four pictures of 20x20 in a shard."""
+    monkeypatch.setattr(shards, "SHARD_BYTES", 4 * 20 * 20 * 3)
+
+
+KILLED = """
+import os, signal, sys
+from kvae.images import folder, shards
+from kvae.images.collection import open_collection
+shards.SHARD_BYTES, folder.BLOCK = 4 * 20 * 20 * 3, 1
+def die(done, total, what):
+    if done == 10:
+        os.kill(os.getpid(), signal.SIGKILL)
+open_collection(sys.argv[1], size=20, progress=die)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a matter of POSIX signals")
+def test_a_killed_pass_loses_one_shard_at_most(pictures, decoded, own_cache, small_shards):
+    (pictures / "00-text.png").write_text("text")  # refused, and remembered too
+    command = [sys.executable, "-c", KILLED, str(pictures)]
+    assert subprocess.run(command, timeout=60, check=False).returncode == -signal.SIGKILL
+    calls = []
+    collection = open_collection(pictures, size=20, progress=lambda *call: calls.append(call))
+    assert decoded == ["08.png", "09.png", "10.png", "11.png"]  # 8 pictures and the text were in two shards
+    assert [call[:2] for call in calls] == [(9, 13), (13, 13)]
+    assert np.array_equal(collection.read(range(12)), np.stack([np.asarray(noise(n)) for n in range(12)]))
+    assert len(collection.skipped) == 1 and not collection.remarks
+    assert len(list(own_cache.glob("*.index"))) == 1
+    decoded.clear()
+    assert open_collection(pictures, size=20).path == collection.path and decoded == []
+
+
+def test_a_pass_that_is_cut_off_again_and_again_comes_to_its_end(pictures, decoded, small_shards, monkeypatch):
+    monkeypatch.setattr(folder, "BLOCK", 1)
+
+    def stop_after(more: int):
+        def stop(done, total, what):
+            calls.append(done)
+            if len(calls) > more:
+                raise KeyboardInterrupt
+
+        calls: list[int] = []
+        return stop
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            open_collection(pictures, size=20, progress=stop_after(5))
+    decoded.clear()
+    assert np.array_equal(open_collection(pictures, size=20).read([0, 11])[1], np.asarray(noise(11)))
+    assert decoded == ["08.png", "09.png", "10.png", "11.png"]
+
+
+def test_a_disk_that_fills_up_in_the_middle_keeps_what_was_decoded(pictures, decoded, small_shards, monkeypatch):
+    real = shards.ShardWriter.seal
+    sealed = []
+
+    def full(writer):
+        sealed.append(writer)
+        if len(sealed) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(writer)
+
+    monkeypatch.setattr(shards.ShardWriter, "seal", full)
+    with pytest.raises(OSError, match=r"cache folder .* could not be written to .*Set KVAE_CACHE"):
+        open_collection(pictures, size=20)
+    decoded.clear()
+    collection = open_collection(pictures, size=20)
+    assert decoded == ["08.png", "09.png", "10.png", "11.png"]
+    assert np.array_equal(collection.read([5, 11]), np.stack([np.asarray(noise(n)) for n in (5, 11)]))
+    assert not collection.remarks
+
+
+def test_a_shard_that_is_full_is_not_written_again_for_a_picture_more(pictures, decoded, small_shards, own_cache):
+    open_collection(pictures, size=20)
+    before = {path: path.stat().st_ino for path in own_cache.glob("*.shard")}
+    noise(77).save(pictures / "03b.png")
+    (pictures / "00.png").unlink()
+    decoded.clear()
+    collection = open_collection(pictures, size=20)
+    assert decoded == ["03b.png"] and len(before) == 3
+    assert before.items() <= {path: path.stat().st_ino for path in own_cache.glob("*.shard")}.items()
+    assert collection.names[:4] == ("01.png", "02.png", "03.png", "03b.png")
+    expected = [1, 2, 3, 77, *range(4, 12)]
+    assert np.array_equal(collection.read(range(12)), np.stack([np.asarray(noise(n)) for n in expected]))
+
+
+def test_shards_of_which_little_is_used_are_put_together(pictures, small_shards):
+    open_collection(pictures, size=20)
+    for number in (0, 1, 2, 5, 6, 7):
+        (pictures / f"{number:02d}.png").unlink()
+    collection = open_collection(pictures, size=20)
+    paths = collection._stored.rows.paths
+    assert len(paths) == 2  # one that was full and stays, and one with what is left of the two others
+    expected = np.stack([np.asarray(noise(n)) for n in (3, 4, 8, 9, 10, 11)])
+    assert np.array_equal(collection.read(range(6)), expected)
+    assert np.array_equal(collection.read([5, 0, 0, 2]), expected[[5, 0, 0, 2]])
+
+
+def test_one_damaged_shard_of_many_costs_its_own_pictures_alone(pictures, decoded, small_shards, own_cache):
+    before = open_collection(pictures, size=20)
+    expected = before.read(range(12))
+    _edit(before._stored.rows.paths[1], _flip_pixel)
+    decoded.clear()
+    after = open_collection(pictures, size=20)
+    assert decoded == ["04.png", "05.png", "06.png", "07.png"] and after.remarks == (cache.REBUILT,)
+    assert np.array_equal(after.read(range(12)), expected)
+
+
+def test_a_picture_in_the_cache_takes_little_memory(own_cache):
+    count, random = 20_000, np.random.default_rng(0)
+    block = cache.Block(
+        np.zeros((count, 8, 8, 1), np.uint8),
+        random.integers(0, 256, (count, 32), np.uint8),
+        [f"{number:08d}.png" for number in range(count)],
+        {},
+    )
+    path = cache.write_cache([block], capacity=count, size=8, crop="square", channels=1)
+    cache.open_cache(path)  # imports what it needs
+    tracemalloc.start()
+    stored = cache.open_cache(path)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(stored.names) == count and held / count < 32 + 20 + 20  # its digest, its name, and where it is
+
+
+def test_pictures_are_found_by_the_whole_of_their_digests(tmp_path):
+    alike = np.zeros((3, 32), np.uint8)
+    alike[:, -1] = [1, 2, 3]  # SHA-256 that begin alike can be made
+    with shards.ShardWriter(tmp_path, "g", (1, 1, 1), 3) as writer:
+        for row in alike[:2]:
+            writer.add(b"x", row.tobytes())
+        writer.seal()
+    rows = shards.Rows((1, 1, 1), map(shards.open_shard, writer.finished))
+    assert rows.find(alike[::-1]).tolist() == [-1, 1, 0]
+
+
+def test_the_manifest_is_that_of_every_version(own_cache):
+    names, digests = ["b", "é", "a", "c"], np.zeros((4, 32), np.uint8)
+    digests[:, 9] = [7, 1, 7, 200]  # "a" and "b" are the same
+    lines = sorted(f"{digest.tobytes().hex()} {name}\n" for name, digest in zip(names, digests, strict=True))
+    assert cache.manifest_hash(names, digests) == hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def test_too_little_space_is_one_sentence_before_anything_is_decoded(pictures, decoded, monkeypatch):
@@ -333,9 +500,3 @@ def test_a_cache_folder_that_cannot_be_made_is_one_sentence(monkeypatch, tmp_pat
     monkeypatch.setenv("KVAE_CACHE", str(tmp_path / "file" / "x"))
     with pytest.raises(PermissionError, match="Set KVAE_CACHE"):
         cache.cache_folder()
-
-
-def test_the_cache_is_itself_a_file_that_can_be_opened(pictures):
-    collection = open_collection(pictures, size=16)
-    again = open_collection(collection.path, size=16)
-    assert np.array_equal(again.read(range(12)), collection.read(range(12)))

@@ -1,6 +1,8 @@
 """A folder of whatever people have: the good pictures are used, and the rest is skipped with its reason."""
 
 import os
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -215,6 +217,42 @@ def test_rows_are_sorted_by_name_and_know_their_folder(pictures):
     assert np.array_equal(collection.read(range(12)), np.stack([np.asarray(noise(n)) for n in range(12)]))
 
 
+def test_a_scan_is_sorted_as_whole_names_are(tmp_path):
+    names = ["a-b/x.png", "a.png", "a/b/c.png", "a/b.png", "a/z.png", "a0.png", "ä/x.png", "z.png", "Z.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "a" / "link.png").symlink_to(tmp_path / "z.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "elsewhere")
+    os.link(tmp_path / "a.png", tmp_path / "hard.png")
+    found = scan(tmp_path)
+    assert [one.name for one in found.found] == sorted(names) == list(found.found.names)
+    assert [one.size for one in found.found] == [len(name.encode()) for name in sorted(names)]
+    assert [Path(one.path) for one in found.found] == [tmp_path / name for name in sorted(names)]
+
+
+def test_pictures_behind_links_come_where_their_names_belong(tmp_path):
+    outside = tmp_path / "outside"
+    (tmp_path / "in" / "m").mkdir(parents=True)
+    outside.mkdir()
+    for path in (outside / "1.png", outside / "2.png", tmp_path / "in" / "a.png", tmp_path / "in" / "z.png"):
+        path.write_bytes(path.name.encode())
+    (tmp_path / "in" / "l").symlink_to(outside)
+    found = scan(tmp_path / "in", follow_links=True).found
+    assert [one.name for one in found] == ["a.png", "l/1.png", "l/2.png", "z.png"]
+    assert [Path(one.path).read_text() for one in found] == ["a.png", "1.png", "2.png", "z.png"]
+
+
+def test_a_scan_keeps_little_of_a_picture(tmp_path):
+    for number in range(2000):
+        (tmp_path / f"{number:06d}.png").touch()
+    tracemalloc.start()
+    found = scan(tmp_path).found
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 2000 and held / 2000 < 100  # 480 with an object for each
+
+
 def test_duplicates_are_listed_and_only_the_first_is_used(pictures):
     (pictures / "zz.png").write_bytes((pictures / "00.png").read_bytes())
     (pictures / "below" / "00.PNG").write_bytes((pictures / "00.png").read_bytes())
@@ -285,6 +323,22 @@ def test_a_decoder_that_never_returns_is_ended_once(pictures, monkeypatch):
     assert len(set(map(id, ended))) == 1
 
 
+def test_a_decoder_that_is_killed_from_outside_costs_nothing(pictures, monkeypatch, tmp_path):
+    killed = f"open({str(tmp_path / 'once')!r}, 'x')"  # the second time it is there
+    once = (
+        "import os, signal; real = worker.decode_read\n"
+        "def dying(path, *rest):\n"
+        "    if path.endswith('02.png'):\n"
+        f"        try: {killed}; os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        except FileExistsError: pass\n"
+        "    return real(path, *rest)\n"
+        "worker.decode_read = dying\n"
+    )
+    monkeypatch.setattr(decoders, "_PROGRAM", f"from kvae.images import worker\nexec({once!r})\n{decoders._PROGRAM}")
+    collection = open_collection(pictures, size=16)
+    assert collection.count == 12 and not collection.skipped and (tmp_path / "once").exists()
+
+
 @pytest.mark.parametrize("fault", [CRASH, STUCK], ids=["crash", "stuck"])
 def test_what_ended_its_decoder_is_remembered_until_the_file_changes(fault, pictures, monkeypatch):
     program = decoders._PROGRAM
@@ -293,7 +347,13 @@ def test_what_ended_its_decoder_is_remembered_until_the_file_changes(fault, pict
     monkeypatch.setattr(decoders, "_PROGRAM", program)
     asked = []
     real = decoders.decode_files
-    monkeypatch.setattr(folder, "decode_files", lambda paths, **options: asked.extend(paths) or real(paths, **options))
+
+    def asking(paths, **options):
+        for path in paths:
+            asked.append(path)
+            yield from real([path], **options)
+
+    monkeypatch.setattr(folder, "decode_files", asking)
     assert open_collection(pictures, size=16).skipped == skipped and not asked
     assert open_collection(pictures, size=20).skipped == skipped
     assert str(pictures / "02.png") not in asked and len(asked) == 12 - len(skipped)

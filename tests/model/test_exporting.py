@@ -26,9 +26,9 @@ def trained(pictures, **settings) -> VAE:
 
 
 KINDS = {
-    "hybrid": {"network": "hybrid"},
+    "spectral": {"network": "spectral"},
     "principal": {"network": "principal", "widths": None},
-    "autoencoder": {"network": "hybrid", "autoencoder": True},
+    "autoencoder": {"network": "spectral", "autoencoder": True},
     "full": {"network": "conv", "rate": "full"},
 }
 
@@ -64,7 +64,7 @@ def same(mean, log_var, images, model, pictures) -> None:
 def test_onnx_encodes_and_decodes_as_the_model_does_in_float32(dtype, pictures, tmp_path):
     pytest.importorskip("tf2onnx")
     runtime = pytest.importorskip("onnxruntime")
-    model = trained(pictures, network="hybrid", dtype=dtype)
+    model = trained(pictures, network="spectral", dtype=dtype)
     folder = kvae.export(model, tmp_path / "art", format="onnx")
     encode, decode = (runtime.InferenceSession(folder / f"{name}.onnx") for name in ("encode", "decode"))
     mean, log_var = encode.run(None, {"images": pictures})
@@ -94,7 +94,7 @@ def test_only_a_new_or_an_empty_folder_is_written_to(pictures, tmp_path):
         kvae.export(model, tmp_path / "new", format="h5")
 
 
-@pytest.mark.parametrize("kind", ["hybrid", "autoencoder"])
+@pytest.mark.parametrize("kind", ["spectral", "autoencoder"])
 def test_keras_export_needs_no_signature_and_reconstructs(kind, pictures, tmp_path):
     model = trained(pictures, **KINDS[kind])
     model.export(tmp_path / "art", verbose=False)

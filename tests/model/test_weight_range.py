@@ -100,7 +100,12 @@ def test_evaluation_reports_five_weights_and_each_is_what_the_model_has_there(pi
 
 
 def test_training_reports_its_terms_and_not_those_of_evaluation(pictures):
-    history = started(pictures).fit(pictures, batch_size=16, validation_data=(pictures[:8],), verbose=0).history
+    stopping = keras.callbacks.EarlyStopping("val_distortion_at_0.1")  # of which less is better
+    model = started(pictures)
+    history = model.fit(
+        pictures, batch_size=16, validation_data=(pictures[:8],), callbacks=[stopping], verbose=0
+    ).history
+    assert stopping.best == history["val_distortion_at_0.1"][0]
     assert {name for name in history if not name.startswith("val_")} == {"loss", "distortion", "rate", "kl_weight"}
     assert "val_loss_at_0.1" in history
     assert history["loss"][0] == pytest.approx(1.0, abs=0.3)  # relative to what is expected

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import kvae
+from kvae import bayes
 from kvae.files.atomic import free_path
 from kvae.files.hdf5 import Tensors
 from kvae.model.methods import AXES
@@ -181,14 +182,14 @@ FREEZING = {
 
 def unfrozen(own: bool, shape=(16, 16, 3)) -> VAE:
     if not own:
-        return VAE(image_shape=shape, latent_dim=3, network="hybrid", widths=(8,))
+        return VAE(image_shape=shape, latent_dim=3, network="conv", widths=(8,))
     encoder = keras.Sequential([keras.Input(shape), keras.layers.Conv2D(4, 3, 2), keras.layers.Conv2D(4, 3, 2)])
     decoder = keras.Sequential([keras.Input((3,)), keras.layers.Dense(768), keras.layers.Reshape(shape)])
     return VAE(encoder, decoder, latent_dim=3)
 
 
 @pytest.mark.parametrize("part", FREEZING)
-@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("own", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_frozen_parts_come_back_frozen_with_the_state_of_the_optimizer(part, own, tmp_path, pictures):
     model = unfrozen(own)
     FREEZING[part](model)
@@ -243,7 +244,7 @@ SCHEDULES = {
 
 
 @pytest.mark.parametrize("kind", SCHEDULES)
-@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)])
 def test_a_schedule_of_the_learning_rate_comes_back_and_goes_on(kind, dtype, tmp_path, pictures):
     schedule = getattr(keras.optimizers.schedules, kind)(**SCHEDULES[kind])
     model = VAE(image_shape=(16, 16, 3), latent_dim=3, network="conv", widths=(8,), dtype=dtype)
@@ -450,6 +451,16 @@ def test_a_file_of_another_keras_model_is_refused(tmp_path):
     other.save(tmp_path / "other.keras")
     with pytest.raises(BadModelFile, match="was not made by kvae. kvae reads the .keras files that it saved"):
         load(tmp_path / "other.keras")
+    bayesian = bayes.BayesianModel(keras.Sequential([keras.Input((3,)), bayes.MeanFieldDense(2)]))
+    bayesian.save(tmp_path / "bayes.keras")
+    for trust in (False, True):
+        with pytest.raises(BadModelFile, match="is a network of kvae.bayes, .* keras.models.load_model opens it"):
+            load(tmp_path / "bayes.keras", trust=trust)
+    for model in (other, bayesian):
+        with pytest.raises(ValueError, match="^save: `model` must be a kvae.VAE; others have model.save"):
+            save(model, tmp_path / "new.keras")
+        with pytest.raises(ValueError, match="^export: `model` must be a kvae.VAE; others have model.export"):
+            kvae.export(model, tmp_path / "new")
 
 
 @pytest.mark.parametrize("name", ["missing.keras", "folder"])

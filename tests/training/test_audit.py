@@ -287,6 +287,12 @@ def test_what_cannot_be_audited_is_refused_in_one_sentence(pictures, make, sente
         kvae.audit(make(), pictures)
 
 
+@pytest.mark.parametrize("wrong", ["pictures", [], np.zeros((4, *SHAPE), object), np.zeros((0, *SHAPE)), iter(())])
+def test_what_is_no_array_of_numbers_is_not_audited(wrong):
+    with pytest.raises(ValueError, match="^audit: `pictures` must be one array of numbers"):
+        kvae.audit(compiled(lambda: kvae.VAE(image_shape=SHAPE, network="conv", widths=(8,))), wrong)
+
+
 def test_parts_and_weight_may_be_named(pictures):
     class Other(Sound):
         def set_weight(self, weight):

@@ -10,6 +10,7 @@ import keras
 import pytest
 
 import kvae
+from kvae.saving.card_fields import GRADIENTS
 from kvae.training.checkpoint import CheckpointWriter
 from kvae.training.listener import Listener
 from kvae.training.resume import resumed
@@ -18,7 +19,7 @@ from kvae.weighting.geco import Geco
 
 README = Path(__file__).parents[2] / "README.md"
 LOGS = {"loss", "distortion", "rate", "kl_weight"}
-EPOCH_LOGS = LOGS | {"val_loss", "val_distortion", "val_rate", "val_psnr"}
+EPOCH_LOGS = LOGS | {"val_loss", "val_distortion", "val_rate", "val_psnr", "val_active", *GRADIENTS}
 
 
 @pytest.fixture(autouse=True)
@@ -59,16 +60,29 @@ def test_the_logs_of_callbacks_have_stable_names(small, tmp_path):
 def test_an_autoencoders_logs_have_no_rate(small, tmp_path):
     noting = Noting()
     small(tmp_path / "art.keras", autoencoder=True, callbacks=[noting])
-    assert noting.epoch_keys == {"loss", "distortion", "val_loss", "val_distortion", "val_psnr"}
+    assert noting.epoch_keys == {"loss", "distortion", "val_loss", "val_distortion", "val_psnr", "val_active"}
 
 
 def test_csv_logger_writes_the_history_of_the_run(small, tmp_path):
-    run = small(tmp_path / "art.keras", epochs=3, callbacks=[keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))])
+    logger = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+    run = small(tmp_path / "art.keras", epochs=3, balance_every=6, callbacks=[logger])
     with open(tmp_path / "log.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert set(rows[0]) == EPOCH_LOGS | {"epoch"} and [row["epoch"] for row in rows] == ["0", "1", "2"]
-    for name in ("distortion", "val_loss"):
+    for name in ("distortion", "val_loss", "val_active"):
         assert [float(row[name]) for row in rows] == pytest.approx(run.history[name])
+    shares = run.history["gradient_share"]  # measured in the second epoch and in the third
+    assert shares[0] is None and [float(row["gradient_share"]) for row in rows[1:]] == pytest.approx(shares[1:])
+    assert rows[0]["gradient_share"] == "nan"
+
+
+def test_what_a_tracker_is_given_after_an_epoch_is_plain_numbers(small, tmp_path):
+    """As those of Weights & Biases and MLflow want them."""
+    told = []
+    tracker = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: told.append(dict(logs)))
+    small(tmp_path / "art.keras", callbacks=[tracker], network="spectral", widths=(4,), kl_weight=(0.1, 1.0))
+    assert {"val_loss_at_0.1", "val_rate_at_1", "val_active"} < told[0].keys()
+    assert {type(value) for value in told[0].values()} <= {int, float}
 
 
 def test_early_stopping_ends_the_run_and_the_model_is_delivered(small, tmp_path):

@@ -98,6 +98,8 @@ def test_bfloat16_is_chosen_only_where_the_processor_has_it(monkeypatch, flags, 
     monkeypatch.setattr("kvae.training.device._cpu_flags", lambda: flags)
     assert choose_precision("auto", device) == policy
     assert choose_precision("mixed_float16", device) == "mixed_float16"
+    monkeypatch.setattr("kvae.training.device.BACKEND", "jax")
+    assert choose_precision("auto", device) == "float32"
 
 
 def test_where_a_run_computes_is_logged_and_printed_nowhere(python):

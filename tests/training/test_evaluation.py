@@ -50,6 +50,13 @@ def test_the_means_are_over_pictures_whatever_the_batches(images):
     assert whole.psnr == pytest.approx(np.mean(-10 * np.log10(mse)), abs=1e-4)
 
 
+@pytest.mark.parametrize("settings", [{}, {"autoencoder": True}])
+def test_the_latents_that_differ_between_pictures_are_counted(images, settings):
+    model = made(images, **settings)
+    means = model.encode(images)[0]
+    assert Evaluation(model)(batches(images)).active == np.sum(means.var(0, dtype="float64") >= 0.01)
+
+
 def test_an_autoencoder_has_no_rate_and_its_loss_is_its_distortion(images):
     model = made(images, autoencoder=True)
     found = Evaluation(model)(batches(images))

@@ -66,6 +66,7 @@ def made(listener=None, *, autoencoder=False, **options) -> RunCallback:
         autoencoder=autoencoder,
         stop_training=False,
         beta=0.1,
+        replicas=None,
         optimizer=SimpleNamespace(learning_rate=None),
         metrics=[],
         methods=SimpleNamespace(weighting=Constant()),

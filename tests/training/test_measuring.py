@@ -11,6 +11,8 @@ import pytest
 
 import kvae
 from kvae.measures.gaussian_limit import water_filling
+from kvae.measures.independence import independence_cost
+from kvae.measures.plane import posteriors
 from kvae.measures.results import NUMBERS, QUESTIONS, Measured, Measures, markdown, verdicts
 from kvae.model.methods import RATES, WEIGHTINGS
 from kvae.model.vae import VAE
@@ -55,6 +57,7 @@ def test_the_linear_model_has_the_numbers_of_its_closed_form(gaussian):
     # the decoder's squared singular values are λ − s
     assert found.expansion == pytest.approx(math.sqrt(np.sum(gaussian.eigenvalues[:3] - 0.5)), rel=0.02)
     assert found.mutual + found.marginal == pytest.approx(found.rate)
+    assert found.independence < 1e-3 and found.tilt == 0.0, "its latents move the picture along orthogonal ways"
     assert found.rate_by_dimension.sum() == pytest.approx(found.rate, rel=1e-4)
     assert found.rate_per_active == pytest.approx(found.rate / 3, rel=1e-4)
     assert found.bound_100 == pytest.approx(found.bound, abs=4 * found.bound_error)
@@ -102,7 +105,7 @@ def test_a_range_is_measured_at_five_weights_or_at_those_that_are_named(painting
     assert [one.active_predicted for one in found.at] == sorted(one.active_predicted for one in found.at)
     rates = [one.rate for one in found.at]
     assert rates == sorted(rates) and found.at[0].distortion > found.at[-1].distortion
-    assert told == [(done, 35, "measuring vae") for done in range(1, 36)]
+    assert told == [(done, 40, "measuring vae") for done in range(1, 41)]
     alone = kvae.measure(model, pictures[:40], kl_weights=[0.1])
     assert alone.envelope is None and alone.at[0].distortion == pytest.approx(found.at[2].distortion)
     dedicated = kvae.measure(model.at(0.1), pictures[:40]).at[0]
@@ -147,7 +150,10 @@ def test_a_number_without_a_meaning_is_none_and_the_reason_is_said(paintings, se
 @pytest.mark.parametrize("name", RATES)
 def test_every_rate_is_measured_in_parts_that_add_up(paintings, name):
     pictures, _ = paintings
-    found = kvae.measure(small(pictures, "conv", rate=name, kl_weight=0.5), pictures[:30]).at[0]
+    model = small(pictures, "conv", rate=name, kl_weight=0.5)
+    found = kvae.measure(model, pictures[:30]).at[0]
+    covariances = posteriors(model, pictures[[0, 9, 19, 29]])[1]
+    assert found.tilt == pytest.approx(independence_cost(np.linalg.inv(covariances)).mean(), rel=1e-3, abs=1e-6)
     assert found.mutual + found.marginal == pytest.approx(found.rate, abs=1e-6)
     assert -1e-6 <= found.mutual <= found.mutual_ceiling + 1e-6 and found.marginal_least >= 0.0
     assert found.rate == pytest.approx(found.rate_by_dimension.sum(), rel=1e-4)
@@ -203,11 +209,25 @@ def test_samples_that_are_training_pictures_are_found_out(paintings):
     [
         (np.zeros((1, 16, 16, 3), "uint8"), "there must be at least 2 pictures. Received: 1"),
         (np.zeros((4, 8, 8, 3), "uint8"), "`pictures` must have shape"),
+        (np.full((4, 16, 16, 3), 255.0), "`pictures` must hold floats in .* x / 255"),
     ],
 )
 def test_pictures_that_cannot_be_measured_are_refused(paintings, pictures, sentence):
     with pytest.raises(ValueError, match=sentence):
         kvae.measure(small(paintings[0]), pictures)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"model": "art.keras"}, "`model` must be a kvae.VAE; kvae.load.path. opens one. Received: str"),
+        ({"training": np.full((4, 16, 16, 3), 255.0)}, "`training` must hold floats in .* x / 255"),
+        ({"factors": {"hue": np.zeros(3)}}, "the factor 'hue' must have one value for each of the .* Received: 3"),
+    ],
+)
+def test_what_else_cannot_be_measured_is_refused_in_a_sentence(paintings, given, sentence):
+    with pytest.raises(ValueError, match=f"^measure: {sentence}"):
+        kvae.measure(**{"model": small(paintings[0]), "pictures": paintings[0], **given})
 
 
 def test_many_pictures_are_measured_by_evenly_spread_ones(paintings, monkeypatch):

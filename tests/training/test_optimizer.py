@@ -22,15 +22,15 @@ def test_one_gradient_without_a_finite_square_leaves_all_weights_as_they_were(wr
     apply = tf.function(optimizer.apply) if traced else optimizer.apply
     apply([tf.ones((3, 2)), tf.ones(4)])
     before = state(optimizer, weights)
-    assert int(optimizer.skipped) == 0 and not np.array_equal(before[0], np.ones((3, 2)))
+    assert int(optimizer.iterations) == 1 and not np.array_equal(before[0], np.ones((3, 2)))
     broken = np.ones(4, "float32")
     broken[2] = wrong
     apply([tf.ones((3, 2)), tf.constant(broken)])
-    assert int(optimizer.skipped) == 1
+    assert int(optimizer.iterations) == 1
     for one, other in zip(before, state(optimizer, weights), strict=True):
         np.testing.assert_array_equal(one, other)
     apply([tf.ones((3, 2)), tf.ones(4)])
-    assert int(optimizer.skipped) == 1 and not np.array_equal(before[0], state(optimizer, weights)[0])
+    assert int(optimizer.iterations) == 2 and not np.array_equal(before[0], state(optimizer, weights)[0])
 
 
 def noise(model) -> np.ndarray:
@@ -43,7 +43,7 @@ def test_the_noise_of_a_step_is_a_function_of_the_seed_and_the_step(options):
     model.compile(FusedAdam(1e-3))
     model.seed_noise(7, 5)
     start = noise(model)
-    model.fit(tf.zeros((12, 16, 16, 3)), batch_size=4, epochs=1, verbose=0)
+    model.fit(np.zeros((12, 16, 16, 3), "float32"), batch_size=4, epochs=1, verbose=0)
     after = noise(model)
     model.seed_noise(7, 8)
     np.testing.assert_array_equal(after, noise(model))

@@ -135,7 +135,8 @@ def test_a_measurement_tells_its_progress_and_one_that_is_read_back_tells_nothin
 
 
 def test_a_large_collection_is_measured_on_a_sample_that_the_seed_repeats(collection, monkeypatch):
-    monkeypatch.setattr(preparation, "MOST_SEEN", 20)
+    monkeypatch.setattr(preparation, "SEEN_PICTURES", 10)
+    monkeypatch.setattr(preparation, "SEEN_VALUES", 20 * int(np.prod(collection.shape)) + 5)
     indices, _ = collection.split(0.1)
     assert [statistics(collection, indices, Listener()).spectrum.pictures for _ in range(2)] == [20, 20]
     with monkeypatch.context() as patch:
@@ -143,6 +144,13 @@ def test_a_large_collection_is_measured_on_a_sample_that_the_seed_repeats(collec
         statistics(collection, indices, Listener())
         with pytest.raises(AssertionError, match="measured again"):
             statistics(collection, indices, Listener(), seed=1)
+
+
+def test_of_large_pictures_a_sample_has_as_many_as_ever(collection, monkeypatch):
+    monkeypatch.setattr(preparation, "SEEN_PICTURES", 15)
+    monkeypatch.setattr(preparation, "SEEN_VALUES", 1)
+    indices, _ = collection.split(0.1)
+    assert statistics(collection, indices, Listener()).spectrum.pictures == 15
 
 
 def test_pictures_unlike_their_mirror_images_are_measured_as_they_are_and_it_is_said(own_cache):

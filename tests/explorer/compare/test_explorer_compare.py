@@ -259,7 +259,7 @@ def test_the_saved_picture_holds_exact_pixels_and_overwrites_nothing(page, fake_
 def test_the_saved_numbers_can_be_read_and_a_full_disk_is_told(page, fake_bridge, asked, tmp_path):
     full(page, fake_bridge, asked)
     page.export_csv(str(tmp_path / "table.csv"))
-    assert "196.23,221.4,17.31,128,128,4" in (tmp_path / "table.csv").read_text()
+    assert "196.23,221.4,17.31,,,128,128,4" in (tmp_path / "table.csv").read_text()
     page.export_csv(str(tmp_path / "no such folder" / "table.csv"))
     assert "could not be written" in page.notice.text
 

@@ -11,6 +11,8 @@ from explorer.engine.comparing import _compared, _Pictures, prior_points
 from explorer.engine.models import Loaded
 from explorer.messages import Compare
 from kvae.model.vae import VAE
+from kvae.training.artifacts import decoded_path
+from kvae.weighting.conversions import bits_per_dimension
 
 
 class Quick:
@@ -61,6 +63,15 @@ def test_a_model_of_a_range_is_measured_at_several_weights_as_kvae_measures_it(l
         assert close(row.samples, alone.decode(prior_points(5, 40)))
     assert found[0].distortion > found[-1].distortion and found[0].rate < found[-1].rate
     assert model.beta == 0.1, "it stands where it stood"
+
+
+def test_bits_and_the_length_of_decoded_ways_are_those_that_kvae_measures(loaded, rows, pictures):
+    at = rows["range"].weights[-1]
+    alone = loaded["range"].model.at(at.kl_weight)
+    assert at.decoded_path == pytest.approx(decoded_path(alone, pictures[:5]), rel=1e-3)
+    assert at.decoded_path >= 1 and rows["plain"].decoded_path >= 1
+    assert at.bits == pytest.approx(bits_per_dimension(at.distortion, at.rate, 16 * 16 * 3))
+    assert rows["plain"].bits is None
 
 
 def test_only_a_model_of_a_range_has_several_rows(rows):

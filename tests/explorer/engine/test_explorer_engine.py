@@ -278,6 +278,16 @@ def test_the_map_lays_out_the_training_pictures_with_their_folders(opened, real_
     np.testing.assert_allclose(spread / spread.sum(), done.shares, atol=1e-4)
 
 
+def test_a_map_of_more_pictures_than_it_lays_out_shows_a_sample_and_says_so(opened, real_models):
+    question = m.ReadMap(most=7, agreed=(str(real_models.pictures),))
+    whole, some = (
+        [name for part in opened.ask(one, "map") if isinstance(part, m.MapPart) for name in part.names]
+        for one in (m.ReadMap(agreed=question.agreed), question)
+    )
+    assert len(some) == 7 and some == [whole[row] for row in np.linspace(0, 23, 7).round().astype(int)]
+    assert opened.ask(question, "map")[-1].note == "7 of 24 pictures, evenly spread."
+
+
 def test_the_layout_of_a_map_is_kept_beside_the_model_and_not_worked_out_again(opened, real_models, tmp_path):
     moved = shutil.copy(real_models.trained, tmp_path / "moved.keras")
     opened.open(moved)

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from explorer.engine.mapping import Codes, _without_dead, read_posteriors
-from explorer.messages import ReadPosteriors, leading
+from explorer.engine.mapping import Codes, _without_dead, read_independence, read_posteriors
+from explorer.messages import ReadIndependence, ReadPosteriors, leading
 from kvae.images.paintings import MANNERS
 
 
@@ -72,6 +72,19 @@ def test_posteriors_at_each_weight_are_those_of_the_model_there(loaded):
         np.testing.assert_allclose(part.means, mean, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(np.diagonal(part.covariances, axis1=1, axis2=2), np.exp(log_var), rtol=1e-3)
         assert len(part.labels) == len(mean) and "that the model keeps" in part.note  # an array is nowhere to be read
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.02])
+def test_what_independence_costs_is_what_kvae_measures_of_the_pictures_that_the_model_keeps(loaded, weight):
+    import kvae
+
+    job = Asked(ReadIndependence(weight))
+    read_independence(job, loaded)
+    ((told, last),) = job.answers
+    found = kvae.measure(loaded.model, loaded.info.thumbnails, kl_weights=[weight]).at[0]
+    assert last and told.kl_weight == weight and told.saved == found.tilt == 0.0
+    assert told.cost == pytest.approx(found.independence, rel=0.02, abs=1e-3)
+    assert told.rate == pytest.approx(found.rate, rel=1e-3)
 
 
 def test_a_model_without_a_plane_is_refused_in_a_sentence(loaded, model_info):

@@ -1,5 +1,7 @@
 """A map on which similar pictures lie side by side, the same each time."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,25 @@ def test_somebody_elses_file_of_that_name_is_neither_read_nor_replaced(tmp_path,
     assert kept([path], "these", 9) is None
     keep([path], "these", np.zeros((9, 2), np.float32))
     assert path.read_bytes() == content
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes are a matter of POSIX")
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_what_is_no_file_is_neither_waited_for_nor_replaced(tmp_path, make):
+    path, cached = tmp_path / "art.map", tmp_path / "cache.map"
+    make(path)
+    keep([path, cached], "these", np.zeros((9, 2), np.float32))
+    assert not path.is_file() and os.path.lexists(path) and kept([path], "these", 9) is None
+    assert kept([cached], "these", 9) is not None and cached.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_layout_with_another_bit_is_not_taken_from_a_file(tmp_path):
+    path = tmp_path / "a.map"
+    keep([path], "these", np.ones((9, 2), np.float32))
+    content = bytearray(path.read_bytes())
+    content[-4] ^= 1
+    path.write_bytes(content)
+    assert kept([path], "these", 9) is None
 
 
 def test_places_that_are_not_finite_are_not_taken_from_a_file(tmp_path):

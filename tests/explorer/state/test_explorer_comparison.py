@@ -47,6 +47,9 @@ def test_a_failure_of_the_whole_question_is_told_in_every_row_without_an_answer(
 
 def test_the_numbers_read_as_in_the_question():
     assert comparison.numbers(row("a.keras")) == "D 196.2 · R 221 nats · PSNR 17.3 dB · 128 of 128 active"
+    assert comparison.numbers(row("a.keras", bits=4.3219, decoded_path=1.0632)).endswith(
+        " · 128 of 128 active · 4.32 bits per value · path 1.06"
+    )
     assert comparison.weight_words(row("a.keras")) == "KL weight 0.1 · σ 0.224"
 
 
@@ -67,10 +70,11 @@ def test_digits_are_significant_ones(value, count, words):
 
 def test_the_table_holds_full_numbers_and_failures():
     state = Comparison(("a.keras", "b.keras", "c.keras"))
-    state = state.answered(row("a.keras")).answered(comparison.failure("b.keras", "Not a model, said she."))
+    state = state.answered(row("a.keras", bits=4.32)).answered(comparison.failure("b.keras", "Not a model, said she."))
     first, second, third = csv.DictReader(io.StringIO(comparison.table(state)))
     assert float(first["distortion"]) == 196.23 and float(first["sigma"]) == pytest.approx(0.05**0.5)
-    assert first["pictures"] == "2" and first["failure"] == ""
+    assert first["pictures"] == "2" and first["failure"] == first["decoded_path"] == ""
+    assert float(first["bits_per_dimension"]) == 4.32
     assert second["failure"] == "Not a model, said she." and second["distortion"] == ""
     assert third["failure"] == "no answer yet"
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from PyQt6.QtWidgets import QWidget
 
+from explorer.messages import Independence
 from explorer.state import divergence as kl
 from explorer.state.divergence import Gaussian, Humps
 from explorer.widgets import theme
@@ -70,6 +71,17 @@ def test_the_cost_of_independence_is_that_of_the_closed_form(page, hundredths):
     part.slider.setValue(hundredths)
     cost = kl.independence_cost(kl.tilted(hundredths / 100)[None])
     assert [label.text() for label in part.numbers] == [f"{nats(cost)} nats"] * 2 + ["0.00 nats"]
+
+
+def test_what_the_engine_measured_of_the_open_model_is_told_below(page):
+    assert not page.measured.isVisible()
+    page.tell(Independence("a\nrt", 0.1, 3.21, 221.0, 0.0))
+    assert page.measured.isVisible() and "at least 3.21 nats a picture, of a rate of 221," in page.measured.text()
+    assert "\n" not in page.measured.text() and "save" not in page.measured.text()
+    page.tell(Independence("art", 0.1, 3.21, 221.0, 2.0))
+    assert page.measured.text().endswith("The covariances of its own posteriors save 2.00.")
+    page.tell("art has no Gaussian posterior.")
+    assert page.measured.text() == "art has no Gaussian posterior."
 
 
 def test_the_colours_follow_the_appearance(page):

@@ -20,6 +20,7 @@ from explorer.messages import (
     Compare,
     Compared,
     Delivered,
+    LookInto,
     MapDone,
     MapPart,
     Originals,
@@ -29,7 +30,9 @@ from explorer.messages import (
     Unread,
     Working,
 )
+from explorer.widgets.offers import Offered
 from explorer.widgets.preferences import Preferences
+from explorer.widgets.save_sheet import SaveSheet
 from explorer.window.pages import PAGES
 from explorer.window.window import MainWindow
 
@@ -77,8 +80,16 @@ def fill(window, bridge, info, name: str, folder: Path) -> None:
     explore.bookmarks.add(np.ones(8, "float32"))
     explore.bookmarks.rename(0, name)
     window.page("make")._fill_menu()
+    fill_sheets(window, bridge, name)
     bridge.open_failed.emit(f"{name} is damaged.")
     window.status.set_opening(path)
+
+
+def fill_sheets(window, bridge, name: str) -> None:
+    window.train_on(f"/pictures/{name}")
+    bridge.fail(bridge.last(LookInto)[0], f"There is no picture in {name} that kvae reads.")
+    SaveSheet(window.preferences, Offered(np.zeros((8, 8, 3), np.uint8), name), window).open()
+    window.takeaway.show_alone(Offered(np.zeros((8, 8, 3), np.uint8), name))
 
 
 def fill_map(window, bridge, name: str) -> None:

@@ -27,8 +27,10 @@ from explorer import log
 from explorer.messages import (
     Began,
     Delivered,
+    Independence,
     LookInto,
     PicturesReady,
+    ReadIndependence,
     RunFailed,
     Seen,
     Snapshot,
@@ -725,6 +727,17 @@ def test_help_opens_what_is_kl_beside_the_window(window, qtbot):
     (page,) = window.findChildren(KLPage)
     assert page.window().windowTitle() == "What is KL?" and page.isVisible()
     page.window().close()
+
+
+def test_what_is_kl_asks_what_independence_costs_the_open_model_until_it_is_closed(window, fake_bridge, model, qtbot):
+    fake_bridge.give_model(model)
+    window.menus.show_kl()
+    (page,) = window.findChildren(KLPage)
+    ticket, _ = fake_bridge.last(ReadIndependence)
+    fake_bridge.answer(ticket, Independence("art", 0.1, 3.21, 221.0, 0.0))
+    assert "cost at least 3.21 nats" in page.measured.text() and page.measured.isVisible()
+    page.window().close()
+    qtbot.waitUntil(lambda: ticket in fake_bridge.cancelled)
 
 
 def test_help_shows_the_picture_of_bayesian_networks(window):
