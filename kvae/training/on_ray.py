@@ -24,7 +24,7 @@ from kvae.training.study import Trial
 from kvae.training.sweep_board import SweepBoard
 from kvae.training.sweep_index import TrialRecord, trial_from_json, trial_to_json
 from kvae.training.sweep_pictures import Pictures, scene_of
-from kvae.training.sweep_store import SweepFolder
+from kvae.training.sweep_store import RAY, SweepFolder
 from kvae.training.trial import run_trial
 
 LOCAL = "local"  # the address of a cluster that is started for this sweep alone
@@ -122,7 +122,7 @@ def _fit(
                 left[begun.hash][MODEL] = begun.model.read_bytes()
     watch = _watch(tune, board, listener)
     trainable = tune.with_parameters(_trainable, data=data, lowest=lowest, left=left)
-    with tempfile.TemporaryDirectory(prefix="ray-", dir=board.folder.path) as storage, _quiet():
+    with tempfile.TemporaryDirectory(prefix=RAY, dir=board.folder.path) as storage, _quiet():
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": 1, "gpu": 1} if gpu else {"cpu": 1}),
             param_space={"job": tune.grid_search(jobs)},
@@ -141,13 +141,12 @@ def _fit(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """What Tune prints of itself has no place beside our own display."""
+    """What Tune logs of trials that fail has no place beside our own display, which says it in a sentence."""
     told = logging.getLogger("ray.tune")
     level = told.level
     told.setLevel(logging.CRITICAL)
     try:
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-            yield
+        yield
     finally:
         told.setLevel(level)
 
@@ -188,10 +187,10 @@ def _watch(tune: Any, board: SweepBoard, listener: Listener) -> Any:
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             self.shares.pop(_name(trial), None)
-            reason = f"its worker ended, {MOST_DEATHS} times"
+            said = str(trial.get_error() or "").strip().splitlines() or [""]
+            reason = f"its worker ended {MOST_DEATHS} times ({line(said[-1])[:200]})"
             record = trial_from_json(board.page, trial.config["job"])
-            board.put(replace(record, state="failed", reason=reason))
-            listener.on_message(f"{record.name}: failed: {reason}")
+            board.end(replace(record, state="failed", reason=reason), listener.on_message)
             self.tell()
 
         def tell(self) -> None:
@@ -220,9 +219,7 @@ def _bring_home(board: SweepBoard, record: TrialRecord, checkpoint: Any, listene
                 shutil.copyfile((folder / MODEL).with_suffix(suffix), model.with_suffix(suffix))
         if (kept := folder / f"run-{record.hash}").is_file():
             shutil.copyfile(kept, board.folder.path / kept.name)
-    board.put(replace(ended, model=model))
-    terms = f": {ended.reason}" if ended.reason else ""
-    listener.on_message(f"{ended.name} is {ended.state}{terms}")
+    board.end(replace(ended, model=model), listener.on_message)
 
 
 # ---------------------------------------------------------------------- on a node

@@ -129,6 +129,7 @@ def sweep(
     records, scenes = _records(study, pictures, once)
     board = open_board(page, list(zip(study.trials, records, strict=True)), scenes, title, listener.on_message)
     try:
+        board.put_all()
         if alone:
             runs = _trained(study, records, board, pictures, listener, own)
         else:

@@ -66,6 +66,17 @@ class SweepBoard:
         trials = tuple(record if trial.hash == record.hash else trial for trial in self.table.trials)
         self._write(replace(self.table, trials=trials))
 
+    def end(self, record: TrialRecord, tell: Callable[[str], None]) -> None:
+        """Take over the record of a trial that has ended, and say what came of it.
+
+        Raises:
+            OSError: it could not be written; one sentence.
+        """
+        self.put(record)
+        terms = {"D": record.distortion, "R": record.rate, "L": None if record.autoencoder else record.loss}
+        numbers = ", ".join(f"{name} {value:.1f}" for name, value in terms.items() if value is not None)
+        tell(f"{record.name} is {record.state}: {record.reason or numbers}")
+
     def put_all(self) -> None:
         """Write the index as it is.
 

@@ -6,6 +6,7 @@ With it a page can be drawn again, alone or with another sweep's, without a mode
 import hashlib
 import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from kvae.training.folder import RunFolder
 from kvae.training.sweep_index import TrialRecord
 
 SUFFIX = ".study"
+RAY = "ray-"  # begins the name of a folder that Ray keeps its checkpoints in while it runs
 ARRAY = "array-"  # begins the name of a file with pictures that are handed to other processes
 KINDS = ("reconstructions", "samples", "between")  # of a run's pictures
 MOST_PIXELS = 64 << 20  # bytes of the pictures of one run
@@ -57,8 +59,9 @@ class SweepFolder:
         taken = self._lock.take()
         if taken:
             remove_leftovers(self.path.parent, f"{self.path.name[1:].removesuffix(SUFFIX)}.")
-        for left in self.path.glob(f"{ARRAY}*") if taken else ():  # of a process that was killed
-            left.unlink(missing_ok=True)
+        for left in [*self.path.glob(f"{ARRAY}*"), *self.path.glob(f"{RAY}*")] if taken else ():
+            # of a process that was killed
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
         return taken
 
     def owner(self) -> str:

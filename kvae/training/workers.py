@@ -161,7 +161,7 @@ class Crew:
         elif "epoch" in message:
             self._listener.on_epoch_end({**message["epoch"], "trial": name})
         else:
-            self._end(trial_from_json(self._board.page, message["ended"]), name)
+            self._board.end(trial_from_json(self._board.page, message["ended"]), self._listener.on_message)
             self._next(worker)
             self._board.draw()
 
@@ -176,16 +176,6 @@ class Crew:
         self._listener.on_message(f"{trial.name} begins")
         worker.run(trial, self._board.begin(record.hash, trial.slug))
 
-    def _end(self, record: TrialRecord, name: str) -> None:
-        self._board.put(record)
-        if record.reason:
-            self._listener.on_message(f"{name}: {record.state}: {record.reason}")
-        elif record.rate is None:
-            self._listener.on_message(f"{name} is {record.state}: D {record.distortion:.1f}")
-        else:
-            terms = f"D {record.distortion:.1f}, R {record.rate:.1f}, L {record.loss:.1f}"
-            self._listener.on_message(f"{name} is {record.state}: {terms}")
-
     def _died(self, worker: Worker) -> None:
         assert worker.trial is not None and worker.record is not None
         trial, key = worker.trial, worker.record.hash
@@ -195,7 +185,7 @@ class Crew:
         self._deaths[key] = self._deaths.get(key, 0) + 1
         if self._deaths[key] >= MOST_DEATHS:
             reason = f"its process ended {how}, {MOST_DEATHS} times"
-            self._end(replace(self._board.trial(key), state="failed", reason=reason), trial.name)
+            self._board.end(replace(self._board.trial(key), state="failed", reason=reason), self._listener.on_message)
         elif not self._stopping:
             self._listener.on_message(f"{trial.name}: its process ended {how}; it goes on from its checkpoint")
             self._waiting.insert(0, (trial, self._board.trial(key)))

@@ -1,11 +1,17 @@
 """The same trials on a Ray cluster of two nodes, which the test starts."""
 
 import json
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from kvae.training.on_ray import train_on_ray
+from kvae.training.on_ray import _checked, train_on_ray
+from kvae.training.study import Trial
 from kvae.training.sweep import sweep
+from kvae.training.sweep_index import TrialRecord
+from kvae.training.sweep_pictures import scene_of
 
 CLUSTER = """
 import json, os, signal, sys, time
@@ -108,7 +114,16 @@ def test_a_cluster_that_cannot_be_reached_is_said_and_nothing_is_left(tmp_path, 
     assert not (tmp_path / "new").exists()
 
 
+def test_a_node_with_other_pictures_fails_its_trial_in_a_sentence():
+    pictures = SimpleNamespace(of=lambda record: SimpleNamespace(collection=SimpleNamespace(manifest_hash="others")))
+    record = TrialRecord("KL weight 1", "ab", "cd", scene_of(Trial("", "", {}, {}), "mine"), 0, {"kl_weight": 1.0})
+    found = _checked(record, pictures)
+    assert found.state == "failed" and found.reason.startswith("the pictures on node ")
+    assert found.reason.endswith(" are others. Bring the same ones to every node.")
+    assert _checked(replace(record, scene=scene_of(record, "others")), pictures) is None
+
+
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"ray: Ray Tune is not there .* Install it with pip install"):
         train_on_ray(None, [], None, None, 1.0, address="local")
