@@ -36,6 +36,7 @@ _COMMANDS = {
 _OWNERS = (
     *(name.replace("-", "_") for name in FORM),
     "train",
+    "tensorboard",
     "sweep",
     "measure",
     "audit",
