@@ -22,7 +22,7 @@ from kvae.training.sweep_index import MOST_NAME, MOST_OF_ALL
 
 VERSION = 1  # of what a hash is made of; raise it when the same settings train another model
 MOST_TRIALS = 100  # that are trained without being asked for twice
-PLACE = ("data", "follow_links", "device")  # of the settings those that say where, not what
+PLACE = ("data", "follow_links", "device", "devices")  # of the settings those that say where, not what
 PICTURES = ("data", "size", "crop", "follow_links", "augment", "validation", "seed")  # that a preparation depends on
 SCENE = ("data", "size", "crop", "follow_links", "validation")  # on which depends what runs are measured on
 AUTOENCODER = "plain autoencoder"

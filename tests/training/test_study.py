@@ -3,7 +3,7 @@
 import pytest
 
 from kvae.settings import SETTINGS
-from kvae.training.study import MOST_TRIALS, planned, read_study
+from kvae.training.study import MOST_TRIALS, PLACE, planned, read_study
 
 
 def names(study):
@@ -63,7 +63,7 @@ def test_equal_trials_have_equal_hashes_and_other_trials_others():
     assert len({seeds.hash_of(trial, "pictures", seed=False) for trial in seeds.trials}) == 1
 
 
-@pytest.mark.parametrize("name", [name for name in SETTINGS if name not in ("data", "seed", "follow_links", "device")])
+@pytest.mark.parametrize("name", [name for name in SETTINGS if name not in PLACE])
 def test_every_setting_counts_in_the_hash(name):
     setting = SETTINGS[name]
     other = next(one for one in (*setting.choices, not setting.default, setting.high) if one != setting.default)
