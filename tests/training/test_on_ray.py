@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from kvae.training.sweep import sweep
 from kvae.training.sweep_index import TrialRecord
 from kvae.training.sweep_pictures import scene_of
 
+TUNE = ("ray", "pandas", "pyarrow", "fsspec", "pydantic", "tensorboardX")  # what it needs to be imported
 CLUSTER = """
 import json, os, signal, sys, time
 import psutil
@@ -83,8 +85,8 @@ cluster.shutdown()
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not all(map(find_spec, TUNE)), reason="Ray Tune is not installed: the extra `ray`")
 def test_a_cluster_of_two_nodes_trains_the_same_models_whatever_is_stopped_or_killed(tmp_path, python):
-    pytest.importorskip("ray", exc_type=ImportError)
     printed = python(CLUSTER, tmp_path, 80)
     (line,) = [line for line in printed.splitlines() if line.startswith("TOLD ")]
     told = json.loads(line.removeprefix("TOLD "))
