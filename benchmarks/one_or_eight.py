@@ -23,6 +23,7 @@ def main() -> None:
     made.add_argument("pictures", help="a folder, or a .npy file")
     made.add_argument("--size", type=int, default=64)
     made.add_argument("--steps", type=int, default=400)
+    made.add_argument("--kl-weight", type=float, nargs="+", default=WEIGHTS, help="of the dedicated models, all eight")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--augment", action=argparse.BooleanOptionalAction, default=True)
     flags = made.parse_args()
@@ -52,7 +53,7 @@ def main() -> None:
 
     one = trained((WEIGHTS[-1], WEIGHTS[0]), LONGER * flags.steps)
     gaps = []
-    for weight in sorted(WEIGHTS, key=lambda weight: abs(np.log10(weight) + 1.0)):
+    for weight in sorted(flags.kl_weight, key=lambda weight: abs(np.log10(weight) + 1.0)):
         alone = loss(trained(weight, flags.steps))
         one.kl_weight = weight
         together = loss(one)
