@@ -8,7 +8,8 @@ import pytest
 from kvae.training import devices as module
 from kvae.training.devices import choose_devices
 
-BACKENDS = ["tensorflow", pytest.param("jax", marks=pytest.mark.skipif(find_spec("jax") is None, reason="no JAX"))]
+NEEDS_JAX = pytest.mark.skipif(find_spec("jax") is None, reason="no JAX")
+BACKENDS = ["tensorflow", pytest.param("jax", marks=NEEDS_JAX)]
 ALONE = {"network": "conv", "widths": [8], "latent_dim": 4, "rate": "full"}
 RUNS = {
     "tensorflow": [ALONE],
@@ -105,7 +106,7 @@ def check(python, folder, backend, runs):
         yield found
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=[pytest.mark.slow, NEEDS_JAX])])
 def test_two_devices_give_the_curves_of_one_and_go_on_from_each_other(python, tmp_path, backend):
     assert len(list(check(python, tmp_path, backend, RUNS[backend]))) == 1
 

@@ -74,6 +74,7 @@ def test_a_run_that_dies_on_jax_goes_on_bit_for_bit(folder, python, settings):
         assert whole["history"]["val_loss_at_0.01"][-1] < whole["history"]["val_loss_at_1"][-1]
 
 
+@pytest.mark.slow
 def test_a_run_from_tensorflow_goes_on_alike_on_both_backends(small, folder, python, undrawn):
     """Without noise, which every backend draws in its own way, the curves are the same but for rounding; here `tf.data`
     feeds both."""

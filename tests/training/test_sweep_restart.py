@@ -82,6 +82,7 @@ def test_a_sweep_grows_and_another_one_takes_the_next_name(pictures, tmp_path):
     assert len(kvae.open_sweep(tmp_path / "s.html").trials) == 2
 
 
+@pytest.mark.slow
 def test_a_sweep_on_other_pictures_is_another_one(pictures, tmp_path):
     pages = [sweep(one, [1.0], output=tmp_path / "s", **LINEAR).page.name for one in (pictures, pictures[::-1][:40])]
     assert pages == ["s.html", "s-2.html"]
@@ -140,6 +141,7 @@ class Stops(Said):
         return self.steps >= 4
 
 
+@pytest.mark.slow
 def test_a_stopped_trial_goes_on_from_its_model_under_its_name(pictures, tmp_path):
     stopped = sweep(pictures, [1.0, 0.1], output=tmp_path / "s.html", listener=Stops(), **CONV)
     assert stopped.stopped and states(stopped) == {"KL weight 1": "stopped", "KL weight 0.1": "planned"}
@@ -150,6 +152,7 @@ def test_a_stopped_trial_goes_on_from_its_model_under_its_name(pictures, tmp_pat
     assert sorted(path.name for path in tmp_path.glob("*.keras")) == ["s-0.1.keras", "s-1.keras"]
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_delivered_before_its_row_was_written_is_only_measured(pictures, tmp_path):
     sweep(pictures, [1.0], output=tmp_path / "s.html", **CONV)
     index = tmp_path / "s.json"
@@ -271,6 +274,7 @@ def test_runs_of_several_seeds_are_one_row_and_sizes_are_parts_of_the_page(pictu
     assert page.count("<h1>") == 2 and "48 pictures at 16x16" in page and "48 pictures at 32x32" in page
 
 
+@pytest.mark.slow
 def test_of_many_rows_some_have_pictures_and_the_page_says_how_many_more_there_are(pictures, tmp_path, monkeypatch):
     monkeypatch.setattr("kvae.training.sweep_page.MOST_PICTURED", 2)
     found = sweep(pictures, [4.0, 2.0, 1.0, 0.5], output=tmp_path / "s.html", latent_dim=4, **LINEAR)
