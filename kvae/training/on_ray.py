@@ -5,14 +5,13 @@ whose worker is killed goes on from there on any node; its last one holds what t
 to the sweep's own place. Nodes need kvae and the pictures under the same path, and decode them once each.
 """
 
-import contextlib
 import json
 import logging
 import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from kvae.training.sweep_board import SweepBoard
 from kvae.training.sweep_index import TrialRecord, trial_from_json, trial_to_json
 from kvae.training.sweep_pictures import Pictures, scene_of
 from kvae.training.sweep_store import RAY, SweepFolder
-from kvae.training.trial import run_trial
+from kvae.training.trial import quiet_below, run_trial
 
 LOCAL = "local"  # the address of a cluster that is started for this sweep alone
 REACH = 5.0  # seconds to reach a cluster
@@ -122,7 +121,10 @@ def _fit(
                 left[begun.hash][MODEL] = begun.model.read_bytes()
     watch = _watch(tune, board, listener)
     trainable = tune.with_parameters(_trainable, data=data, lowest=lowest, left=left)
-    with tempfile.TemporaryDirectory(prefix=RAY, dir=board.folder.path) as storage, _quiet():
+    with (
+        tempfile.TemporaryDirectory(prefix=RAY, dir=board.folder.path) as storage,
+        quiet_below(logging.CRITICAL, "ray.tune"),
+    ):
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": 1, "gpu": 1} if gpu else {"cpu": 1}),
             param_space={"job": tune.grid_search(jobs)},
@@ -137,18 +139,6 @@ def _fit(
                 verbose=0,
             ),
         ).fit()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """What Tune logs of trials that fail has no place beside our own display, which says it in a sentence."""
-    told = logging.getLogger("ray.tune")
-    level = told.level
-    told.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        told.setLevel(level)
 
 
 def _watch(tune: Any, board: SweepBoard, listener: Listener) -> Any:

@@ -57,7 +57,8 @@ def run_trial(
         settings = dict(record.settings) if earlier is None else dict(resumed(earlier, {}))
         settings.pop("data", None)
         own = {} if earlier is not None else {"encoder": encoder, "decoder": decoder, **(methods or {})}
-        with _retraced():
+        # it warns of graphs that are built again and again, which is what trials after each other do
+        with quiet_below(logging.ERROR, "tensorflow"):
             run = train(
                 pictures.source(record),
                 output=record.model,
@@ -83,15 +84,15 @@ def run_trial(
 
 
 @contextlib.contextmanager
-def _retraced() -> Iterator[None]:
-    """TensorFlow warns of graphs that are built again and again, which is what trials after each other do."""
-    told = logging.getLogger("tensorflow")
-    level = told.level
-    told.setLevel(logging.ERROR)
+def quiet_below(level: int, name: str) -> Iterator[None]:
+    """Inside this block the logger called `name` tells nothing below `level`."""
+    told = logging.getLogger(name)
+    before = told.level
+    told.setLevel(level)
     try:
         yield
     finally:
-        told.setLevel(level)
+        told.setLevel(before)
 
 
 def _left(record: TrialRecord, prepared: Prepared, listener: Listener) -> VAE | Left | None:
