@@ -125,7 +125,7 @@ class CodingMixin(keras.Model):
         return ops.stop_gradient(ops.convert_to_tensor(self.kl_weight))
 
     def terms_at(
-        self, images: Tensor, weight: float, noise: Tensor | None = None, *, first: Tensor = 0
+        self, images: Tensor, weight: float | Tensor, noise: Tensor | None = None, *, first: Tensor = 0
     ) -> tuple[Tensor, Tensor, Tensor]:
         """D, R and L, each (batch,), of `images` (batch, height, width, channels) at `weight`, wherever the model
         stands.

@@ -193,7 +193,7 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
         self.rates: Tensor = None  # R of each image of the last batch
         self.effective_weight: Tensor = None  # and the weight it had
         self._scales: Tensor = None  # and what its loss is multiplied by, where each image has a weight of its own
-        self._curve_terms: list[tuple[Tensor, Tensor, Tensor]] = []  # D, R, L of the batch at the weights of `_curve`
+        self._curve_terms: tuple[Tensor, ...] = ()  # D, R and L of the batch at the weights of `_curve`
         # a model that was never called is never built, and then saves without its optimizer's state
         self.built = True
         if trainable is not True:
@@ -278,9 +278,14 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
             self.effective_weight = given
             self._added = self.kl_weight * ops.mean(self.rates)
         if self._step == "test":
-            self._curve_terms = [self.terms_at(images, weight, noise) for weight in self._curve]
+            self._curve_terms = self._along_curve(images, noise)
         self.add_loss(self._added)
         return output
+
+    def _along_curve(self, images: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+        """D, R and L, each (weights, batch), at the weights of the curve; in a loop, so that it is traced once."""
+        weights = ops.convert_to_tensor(list(self._curve), "float32")
+        return ops.map(lambda weight: self.terms_at(images, weight, noise), weights) if self._curve else ()
 
     def _normal(self, shape: tuple[Any, ...]) -> Tensor:
         """Standard normal noise for a step of training."""
@@ -345,9 +350,9 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
         if not self.autoencoder:
             self._terms[-1].update_state(self.effective_weight)
         if self._step == "test":
-            for metrics, values in zip(self._curve.values(), self._curve_terms, strict=True):
-                for metric, value in zip(metrics, values, strict=True):
-                    metric.update_state(value, weights)
+            for place, metrics in enumerate(self._curve.values()):
+                for metric, values in zip(metrics, self._curve_terms, strict=True):
+                    metric.update_state(values[place], weights)
         loss = ops.mean(seen) + sum(others)
         return loss if self.replicas is None or not training else self.replicas.share(loss, ops.shape(seen)[0])
 

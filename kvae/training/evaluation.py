@@ -47,7 +47,7 @@ class Evaluation:
         self._model = model
         inputs = ((None, *model.image_shape), "float32"), ((), "int32")
         self._measure = compiled(self._terms, model, *inputs)
-        self._measure_curve = compiled(self._curve_terms, model, *inputs)
+        self._measure_at = compiled(self._terms_at, model, ((), "float32"), *inputs)
 
     def _terms(self, images: Tensor, first: Tensor) -> tuple[Tensor, ...]:
         model = self._model
@@ -58,10 +58,8 @@ class Evaluation:
         decibels = psnr(images, ops.clip(model.generate(mean), 0.0, 1.0))
         return distortion, rate, decibels, model.methods.likelihood.function(images, output), mean
 
-    def _curve_terms(self, images: Tensor, first: Tensor) -> list[tuple[Tensor, ...]]:
-        span = self._model.weight_range
-        assert span is not None
-        return [self._model.terms_at(images, weight, first=first) for weight in span.reported]
+    def _terms_at(self, weight: Tensor, images: Tensor, first: Tensor) -> tuple[Tensor, ...]:
+        return self._model.terms_at(images, weight, first=first)
 
     def _curve(self, batches: Iterable[Any], most: int) -> dict[float, tuple[float, float, float]]:
         span = self._model.weight_range
@@ -70,7 +68,7 @@ class Evaluation:
         parts: list[np.ndarray] = []  # (weights, terms, batch)
         first = 0
         for batch in batches:
-            found = self._measure_curve(np.asarray(batch), first)
+            found = [self._measure_at(np.float32(weight), np.asarray(batch), first) for weight in span.reported]
             parts.append(np.array([[ops.convert_to_numpy(one) for one in terms] for terms in found]))
             first += len(batch)
             if first >= most:
