@@ -58,7 +58,7 @@ def loaded(tmp_path_factory):
 
     pictures = kvae.open_collection(count=20, size=16).read(range(20))
     path = tmp_path_factory.mktemp("two") / "two.keras"
-    kvae.train(pictures, output=path, size=16, latent_dim=2, kl_weight=(0.01, 1.0), widths=(8, 8), epochs=1)
+    kvae.train(pictures, output=path, size=16, latent_dim=2, kl_weight=(0.01, 1.0), network="linear")
     return Loaded(str(path), kvae.load(path))
 
 
