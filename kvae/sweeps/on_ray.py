@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from kvae.files.refusal import line
+from kvae.sweeps.board import SweepBoard
+from kvae.sweeps.index import TrialRecord, trial_from_json, trial_to_json
+from kvae.sweeps.pictures import Pictures, scene_of
+from kvae.sweeps.store import RAY, SweepFolder
+from kvae.sweeps.study import Trial
+from kvae.sweeps.trial import quiet_below, run_trial
 from kvae.training.folder import PREFIX, SETTINGS_NOTE, RunFolder
 from kvae.training.listener import Listener, Step
-from kvae.training.study import Trial
-from kvae.training.sweep_board import SweepBoard
-from kvae.training.sweep_index import TrialRecord, trial_from_json, trial_to_json
-from kvae.training.sweep_pictures import Pictures, scene_of
-from kvae.training.sweep_store import RAY, SweepFolder
-from kvae.training.trial import quiet_below, run_trial
 
 LOCAL = "local"  # the address of a cluster that is started for this sweep alone
 REACH = 5.0  # seconds to reach a cluster

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from kvae.training.on_ray import _checked, train_on_ray
-from kvae.training.study import Trial
-from kvae.training.sweep import sweep
-from kvae.training.sweep_index import TrialRecord
-from kvae.training.sweep_pictures import scene_of
+from kvae.sweeps.index import TrialRecord
+from kvae.sweeps.on_ray import _checked, train_on_ray
+from kvae.sweeps.pictures import scene_of
+from kvae.sweeps.study import Trial
+from kvae.sweeps.sweep import sweep
 
 TUNE = ("ray", "pandas", "pyarrow", "fsspec", "pydantic", "tensorboardX")  # what it needs to be imported
 CLUSTER = """
@@ -110,7 +110,7 @@ def test_a_cluster_of_two_nodes_trains_the_same_models_whatever_is_stopped_or_ki
     ],
 )
 def test_a_cluster_that_cannot_be_reached_is_said_and_nothing_is_left(tmp_path, monkeypatch, address, sentence):
-    monkeypatch.setattr("kvae.training.on_ray._ray", lambda: (None, None))
+    monkeypatch.setattr("kvae.sweeps.on_ray._ray", lambda: (None, None))
     with pytest.raises((ValueError, OSError), match=sentence):
         sweep("paintings", [1.0], ray=address, output=tmp_path / "new" / "s.html", size=16, network="linear")
     assert not (tmp_path / "new").exists()
