@@ -139,8 +139,8 @@ def _parser() -> argparse.ArgumentParser:
         "--ray",
         metavar="ADDRESS",
         default=None,
-        help="train on a Ray cluster, through Ray Tune: its HOST:PORT, auto for the one that runs here, or local; "
-        "--workers is then how many trials at a time",
+        help="train on the Ray cluster that this machine belongs to, through Ray Tune: auto, its HOST:PORT, or local "
+        "for one that is started for this sweep; --workers is then how many trials at a time",
     )
     what.add_argument("--yes", action="store_true", default=False, help="train also more than 100 trials")
     add_output(made, OUTPUT, "the page; models, PNG and index lie beside it, nothing is overwritten")

@@ -1,36 +1,41 @@
 """Trials of a sweep on a Ray cluster that exists, through Ray Tune.
 
 Each trial is a function trainable in a process of some node. Its checkpoint is the folder of its run, so that a trial
-whose worker is killed goes on from there on any node; its last one holds what the trial leaves, which comes home
-to the sweep's own place. Nodes need kvae and the pictures under the same path, and decode them once each.
+whose worker is killed goes on from there on any node; its last one holds what the trial leaves. Every one comes home at
+once, so that the same command goes on, here or there, whatever ends in between. Nodes need kvae and the pictures under
+the same path, and decode them once each.
 """
 
+import contextlib
 import json
 import logging
-import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from kvae.files.atomic import atomic_path
+from kvae.files.failure import in_words, unwritable
 from kvae.files.refusal import line
 from kvae.sweeps.board import SweepBoard
-from kvae.sweeps.index import TrialRecord, trial_from_json, trial_to_json
+from kvae.sweeps.cluster import joined, shortened
+from kvae.sweeps.index import ENDED, TrialRecord, trial_from_json, trial_to_json
 from kvae.sweeps.pictures import Pictures, scene_of
 from kvae.sweeps.store import RAY, SweepFolder
 from kvae.sweeps.study import Trial
 from kvae.sweeps.trial import quiet_below, run_trial
-from kvae.training.folder import PREFIX, SETTINGS_NOTE, RunFolder
+from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener, Step
+from kvae.training.run import named_source
 
-LOCAL = "local"  # the address of a cluster that is started for this sweep alone
-REACH = 5.0  # seconds to reach a cluster
 MOST_DEATHS = 2  # of workers, over one trial
 RECORD, MODEL = "record.json", "trial.keras"  # in the checkpoint of a trial
-EXTRA = 'Install it with pip install "kvae[ray]".'
+UNSHARED = "Unable to set up cluster storage"  # begins what Ray says on a node without the folder of its checkpoints
 
 
 def train_on_ray(
@@ -46,58 +51,10 @@ def train_on_ray(
     """Run all `trials` on the cluster at `address`, at most `workers` at a time, and keep the board.
 
     Raises:
-        ValueError, OSError: no Ray, or no cluster; one sentence.
+        ValueError, OSError: no Ray, no cluster, or no room for what comes home; one sentence.
     """
-    ray, tune = _ray()
-    _reach(address)
-    here = ray.is_initialized()
-    try:
-        if not here:
-            ray.init(
-                address=None if address == LOCAL else address,
-                include_dashboard=False if address == LOCAL else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"env_vars": {"PYTHONSAFEPATH": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}},
-            )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise OSError(_unreachable(address, error)) from None
-    try:
+    with joined(address) as (ray, tune):
         _fit(tune, board, trials, listener, data, lowest, workers, gpu=bool(ray.cluster_resources().get("GPU")))
-    except (ray.exceptions.RayError, tune.TuneError) as error:
-        raise OSError(f"ray: the cluster broke off ({line(error)[:200]}). The same command goes on.") from error
-    finally:
-        if not here:
-            ray.shutdown()
-
-
-def _ray() -> tuple[Any, Any]:
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # a signal is for our own display
-    try:
-        import ray
-        from ray import tune
-    except ImportError as error:
-        raise ValueError(f"ray: Ray Tune is not there ({str(error).splitlines()[0][:80]}). {EXTRA}") from None
-    return ray, tune
-
-
-def _reach(address: str) -> None:
-    """Whether somebody listens at `address`: Ray itself takes a minute to find out, and may end the process."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not port.isdigit():
-        if address not in (LOCAL, "auto"):
-            raise ValueError(f"ray: an address is auto, local or HOST:PORT. Received: {address!r}.")
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), REACH).close()
-    except (OSError, OverflowError) as error:
-        raise OSError(_unreachable(address, error)) from None
-
-
-def _unreachable(address: str, error: Exception) -> str:
-    why = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
-    return f"ray: there is no cluster at {address} ({why}). Start one with `ray start --head`, or name its address."
 
 
 def _fit(
@@ -114,13 +71,13 @@ def _fit(
     jobs, left = [], {}
     for trial, record in trials:
         begun = board.begin(record.hash, trial.slug)
-        jobs.append(trial_to_json(begun))
+        jobs.append(_job(begun))
         if begun.state in ("running", "stopped") and begun.model is not None:
-            left[begun.hash] = _packed(RunFolder.beside(begun.model).path)
+            left[begun.hash] = RunFolder.beside(begun.model).packed()
             if begun.model.is_file():
                 left[begun.hash][MODEL] = begun.model.read_bytes()
     watch = _watch(tune, board, listener)
-    trainable = tune.with_parameters(_trainable, data=data, lowest=lowest, left=left)
+    trainable = tune.with_parameters(_trainable, data=_everywhere(data), lowest=lowest, left=left)
     with (
         tempfile.TemporaryDirectory(prefix=RAY, dir=board.folder.path) as storage,
         quiet_below(logging.CRITICAL, "ray.tune"),
@@ -139,27 +96,50 @@ def _fit(
                 verbose=0,
             ),
         ).fit()
+    if watch.broken is not None:
+        raise watch.broken
+
+
+def _job(record: TrialRecord) -> dict[str, Any]:
+    """What a node is told of a trial."""
+    job = trial_to_json(record)
+    if "data" in job["settings"]:
+        job["settings"]["data"] = _everywhere(job["settings"]["data"])
+    return job
+
+
+def _everywhere(data: Any) -> Any:
+    """The pictures under a name that holds in the working directory of a node, too."""
+    return data if isinstance(data, np.ndarray) else named_source(data)
 
 
 def _watch(tune: Any, board: SweepBoard, listener: Listener) -> Any:
-    """What hears of every trial on the cluster; its `stopper` ends them all when somebody wishes it."""
-
-    class Stopper(tune.Stopper):
-        def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-            return False
-
-        def stop_all(self) -> bool:
-            return listener.should_stop()
+    """What hears of every trial on the cluster. Its `stopper` ends them all when somebody wishes it, or when what comes
+    home cannot be written: its `broken` says why, as Ray lets no error of ours through."""
 
     class Watch(tune.Callback):
-        stopper = Stopper()
-
         def __init__(self) -> None:
             self.shares: dict[str, float] = {}
+            self.broken: Exception | None = None
+            self.stopper = Stopper()
+
+        def __reduce__(self) -> Any:  # Ray keeps its settings in a file: this board and display are none of them
+            return tune.Callback, ()
+
+        @contextlib.contextmanager
+        def noting(self) -> Iterator[None]:
+            try:
+                yield
+            except Exception as error:
+                self.broken = self.broken or error
 
         def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             self.shares[_name(trial)] = 0.0
+            listener.on_message(f"{_name(trial)} begins")
             self.tell()
+
+        def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            listener.on_message(f"{_name(trial)}: its worker ended; it goes on from its checkpoint")
 
         def on_trial_result(
             self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
@@ -169,47 +149,83 @@ def _watch(tune: Any, board: SweepBoard, listener: Listener) -> Any:
                 listener.on_epoch_end({**json.loads(result["epoch"]), "trial": _name(trial)})
             self.tell()
 
+        def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any) -> None:
+            with self.noting():
+                _bring_home(board, trial.config["job"]["hash"], checkpoint, listener)
+
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             self.shares.pop(_name(trial), None)
-            _bring_home(board, trial_from_json(board.page, trial.config["job"]), trial.checkpoint, listener)
             self.tell()
-            board.draw()
+            with self.noting():
+                board.draw()
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             self.shares.pop(_name(trial), None)
-            said = str(trial.get_error() or "").strip().splitlines() or [""]
-            reason = f"its worker ended {MOST_DEATHS} times ({line(said[-1])[:200]})"
-            record = trial_from_json(board.page, trial.config["job"])
-            board.end(replace(record, state="failed", reason=reason), listener.on_message)
+            record = board.trial(trial.config["job"]["hash"])
+            reason = _why(str(trial.get_error() or ""), board.page)
+            with self.noting():
+                board.end(replace(record, state="failed", reason=reason), listener.on_message)
             self.tell()
 
         def tell(self) -> None:
             listener.on_trials(board.ended, len(board.table.trials), self.shares)
 
-    return Watch()
+    class Stopper(tune.Stopper):
+        def __reduce__(self) -> Any:
+            return tune.Stopper, ()
+
+        def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+            return False
+
+        def stop_all(self) -> bool:
+            return watch.broken is not None or listener.should_stop()
+
+    watch = Watch()
+    return watch
 
 
 def _name(trial: Any) -> str:
     return trial.config["job"]["name"]
 
 
-def _bring_home(board: SweepBoard, record: TrialRecord, checkpoint: Any, listener: Listener) -> None:
-    """Put what a trial left on the cluster in its place here: its model, or a run that goes on."""
-    model = record.model
-    if checkpoint is None or model is None:
-        return
+def _why(error: str, page: Path) -> str:
+    """Why a trial came to no end on the cluster."""
+    if UNSHARED in error:
+        return f"its node does not see the folder {page.parent}. Put the page on a disk that all nodes share."
+    lines = error.strip().splitlines() or [""]
+    return f"its worker ended {MOST_DEATHS} times ({shortened(lines[-1])})"
+
+
+def _bring_home(board: SweepBoard, key: str, checkpoint: Any, listener: Listener) -> None:
+    """Put a checkpoint of the trial `key` in its place here: a run that goes on, or what the trial leaves.
+
+    Raises:
+        OSError: it could not be written; one sentence.
+    """
+    record = board.trial(key)
+    assert record.model is not None
+    run = RunFolder.beside(record.model)
     with checkpoint.as_directory() as there:
         folder = Path(there)
-        if not (folder / RECORD).is_file():  # it was stopped
-            _unpack(RunFolder.beside(model), {one.name: one.read_bytes() for one in folder.iterdir()})
-            return
+        try:
+            if not (folder / RECORD).is_file():
+                run.unpack({one.name: one.read_bytes() for one in folder.iterdir()})
+                return
+            targets = [
+                (folder / f"run-{key}", board.folder.path / f"run-{key}"),
+                *(((folder / MODEL).with_suffix(end), record.model.with_suffix(end)) for end in (".png", ".keras")),
+            ]
+            for source, target in targets:
+                if source.is_file():
+                    with atomic_path(target) as temporary:
+                        shutil.copyfile(source, temporary)
+        except OSError as error:
+            said = f"output: {unwritable(record.model, error)} {board.kept} The same command goes on then."
+            raise OSError(said) from error
         ended = trial_from_json(board.page, json.loads((folder / RECORD).read_text("utf-8")))
-        for suffix in (".keras", ".png"):
-            if (folder / MODEL).with_suffix(suffix).is_file():
-                shutil.copyfile((folder / MODEL).with_suffix(suffix), model.with_suffix(suffix))
-        if (kept := folder / f"run-{record.hash}").is_file():
-            shutil.copyfile(kept, board.folder.path / kept.name)
-    board.end(replace(ended, model=model), listener.on_message)
+    if ended.state in ENDED and run.take():
+        run.remove()
+    board.end(replace(ended, model=record.model, settings=record.settings), listener.on_message)
 
 
 # ---------------------------------------------------------------------- on a node
@@ -228,7 +244,7 @@ def _trainable(config: Mapping[str, Any], *, data: Any, lowest: float, left: Map
             with checkpoint.as_directory() as there:
                 files = {one.name: one.read_bytes() for one in Path(there).iterdir()}
         if files:
-            _unpack(RunFolder.beside(page.with_name(MODEL)), files)
+            RunFolder.beside(page.with_name(MODEL)).unpack(files)
             record = replace(record, state="running")
             if MODEL in files:  # of a run that was stopped
                 page.with_name(MODEL).write_bytes(files[MODEL])
@@ -243,14 +259,18 @@ def _trainable(config: Mapping[str, Any], *, data: Any, lowest: float, left: Map
 
 
 def _checked(record: TrialRecord, pictures: Pictures) -> TrialRecord | None:
-    """The record of a trial that this node cannot run as it has other pictures; None where it can."""
+    """The record of a trial that this node cannot run as it has no pictures, or others; None where it can."""
+    node = socket.gethostname()
     try:
         manifest = pictures.of(record).collection.manifest_hash
+    except OSError as error:
+        why = line(in_words(error))
+        return replace(record, state="failed", reason=f"node {node}: {why} Every node needs the pictures there.")
     except Exception:
         return None  # the trial itself says why
     if scene_of(record, manifest) == record.scene:
         return None
-    reason = f"the pictures on node {socket.gethostname()} are others. Bring the same ones to every node."
+    reason = f"the pictures on node {node} are others. Bring the same ones to every node."
     return replace(record, state="failed", reason=reason)
 
 
@@ -284,25 +304,6 @@ class _Reporter(Listener):
             return
         self._kept = newest
         with tempfile.TemporaryDirectory(prefix="kvae-") as copy:
-            for name, content in _packed(self._folder.path).items():
+            for name, content in self._folder.packed().items():
                 (Path(copy) / name).write_bytes(content)
             self._report(told, checkpoint=self._checkpoint(copy))
-
-
-def _packed(folder: Path) -> dict[str, bytes]:
-    """The files of a run that it goes on from: its settings, and its newest checkpoint."""
-    if not folder.is_dir():
-        return {}
-    names = sorted(name for name in os.listdir(folder) if name.startswith(PREFIX) and not name.endswith(".part"))[-1:]
-    names += [SETTINGS_NOTE] if names else []
-    return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
-
-
-def _unpack(folder: RunFolder, files: Mapping[str, bytes]) -> None:
-    """Put the files of a run into its folder."""
-    if not folder.take():
-        return
-    for name, content in files.items():
-        if name == SETTINGS_NOTE or name.startswith(PREFIX):
-            (folder.path / Path(name).name).write_bytes(content)
-    folder.release()

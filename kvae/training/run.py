@@ -103,7 +103,7 @@ def train(
         custom = Custom(encoder, decoder, objects, callbacks)
         if tensorboard is not None:
             check_tensorboard()
-        chosen = checked({**given, "data": _named(data)}, "train")
+        chosen = checked({**given, "data": named_source(data)}, "train")
         _refuse(given, chosen, custom, resume)
         if isinstance(resume, Undelivered):
             return _completed(resume, data, chosen, listener, prepared)
@@ -206,7 +206,7 @@ def _trained(
     return _finish(model, loop, chosen, prepared, listener, checkpoints, target, custom, devices)
 
 
-def _named(data: Any) -> str:
+def named_source(data: Any) -> str:
     """What to train on, as a run keeps it: a path that holds in every working directory, or a word."""
     if data is None:
         return PAINTINGS
