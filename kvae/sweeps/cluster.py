@@ -15,7 +15,7 @@ from kvae.images.worker import command_of
 LOCAL, AUTO = "local", "auto"  # the addresses of a cluster that is started for one sweep, and of the one that is here
 CLIENT = "ray://"  # begins the address of a server of Ray Client
 REACH, ANSWER = 5.0, 25.0  # seconds until somebody listens at an address, and until a cluster answers there
-MOST_WORDS = 100  # characters of what Ray says of an address
+MOST_WORDS = 120  # characters of what Ray says
 VARIABLES = {"PYTHONSAFEPATH": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}  # of the processes of a sweep, on all nodes
 EXTRA = 'Install it with pip install "kvae[ray]".'
 KNOCK = """
@@ -56,18 +56,23 @@ def joined(address: str) -> Iterator[tuple[Any, Any]]:
             )
     except (OSError, RuntimeError, ValueError) as error:
         raise OSError(_unreachable(address, str(error))) from None
+    printing = ray._private.worker._worker_logs_enabled
+    # Ray prints a page where a worker dies, among our rows, and has no setting for it
+    ray._private.worker._worker_logs_enabled = False
     try:
         yield ray, tune
     except (ray.exceptions.RayError, tune.TuneError) as error:
         raise OSError(f"ray: the cluster broke off ({shortened(error)}). The same command goes on.") from error
     finally:
+        ray._private.worker._worker_logs_enabled = printing
         if not here:
             ray.shutdown()
 
 
 def shortened(error: object) -> str:
-    """What Ray says of an error, which may be a whole page, in one short line."""
-    return line(" ".join(str(error).split())[:200])
+    """The first sentence of what Ray says of an error, which may be a whole page, on one line."""
+    words = " ".join(str(error).split())
+    return line(re.split(r"\. |\.$", words)[0][:MOST_WORDS])
 
 
 def _modules() -> tuple[Any, Any]:
@@ -129,5 +134,5 @@ def _through_client(what: str) -> str:
 
 
 def _unreachable(address: str, why: str) -> str:
-    why = re.split(r"\. |\.$", shortened(why))[0][:MOST_WORDS]
-    return f"ray: there is no cluster at {address} ({why}). Start one with `ray start --head`, or name its address."
+    cure = "Start one with `ray start --head`, or name its address."
+    return f"ray: there is no cluster at {address} ({shortened(why)}). {cure}"

@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 import kvae
+from kvae.images.paintings import paint_many
 from kvae.sweeps.board import SweepBoard
 from kvae.sweeps.index import Scene, SweepTable, TrialRecord, trial_to_json
 from kvae.sweeps.on_ray import RECORD, UNSHARED, _checked, _job, _watch
@@ -85,8 +86,7 @@ def told(found):
     return {
         "trials": [[one.name, one.state, one.reason, one.distortion, one.rate] for one in trials],
         "weights": [b"".join(weight.tobytes() for weight in weights).hex() for weights in models],
-        "left": sorted(one.name for folder in (place, place / ".ray.study") for one in folder.iterdir()
-            if one.name.startswith(("ray-", "array-")) or one.name.endswith(".run")),
+        "left": sorted(one.name for one in (*place.glob(".*.run"), *place.glob(".ray.study/*ray-*"))),
     }
 
 
@@ -94,14 +94,13 @@ def told(found):
 WHOLE = """
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 cluster.add_node(num_cpus=1)
-epochs = int(sys.argv[2])
 stopper = Watcher("ray", stop=True)
-stopped = run("ray", stopper, epochs=epochs, ray=cluster.address)
+stopped = run("ray", stopper, epochs=80, ray=cluster.address)
 states = [trial.state for trial in stopped.table.trials]
 watcher = Watcher("ray", kills=1)
-found = run("ray", watcher, epochs=epochs, ray=cluster.address, workers=1)
+found = run("ray", watcher, epochs=80, ray=cluster.address, workers=1)
 local = Watcher("local")
-print("TOLD", json.dumps({"stopped": states, "ray": told(found), "local": told(run("local", local, epochs=epochs)),
+print("TOLD", json.dumps({"stopped": states, "ray": told(found), "local": told(run("local", local, epochs=80)),
     "killed": len(watcher.killed), "said": watcher.said, "epochs": watcher.epochs}))
 cluster.shutdown()
 """
@@ -115,7 +114,7 @@ def last_word(printed):
 @pytest.mark.slow
 @on_a_cluster
 def test_a_cluster_of_two_nodes_trains_the_same_models_whatever_is_stopped_or_killed(tmp_path, python):
-    told = last_word(python(CLUSTER + WHOLE, tmp_path, 400))
+    told = last_word(python(CLUSTER + WHOLE, tmp_path))
     assert "running" in told["stopped"] and told["killed"] == 1
     assert [trial[:3] for trial in told["ray"]["trials"]] == [
         ["KL weight 1", "done", ""],
@@ -131,11 +130,11 @@ def test_a_cluster_of_two_nodes_trains_the_same_models_whatever_is_stopped_or_ki
 TWICE = """
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 watcher = Watcher("ray", kills=2)
-found = run("ray", watcher, epochs=400, ray=cluster.address, workers=1)
+found = run("ray", watcher, epochs=80, ray=cluster.address, workers=1)
 first = told(found)
 cluster.shutdown()
 again = Watcher("ray")
-found = run("ray", again, epochs=400)
+found = run("ray", again, epochs=80)
 print("TOLD", json.dumps({"first": first, "again": told(found), "killed": len(watcher.killed), "said": watcher.said,
     "epochs": again.epochs}))
 """
@@ -207,53 +206,50 @@ def test_a_node_that_does_not_share_a_disk_fails_its_trial_in_a_sentence(tmp_pat
 @pytest.mark.parametrize("signals", [["SIGINT"], ["SIGINT", "SIGINT"], ["SIGKILL"]])
 def test_an_end_of_the_command_leaves_no_process_and_the_folder_goes_on(tmp_path, signals):
     (tmp_path / "pictures").mkdir()
-    for number, picture in enumerate(paint(48)):
+    for number, picture in enumerate(paint_many(range(48), size=16, seed=4)[0]):
         Image.fromarray(picture).save(tmp_path / "pictures" / f"{number:02d}.png")
     run = RunFolder.beside(tmp_path / "s-1.keras")
-    with command(tmp_path, "--ray", "local", epochs=100_000) as sweep:
+    with command(tmp_path, "first", "--ray", "local") as sweep:
         wait_until(lambda: run.steps() or sweep.poll() is not None)
-        assert sweep.poll() is None, sweep.communicate()
         started = psutil.Process(sweep.pid).children(recursive=True)
-        assert len(started) > 3
-        for one in signals:
+        assert len(started) > 3, (tmp_path / "first.err").read_text()
+        for one in signals:  # Ctrl-C reaches every process of a terminal
+            os.killpg(sweep.pid, signal.SIGINT) if one == "SIGINT" else sweep.kill()
             time.sleep(0.5)
-            os.killpg(sweep.pid, getattr(signal, one)) if one == "SIGINT" else sweep.kill()
-        _, errors = sweep.communicate(timeout=90)
-    assert sweep.returncode == (-9 if "SIGKILL" in signals else 130), errors
-    assert "Traceback" not in errors
+        sweep.wait(90)
+    said = (tmp_path / "first.err").read_text()
+    assert sweep.returncode == (-9 if "SIGKILL" in signals else 130), said
+    assert "Traceback" not in said
     wait_until(lambda: not any(map(psutil.Process.is_running, started)))
-    step = run.steps()[0]
     (trial,) = kvae.open_sweep(tmp_path / "s.html").trials
+    step = run.steps()[0]
     assert trial.state == "running"
-    with command(tmp_path, epochs=100_000) as sweep:
-        first = json.loads(sweep.stdout.readline())
+    with command(tmp_path, "second") as sweep:
+        wait_until(lambda: b"\n" in (tmp_path / "second").read_bytes() or sweep.poll() is not None)
         sweep.terminate()
-        sweep.communicate(timeout=90)
+        sweep.wait(90)
+    first = json.loads((tmp_path / "second").read_text().splitlines()[0])
     assert first["step"] > step, "from its checkpoint, without the cluster"
 
 
-def paint(count):
-    from kvae.images.paintings import paint_many
-
-    return paint_many(range(count), size=16, seed=4)[0]
-
-
 @contextmanager
-def command(place, *more, epochs):
-    """`kvae-sweep` of one trial, in a session of its own as a terminal gives it."""
+def command(place, name, *more):
+    """`kvae-sweep` of one long trial, in a session of its own as a terminal gives it; `name` is what it prints."""
     flags = ["--data", "pictures", "--kl-weight", "1", "--output", "s.html", "--size", "16", "--network", "conv"]
-    flags += ["--widths", "8", "--batch-size", "16", "--no-augment", "--epochs", str(epochs), "--json", *more]
+    flags += ["--widths", "8", "--batch-size", "16", "--no-augment", "--epochs", "100000", "--json", *more]
     code = "import sys; from kvae.cli.sweep import main; sys.exit(main(sys.argv[1:]))"
-    sweep = subprocess.Popen(
-        [sys.executable, "-c", code, *flags], cwd=place, start_new_session=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(kvae.__file__).parents[1])}, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield sweep
-    finally:
-        if sweep.poll() is None:
-            sweep.kill()
+    surroundings = {**os.environ, "PYTHONPATH": str(Path(kvae.__file__).parents[1])}
+    with open(place / name, "wb") as printed, open(place / f"{name}.err", "wb") as errors:
+        sweep = subprocess.Popen(
+            [sys.executable, "-c", code, *flags], cwd=place, env=surroundings, stdout=printed, stderr=errors,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield sweep
+        finally:
+            if sweep.poll() is None:
+                sweep.kill()
+            sweep.wait()
 
 
 def wait_until(true):
