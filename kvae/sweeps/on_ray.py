@@ -77,11 +77,12 @@ def _fit(
             if begun.model.is_file():
                 left[begun.hash][MODEL] = begun.model.read_bytes()
     watch = _watch(tune, board, listener)
-    trainable = tune.with_parameters(_trainable, data=_everywhere(data), lowest=lowest, left=left)
     with (
-        tempfile.TemporaryDirectory(prefix=RAY, dir=board.folder.path) as storage,
+        # a worker that is ended in the middle of a file may write it once more
+        tempfile.TemporaryDirectory(prefix=RAY, dir=board.folder.path, ignore_cleanup_errors=True) as storage,
         quiet_below(logging.CRITICAL, "ray.tune"),
     ):
+        trainable = tune.with_parameters(_trainable, data=_everywhere(data), lowest=lowest, left=left, room=storage)
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": 1, "gpu": 1} if gpu else {"cpu": 1}),
             param_space={"job": tune.grid_search(jobs)},
@@ -231,11 +232,14 @@ def _bring_home(board: SweepBoard, key: str, checkpoint: Any, listener: Listener
 # ---------------------------------------------------------------------- on a node
 
 
-def _trainable(config: Mapping[str, Any], *, data: Any, lowest: float, left: Mapping[str, Mapping[str, bytes]]) -> None:
-    """Run one trial in this process, and report its run as it goes and what it leaves."""
+def _trainable(
+    config: Mapping[str, Any], *, data: Any, lowest: float, left: Mapping[str, Mapping[str, bytes]], room: str
+) -> None:
+    """Run one trial in this process, and report its run as it goes and what it leaves. Its files lie in `room`, which
+    goes when the sweep ends: whoever is killed removes nothing."""
     from ray import tune
 
-    with tempfile.TemporaryDirectory(prefix="kvae-") as place:
+    with tempfile.TemporaryDirectory(prefix="trial-", dir=room) as place:
         page = Path(place) / "trial.html"
         record = replace(trial_from_json(page, config["job"]), model=page.with_name(MODEL))
         checkpoint = tune.get_checkpoint()
@@ -276,7 +280,7 @@ def _checked(record: TrialRecord, pictures: Pictures) -> TrialRecord | None:
 
 def _report_end(tune: Any, place: Path, folder: SweepFolder, ended: TrialRecord) -> None:
     """The last checkpoint of a trial: all that it leaves."""
-    with tempfile.TemporaryDirectory(prefix="kvae-") as last:
+    with tempfile.TemporaryDirectory(dir=place) as last:
         (Path(last) / RECORD).write_text(json.dumps(trial_to_json(ended)), "utf-8")
         for source in (place / MODEL, (place / MODEL).with_suffix(".png"), folder.path / f"run-{ended.hash}"):
             if source.is_file():
@@ -303,7 +307,7 @@ class _Reporter(Listener):
             self._report(told)
             return
         self._kept = newest
-        with tempfile.TemporaryDirectory(prefix="kvae-") as copy:
+        with tempfile.TemporaryDirectory(dir=self._folder.path.parent) as copy:
             for name, content in self._folder.packed().items():
                 (Path(copy) / name).write_bytes(content)
             self._report(told, checkpoint=self._checkpoint(copy))

@@ -205,7 +205,8 @@ def test_a_node_that_does_not_share_a_disk_fails_its_trial_in_a_sentence(tmp_pat
 @on_a_cluster
 @pytest.mark.parametrize("signals", [["SIGINT"], ["SIGINT", "SIGINT"], ["SIGKILL"]])
 def test_an_end_of_the_command_leaves_no_process_and_the_folder_goes_on(tmp_path, signals):
-    (tmp_path / "pictures").mkdir()
+    for folder in ("pictures", "tmp"):
+        (tmp_path / folder).mkdir()
     for number, picture in enumerate(paint_many(range(48), size=16, seed=4)[0]):
         Image.fromarray(picture).save(tmp_path / "pictures" / f"{number:02d}.png")
     run = RunFolder.beside(tmp_path / "s-1.keras")
@@ -230,6 +231,7 @@ def test_an_end_of_the_command_leaves_no_process_and_the_folder_goes_on(tmp_path
         sweep.wait(90)
     first = json.loads((tmp_path / "second").read_text().splitlines()[0])
     assert first["step"] > step, "from its checkpoint, without the cluster"
+    assert not [*(tmp_path / "tmp").iterdir(), *tmp_path.glob(".s.study/ray-*")], "nor a file"
 
 
 @contextmanager
@@ -239,6 +241,7 @@ def command(place, name, *more):
     flags += ["--widths", "8", "--batch-size", "16", "--no-augment", "--epochs", "100000", "--json", *more]
     code = "import sys; from kvae.cli.sweep import main; sys.exit(main(sys.argv[1:]))"
     surroundings = {**os.environ, "PYTHONPATH": str(Path(kvae.__file__).parents[1])}
+    surroundings |= {"TMPDIR": str(place / "tmp"), "RAY_TMPDIR": "/tmp"}  # Ray's own sockets need a short path
     with open(place / name, "wb") as printed, open(place / f"{name}.err", "wb") as errors:
         sweep = subprocess.Popen(
             [sys.executable, "-c", code, *flags], cwd=place, env=surroundings, stdout=printed, stderr=errors,
