@@ -32,19 +32,14 @@ except Exception as error:
 
 @contextlib.contextmanager
 def joined(address: str) -> Iterator[tuple[Any, Any]]:
-    """Inside this block this process belongs to the cluster at `address`; yields the modules `ray` and `ray.tune`.
-
-    Where it belongs to one already, that one is taken.
+    """Inside this block this process belongs to the cluster at `address`, as `find_cluster` has it, or to the one that
+    it has joined already; yields the modules `ray` and `ray.tune`.
 
     Raises:
-        ValueError, OSError: no Ray, no cluster, or one that broke off; one sentence.
+        OSError: the cluster is gone, or broke off; one sentence.
     """
     ray, tune = _modules()
     here = ray.is_initialized()
-    if not here:
-        address = reached(address)
-    elif ray.util.client.ray.is_connected():
-        raise ValueError(_through_client("this process joined its cluster by"))
     try:
         if not here:
             ray.init(
@@ -86,14 +81,19 @@ def _modules() -> tuple[Any, Any]:
     return ray, tune
 
 
-def reached(address: str) -> str:
+def find_cluster(address: str) -> str:
     """The address of a cluster that answers, where `address` may be `auto`; `local` is one that is to be started.
 
     Ray itself tries for minutes, and may end the process, so that it is asked in another one.
 
     Raises:
-        ValueError, OSError: no such address, or no answer; one sentence.
+        ValueError, OSError: no Ray, no such address, or no answer; one sentence.
     """
+    ray, _ = _modules()
+    if ray.is_initialized():
+        if ray.util.client.ray.is_connected():
+            raise ValueError(_through_client("this process joined its cluster by"))
+        return address
     if address == AUTO:
         address = os.environ.get("RAY_ADDRESS") or AUTO  # which Ray would take
     if address == LOCAL:

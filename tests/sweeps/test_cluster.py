@@ -4,19 +4,22 @@ import socket
 import sys
 from contextlib import closing
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 
 from kvae.sweeps import cluster
-from kvae.sweeps.cluster import joined, reached
+from kvae.sweeps.cluster import find_cluster
 from kvae.sweeps.sweep import sweep
 
 START = r"Start one with `ray start --head`, or name its address\.$"
 
 
 @pytest.fixture(autouse=True)
-def no_variable(monkeypatch):
+def not_joined(monkeypatch):
+    """As a process is that has not joined a cluster, whether Ray is installed or not."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(cluster, "_modules", lambda: (SimpleNamespace(is_initialized=lambda: False), None))
 
 
 @pytest.fixture
@@ -41,21 +44,12 @@ def listener():
 )
 @pytest.mark.parametrize("named", ["by flag", "by variable"])
 def test_a_cluster_that_cannot_be_is_said_and_nothing_is_left(tmp_path, monkeypatch, address, sentence, named):
-    monkeypatch.setattr(cluster, "_modules", lambda: (RAY, None))
     if named == "by variable":
         monkeypatch.setenv("RAY_ADDRESS", address)
         address = "auto"
-    with pytest.raises((ValueError, OSError), match=sentence):
-        sweep("paintings", [1.0], ray=address, output=tmp_path / "new" / "s.html", size=16, network="linear")
+    with pytest.raises((ValueError, OSError), match=sentence):  # and of the pictures nothing, which would take longer
+        sweep("no such pictures", [1.0], ray=address, output=tmp_path / "new" / "s.html", size=16, network="linear")
     assert not (tmp_path / "new").exists()
-
-
-class RAY:
-    """As much of it as is asked before a cluster is joined."""
-
-    @staticmethod
-    def is_initialized():
-        return False
 
 
 @pytest.mark.parametrize(
@@ -77,46 +71,34 @@ def test_an_address_where_no_cluster_answers_is_said_before_ray_tries_it(listene
     monkeypatch.setattr(cluster, "KNOCK", program)
     monkeypatch.setattr(cluster, "ANSWER", 0.2 if "sleep" in program else 30.0)
     with pytest.raises(OSError, match=sentence):
-        reached(listener)
+        find_cluster(listener)
 
 
 def test_a_cluster_that_answers_is_taken_by_its_address_and_local_is_not_asked(listener, monkeypatch):
     monkeypatch.setattr(cluster, "KNOCK", "pass")
     monkeypatch.setenv("RAY_ADDRESS", listener)
-    assert reached("auto") == reached(listener) == listener
+    assert find_cluster("auto") == find_cluster(listener) == listener
     monkeypatch.setattr(cluster, "KNOCK", "raise SystemExit(1)")
-    assert reached("local") == "local"
+    assert find_cluster("local") == "local"
 
 
 def test_a_process_that_joined_through_ray_client_is_refused(monkeypatch):
-    class Client(RAY):
-        @staticmethod
-        def is_initialized():
-            return True
-
-        class util:
-            class client:
-                class ray:
-                    @staticmethod
-                    def is_connected():
-                        return True
-
-    monkeypatch.setattr(cluster, "_modules", lambda: (Client, None))
-    with (
-        pytest.raises(ValueError, match="^ray: this process joined its cluster by Ray Client, .* --ray auto"),
-        joined("auto"),
-    ):
-        pass
+    client = SimpleNamespace(ray=SimpleNamespace(is_connected=lambda: True))
+    ray = SimpleNamespace(is_initialized=lambda: True, util=SimpleNamespace(client=client))
+    monkeypatch.setattr(cluster, "_modules", lambda: (ray, None))
+    with pytest.raises(ValueError, match="^ray: this process joined its cluster by Ray Client, .* --ray auto"):
+        find_cluster("auto")
 
 
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch):
+    monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ValueError, match=r"ray: Ray Tune is not there .* Install it with pip install"), joined("local"):
-        pass
+    with pytest.raises(ValueError, match=r"ray: Ray Tune is not there .* Install it with pip install"):
+        find_cluster("local")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: the extra `ray`")
 def test_ray_itself_is_not_left_alone_with_an_address_that_says_nothing(listener):
     with pytest.raises(OSError, match=rf"\(no answer within 25 seconds\)\. {START}"):
-        reached(listener)
+        find_cluster(listener)
