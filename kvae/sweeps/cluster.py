@@ -125,6 +125,11 @@ def _knock(address: str) -> None:
             f"ray: this machine is no node of the cluster at {address}. Join it with `ray start --address {address}`, "
             "or run the command on one of its machines."
         )
+    if asked.returncode and "GCS" in answer and address != AUTO and "RAY_AUTH_MODE" not in os.environ:
+        raise OSError(  # Ray brings its token to `auto` alone by itself
+            f"ray: what listens at {address} does not let this process in. Take --ray auto on a machine of the "
+            "cluster, or set RAY_AUTH_MODE=token where it asks for a token."
+        )
     if asked.returncode:
         raise OSError(_unreachable(address, answer or "nobody there speaks Ray"))
 

@@ -18,7 +18,8 @@ START = r"Start one with `ray start --head`, or name its address\.$"
 @pytest.fixture(autouse=True)
 def not_joined(monkeypatch):
     """As a process is that has not joined a cluster, whether Ray is installed or not."""
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for name in ("RAY_ADDRESS", "RAY_AUTH_MODE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(cluster, "_modules", lambda: (SimpleNamespace(is_initialized=lambda: False), None))
 
 
@@ -60,6 +61,10 @@ def test_a_cluster_that_cannot_be_is_said_and_nothing_is_left(tmp_path, monkeypa
         (
             "print('Version mismatch: The cluster was started with:\\n    Ray: 1.0\\n'); raise SystemExit(1)",
             rf"\(Version mismatch: The cluster was started with: Ray: 1\.0\)\. {START}",
+        ),
+        (
+            "print('Failed to connect to GCS'); raise SystemExit(1)",
+            r"^ray: what listens at 127.* does not let this process in\. Take --ray auto .*RAY_AUTH_MODE=token ",
         ),
         (
             "print('No node info found matching attributes: \\'\\' when'); raise SystemExit(1)",
