@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from kvae.model.exporting import export
     from kvae.model.vae import VAE
     from kvae.saving.reader import load, save
+    from kvae.sweeps.index import open_sweep
+    from kvae.sweeps.sweep import sweep
     from kvae.training.audit import Audit, audit
     from kvae.training.measuring import measure
     from kvae.training.run import train
-    from kvae.training.sweep import sweep
-    from kvae.training.sweep_index import open_sweep
     from kvae.weighting.conversions import calibrated_weight, decoder_noise, kl_weight_from
 
 __version__ = "0.1.0"
@@ -37,9 +37,9 @@ _HOMES = {
     "load": "saving.reader",
     "measure": "training.measuring",
     "open_collection": "images.collection",
-    "open_sweep": "training.sweep_index",
+    "open_sweep": "sweeps.index",
     "save": "saving.reader",
-    "sweep": "training.sweep",
+    "sweep": "sweeps.sweep",
     "train": "training.run",
     "water_filling": "measures.gaussian_limit",
 }

@@ -54,10 +54,10 @@ def _main(arguments: Sequence[str] | None) -> int:
     try:
         with soft_stop(listener), without_warnings(options["quiet"]):
             with silence_stderr(), quiet_imports():
+                from kvae.sweeps.index import MOST_OF_ALL
+                from kvae.sweeps.study import read_study
+                from kvae.sweeps.sweep import MOST_TRIALS, sweep
                 from kvae.training.device import choose_device
-                from kvae.training.study import read_study
-                from kvae.training.sweep import MOST_TRIALS, sweep
-                from kvae.training.sweep_index import MOST_OF_ALL
 
                 choose_device(_alone(flags, "device", "auto"))
             if options["merge"]:
@@ -94,8 +94,8 @@ def _main(arguments: Sequence[str] | None) -> int:
 
 def _merge(flags: dict[str, Any], options: dict[str, Any]) -> int:
     """Show several sweeps as one."""
-    from kvae.training.merge import merge
-    from kvae.training.sweep import page_path
+    from kvae.sweeps.merge import merge
+    from kvae.sweeps.sweep import page_path
 
     if flags:
         raise ValueError(
@@ -139,8 +139,8 @@ def _parser() -> argparse.ArgumentParser:
         "--ray",
         metavar="ADDRESS",
         default=None,
-        help="train on a Ray cluster, through Ray Tune: its HOST:PORT, auto for the one that runs here, or local; "
-        "--workers is then how many trials at a time",
+        help="train on the Ray cluster that this machine belongs to, through Ray Tune: auto, its HOST:PORT, or local "
+        "for one that is started for this sweep; --workers is then how many trials at a time",
     )
     what.add_argument("--yes", action="store_true", default=False, help="train also more than 100 trials")
     add_output(made, OUTPUT, "the page; models, PNG and index lie beside it, nothing is overwritten")
@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _merged(flags: dict[str, Any], study: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The axes and the settings of flags, over those of a study file."""
-    from kvae.training.study import known
+    from kvae.sweeps.study import known
 
     axes = dict(study.axes) if study else {}
     settings = {name: known(name, value) for name, value in study.settings.items()} if study else {}

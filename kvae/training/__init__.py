@@ -1,1 +1,1 @@
-"""One run, from pictures to a saved model, and several runs side by side."""
+"""One run, from pictures to a saved model."""

@@ -7,7 +7,7 @@ It lies where others may write, so nothing in it is opened through a link, and o
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,28 @@ class RunFolder:
             except Torn as error:
                 tell(f"{self.path / self.file(step).name} is left out: {error}")
         return None
+
+    def packed(self) -> dict[str, bytes]:
+        """The files that the run goes on from: its settings, and its newest checkpoint; none where it has none."""
+        names = [self.file(step).name for step in self.steps()[:1]]
+        files = {name: self.path / name for name in [*names, SETTINGS_NOTE] if names}
+        return {name: path.read_bytes() for name, path in files.items() if path.is_file()}
+
+    def unpack(self, files: Mapping[str, bytes]) -> None:
+        """Take over `files`, packed elsewhere, unless another process trains this run.
+
+        Raises:
+            OSError: they could not be written; those that were there still are.
+        """
+        if not self.take():
+            return
+        try:
+            for name, content in files.items():
+                if name == SETTINGS_NOTE or _is_checkpoint(name):
+                    atomic_write(self.path / name, content, private=True)
+            self._unlink(self.file(old).name for old in self.steps()[KEPT:])
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Unlock the folder; one that holds nothing to go on with goes."""

@@ -1,19 +1,25 @@
-"""What happens between two batches of `fit`: the step size, the run's own measurements, and its end."""
+"""The loop of a run: its calls of `fit`, and between two batches the step size, its own measurements, and its end."""
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 
+from kvae.images.pipeline import training_batches
+from kvae.images.pixels import unchecked
 from kvae.model.vae import VAE
+from kvae.networks import NETWORKS
 from kvae.training.backend import attach
-from kvae.training.balance import BalanceProbe
+from kvae.training.balance import PROBE_PICTURES, BalanceProbe
+from kvae.training.build import run_length
 from kvae.training.checkpoint import CheckpointWriter, Interrupted
+from kvae.training.devices import Devices
 from kvae.training.evaluation import Evaluation
 from kvae.training.listener import Listener, Step
 from kvae.training.optimizer import FusedAdam
+from kvae.training.prepared import Prepared
 from kvae.training.run_state import RunState
 from kvae.weighting.base import Constant
 
@@ -229,3 +235,104 @@ class RunCallback(keras.callbacks.Callback):
         if isinstance(weighting, Constant):
             return self._weight
         return self._vae.beta if weighting.MOVES else weight
+
+
+def run_callback(
+    model: VAE,
+    settings: Mapping[str, Any],
+    prepared: Prepared,
+    listener: Listener,
+    checkpoints: CheckpointWriter,
+    interrupted: Interrupted | None,
+) -> RunCallback:
+    """What stands beside the batches of a run that begins, or goes on.
+
+    Raises:
+        ValueError: the model has had all epochs that are asked for; one sentence.
+    """
+    earlier = model.card or {}
+    # float16 leaves out steps that overflow, so the optimizer may have counted fewer
+    first = max(int(keras.ops.convert_to_numpy(model.optimizer.iterations)), earlier.get("step", 0))
+    epochs, per_epoch = run_length(settings, len(prepared.training))
+    done = first // per_epoch
+    if settings["minutes"] is None and first and done >= epochs and interrupted is None:
+        raise ValueError(
+            f"train: this model has already been trained for {done} epochs. Ask for more, such as --epochs {2 * done}."
+        )
+    state = RunState(
+        pictures=len(prepared.training),
+        batch_size=settings["batch_size"],
+        learning_rate=settings["learning_rate"],
+        total_steps=None if settings["minutes"] is not None else max(epochs, 1) * per_epoch,
+        minutes=settings["minutes"],
+        first_step=first,
+        **{key: earlier.get(key) or {} for key in ("history", "steps", "balance")},
+        folder=checkpoints.folder,
+    )
+    return RunCallback(
+        model,
+        state,
+        prepared.validation_batches(),
+        listener,
+        probe=None if model.autoencoder else _probe(model, prepared, settings["balance_every"]),
+        checkpoints=checkpoints,
+        interrupted=interrupted,
+    )
+
+
+def fit(
+    model: VAE,
+    loop: RunCallback,
+    settings: Mapping[str, Any],
+    prepared: Prepared,
+    listener: Listener,
+    callbacks: Sequence[keras.callbacks.Callback],
+    devices: Devices,
+) -> None:
+    """Train until the steps are done or somebody wishes an end, with `callbacks` beside the loop."""
+    epochs, per_epoch = run_length(settings, len(prepared.training))
+    if settings["minutes"] is not None:
+        epochs = 10**6
+    elif settings["epochs"] is None and NETWORKS[model.network].closed_form and not model.custom:
+        return  # the closed form is all there is to it
+    if not model.trainable_variables:
+        return  # a linear autoencoder
+    state = loop.state
+    model.seed_noise(settings["seed"], state.step)
+    listener.on_begin(model, state)
+    together = RunCallbacks([loop, *callbacks], model)
+    try:
+        while state.step < epochs * per_epoch and not state.ended:
+            done, within = divmod(state.step, per_epoch)  # the rest of an epoch that was begun comes by itself
+            batches = devices.fed(
+                training_batches(
+                    prepared.collection,
+                    prepared.training,
+                    batch_size=settings["batch_size"],
+                    seed=settings["seed"],
+                    augment=settings["augment"],
+                    start_step=state.step,
+                )
+            )
+            with unchecked():  # the pipeline makes its batches from bytes
+                model.fit(
+                    # of a generator, Keras takes tuples
+                    ((one,) for one in batches) if isinstance(batches, Iterator) else batches,
+                    epochs=done + 1 if within else epochs,
+                    initial_epoch=done,
+                    steps_per_epoch=per_epoch - within,
+                    shuffle=False,  # the pipeline orders the pictures
+                    verbose=0,
+                    callbacks=together,
+                )
+            if model.stop_training and not state.ended:  # a callback ended it
+                state.stopped = True
+    except KeyboardInterrupt:
+        state.stopped = True
+    finally:
+        together.end()
+
+
+def _probe(model: VAE, prepared: Prepared, every: int | None) -> BalanceProbe:
+    pictures = prepared.collection.read(prepared.training[:PROBE_PICTURES])
+    return BalanceProbe(model, pictures.astype("float32") / 255.0, every)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -12,31 +12,26 @@ import numpy as np
 
 from kvae.files.failure import unwritable
 from kvae.images.collection import PAINTINGS
-from kvae.images.pipeline import training_batches
-from kvae.images.pixels import unchecked
 from kvae.model.methods import choose, parted
 from kvae.model.vae import VAE
-from kvae.networks import NETWORKS
 from kvae.objectives.base import Rate
 from kvae.objectives.likelihoods import Likelihood
 from kvae.saving.card import STARTER
 from kvae.saving.reader import load
 from kvae.settings import OLDER_NETWORKS, RunSettings, checked
 from kvae.training.artifacts import Run, complete, cut_off, deliver, undrawn, writable_path
-from kvae.training.balance import PROBE_PICTURES, BalanceProbe
-from kvae.training.build import Custom, build, run_length
+from kvae.training.build import Custom, build
 from kvae.training.checkpoint import CheckpointWriter, Interrupted, Left, Unbegun, Undelivered
 from kvae.training.devices import Devices, choose_devices
 from kvae.training.effect import refuse_without_effect
 from kvae.training.evaluation import FEW_FOR_CURVE, Evaluation
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
-from kvae.training.loop import Diverged, RunCallback, RunCallbacks
+from kvae.training.loop import Diverged, RunCallback, fit, run_callback
 from kvae.training.muon import carry_on
 from kvae.training.preparation import prepare
 from kvae.training.prepared import Prepared
 from kvae.training.resume import free_run, noted_settings
-from kvae.training.run_state import RunState
 from kvae.training.tensorboard import EventFile, TensorBoardLog, check_tensorboard
 from kvae.weighting.base import Weighting
 
@@ -108,7 +103,7 @@ def train(
         custom = Custom(encoder, decoder, objects, callbacks)
         if tensorboard is not None:
             check_tensorboard()
-        chosen = checked({**given, "data": _named(data)}, "train")
+        chosen = checked({**given, "data": named_source(data)}, "train")
         _refuse(given, chosen, custom, resume)
         if isinstance(resume, Undelivered):
             return _completed(resume, data, chosen, listener, prepared)
@@ -207,11 +202,11 @@ def _trained(
         same = _same_pictures(model, prepared) and _batch_size(model) == chosen["batch_size"]
         interrupted = replace(interrupted, within=same)
     checkpoints = CheckpointWriter(model, folder, listener, chosen, prepared.collection.manifest_hash)
-    loop = _loop(model, chosen, prepared, listener, checkpoints, interrupted)
+    loop = run_callback(model, chosen, prepared, listener, checkpoints, interrupted)
     return _finish(model, loop, chosen, prepared, listener, checkpoints, target, custom, devices)
 
 
-def _named(data: Any) -> str:
+def named_source(data: Any) -> str:
     """What to train on, as a run keeps it: a path that holds in every working directory, or a word."""
     if data is None:
         return PAINTINGS
@@ -294,7 +289,7 @@ def _finish(
         log = TensorBoardLog(custom.events, model, state, prepared, listener.on_message)
     started = time.perf_counter()
     try:
-        _fit(model, loop, settings, prepared, listener, [*custom.callbacks, *filter(None, [log])], devices)
+        fit(model, loop, settings, prepared, listener, [*custom.callbacks, *filter(None, [log])], devices)
     except Diverged as error:
         diverged = error
         checkpoints.go_back(state)
@@ -329,101 +324,6 @@ def _same_pictures(model: VAE, prepared: Prepared) -> bool:
 
 def _batch_size(model: VAE) -> int | None:
     return (model.card or {}).get("settings", {}).get("batch_size")
-
-
-def _loop(
-    model: VAE,
-    settings: Mapping[str, Any],
-    prepared: Prepared,
-    listener: Listener,
-    checkpoints: CheckpointWriter,
-    interrupted: Interrupted | None,
-) -> RunCallback:
-    earlier = model.card or {}
-    # float16 leaves out steps that overflow, so the optimizer may have counted fewer
-    first = max(int(keras.ops.convert_to_numpy(model.optimizer.iterations)), earlier.get("step", 0))
-    epochs, per_epoch = run_length(settings, len(prepared.training))
-    done = first // per_epoch
-    if settings["minutes"] is None and first and done >= epochs and interrupted is None:
-        raise ValueError(
-            f"train: this model has already been trained for {done} epochs. Ask for more, such as --epochs {2 * done}."
-        )
-    state = RunState(
-        pictures=len(prepared.training),
-        batch_size=settings["batch_size"],
-        learning_rate=settings["learning_rate"],
-        total_steps=None if settings["minutes"] is not None else max(epochs, 1) * per_epoch,
-        minutes=settings["minutes"],
-        first_step=first,
-        **{key: earlier.get(key) or {} for key in ("history", "steps", "balance")},
-        folder=checkpoints.folder,
-    )
-    return RunCallback(
-        model,
-        state,
-        prepared.validation_batches(),
-        listener,
-        probe=None if model.autoencoder else _probe(model, prepared, settings["balance_every"]),
-        checkpoints=checkpoints,
-        interrupted=interrupted,
-    )
-
-
-def _fit(
-    model: VAE,
-    loop: RunCallback,
-    settings: Mapping[str, Any],
-    prepared: Prepared,
-    listener: Listener,
-    callbacks: Sequence[keras.callbacks.Callback],
-    devices: Devices,
-) -> None:
-    epochs, per_epoch = run_length(settings, len(prepared.training))
-    if settings["minutes"] is not None:
-        epochs = 10**6
-    elif settings["epochs"] is None and NETWORKS[model.network].closed_form and not model.custom:
-        return  # the closed form is all there is to it
-    if not model.trainable_variables:
-        return  # a linear autoencoder
-    state = loop.state
-    model.seed_noise(settings["seed"], state.step)
-    listener.on_begin(model, state)
-    together = RunCallbacks([loop, *callbacks], model)
-    try:
-        while state.step < epochs * per_epoch and not state.ended:
-            done, within = divmod(state.step, per_epoch)  # the rest of an epoch that was begun comes by itself
-            batches = devices.fed(
-                training_batches(
-                    prepared.collection,
-                    prepared.training,
-                    batch_size=settings["batch_size"],
-                    seed=settings["seed"],
-                    augment=settings["augment"],
-                    start_step=state.step,
-                )
-            )
-            with unchecked():  # the pipeline makes its batches from bytes
-                model.fit(
-                    # of a generator, Keras takes tuples
-                    ((one,) for one in batches) if isinstance(batches, Iterator) else batches,
-                    epochs=done + 1 if within else epochs,
-                    initial_epoch=done,
-                    steps_per_epoch=per_epoch - within,
-                    shuffle=False,  # the pipeline orders the pictures
-                    verbose=0,
-                    callbacks=together,
-                )
-            if model.stop_training and not state.ended:  # a callback ended it
-                state.stopped = True
-    except KeyboardInterrupt:
-        state.stopped = True
-    finally:
-        together.end()
-
-
-def _probe(model: VAE, prepared: Prepared, every: int | None) -> BalanceProbe:
-    pictures = prepared.collection.read(prepared.training[:PROBE_PICTURES])
-    return BalanceProbe(model, pictures.astype("float32") / 255.0, every)
 
 
 def _limit_sentence(prepared: Prepared, model: VAE) -> str:

@@ -80,7 +80,7 @@ def planned_by(monkeypatch, *flags):
         asked.append((data, weights, options))
         raise ValueError("enough")
 
-    monkeypatch.setattr("kvae.training.sweep.sweep", sweep)
+    monkeypatch.setattr("kvae.sweeps.sweep.sweep", sweep)
     assert main([*flags, "--quiet"]) == 2
     return asked[0]
 
@@ -143,7 +143,7 @@ def test_a_grid_that_cannot_be_ends_in_one_sentence(small, tmp_path, capsys, fla
 
 
 def test_some_trials_that_fail_are_an_exit_code_of_their_own(linear, tmp_path, capsys, monkeypatch):
-    from kvae.training import trial
+    from kvae.sweeps import trial
 
     real = trial.train
 
@@ -152,7 +152,7 @@ def test_some_trials_that_fail_are_an_exit_code_of_their_own(linear, tmp_path, c
             raise OSError(28, "No space left on device", "s-2.keras")
         return real(*arguments, **options)
 
-    monkeypatch.setattr("kvae.training.trial.train", train)
+    monkeypatch.setattr("kvae.sweeps.trial.train", train)
     assert main([*linear, "--kl-weight", "1", "2", "--output", str(tmp_path / "s")]) == 1
     assert "KL weight 2: failed: s-2.keras: No space left on device." in capsys.readouterr().out
     assert [one.state for one in kvae.open_sweep(tmp_path / "s.html").trials] == ["done", "failed"]

@@ -585,7 +585,7 @@ def infinite_from(monkeypatch):
 
             return training_batches(*arguments, start_step=start_step, **options).enumerate().map(one)
 
-        monkeypatch.setattr("kvae.training.run.training_batches", broken)
+        monkeypatch.setattr("kvae.training.loop.training_batches", broken)
 
     return patch
 

@@ -236,3 +236,27 @@ def test_a_run_that_leaves_nothing_takes_the_folders_away_that_it_made(tmp_path)
     assert folder.take()
     folder.remove()
     assert not folder.path.exists()
+
+
+# ---------------------------------------------------------------------- on its way
+
+
+def test_a_run_goes_elsewhere_with_its_newest_checkpoint_and_the_two_newest_stay_there(folder, tmp_path):
+    there = RunFolder.beside(tmp_path / "there" / "art.keras")
+    assert folder.packed() == {}, "settings alone are nothing to go on from"
+    folder.begin(b"{}")
+    for step in (1, 2, 3):
+        folder.write(step, ABOUT, ARRAYS)
+        there.unpack({**folder.packed(), "lock": b"a stranger's", "../art.keras": b"", "checkpoint-x": b""})
+    assert sorted(folder.packed()) == ["checkpoint-000000003", "settings"]
+    assert there.steps() == [3, 2] and there.note("settings") == b"{}" and not there.taken()
+    assert sorted(os.listdir(there.path)) == ["checkpoint-000000002", "checkpoint-000000003", "lock", "settings"]
+    assert (there.path / "lock").read_bytes() != b"a stranger's" and not there.model.exists()
+    (step, about, arrays), said = heard(there)
+    assert step == 3 and about["name"] == "ü" and said == []
+    np.testing.assert_array_equal(arrays[0], ARRAYS[0])
+
+
+def test_a_run_that_a_process_trains_is_left_to_it(folder):
+    RunFolder(folder.path).unpack({"checkpoint-000000009": b"another"})
+    assert folder.steps() == []

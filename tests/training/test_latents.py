@@ -9,9 +9,9 @@ import pytest
 import kvae
 from kvae.cli.sweep import main
 from kvae.figures import latents as figure
+from kvae.sweeps.sweep import sweep
 from kvae.training import latents
 from kvae.training.run import train
-from kvae.training.sweep import sweep
 
 SETTINGS = {"size": 16, "widths": (8, 8), "latent_dim": 2, "batch_size": 16, "epochs": 1, "augment": False}
 LINEAR = {"size": 16, "network": "linear", "latent_dim": 2, "augment": False}  # which needs no training

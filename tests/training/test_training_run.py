@@ -514,7 +514,7 @@ def starts(monkeypatch) -> list[int]:
         seen.append(options["start_step"])
         return training_batches(*arguments, **options)
 
-    monkeypatch.setattr("kvae.training.run.training_batches", noted)
+    monkeypatch.setattr("kvae.training.loop.training_batches", noted)
     return seen
 
 
@@ -552,7 +552,7 @@ def test_a_resumed_run_shows_the_pictures_that_an_uninterrupted_one_would_have_s
 
         return training_batches(collection, *arguments, **options).map(batch, num_parallel_calls=1)
 
-    monkeypatch.setattr("kvae.training.run.training_batches", noted)
+    monkeypatch.setattr("kvae.training.loop.training_batches", noted)
     settings = {"epochs": 2, "augment": True, "network": "linear", "widths": None}
     small(tmp_path / "whole.keras", **settings)
     whole, shown[:] = shown[: 2 * STEPS], []

@@ -19,16 +19,17 @@ from kvae.objectives.likelihoods import Likelihood
 from kvae.saving.reader import load
 from kvae.saving.writer import SUFFIX
 from kvae.settings import SweepSettings
+from kvae.sweeps.board import SweepBoard, open_board
+from kvae.sweeps.cluster import find_cluster
+from kvae.sweeps.crew import MOST_WORKERS, Crew
+from kvae.sweeps.index import ENDED, Scene, SweepTable, TrialRecord
+from kvae.sweeps.on_ray import train_on_ray
+from kvae.sweeps.pictures import Pictures, scene_of
+from kvae.sweeps.study import MOST_TRIALS, Study, known, planned
+from kvae.sweeps.trial import run_trial
 from kvae.training.artifacts import Run, writable_path
 from kvae.training.latents import draw_planes
 from kvae.training.listener import Listener
-from kvae.training.on_ray import train_on_ray
-from kvae.training.study import MOST_TRIALS, Study, known, planned
-from kvae.training.sweep_board import SweepBoard, open_board
-from kvae.training.sweep_index import ENDED, Scene, SweepTable, TrialRecord
-from kvae.training.sweep_pictures import Pictures, scene_of
-from kvae.training.trial import run_trial
-from kvae.training.workers import MOST_WORKERS, Crew
 from kvae.weighting.base import Weighting
 
 KEPT_RUNS = 16  # of a sweep, in memory; beyond them there are the files
@@ -124,6 +125,7 @@ def sweep(
     if not alone and (objects or custom["custom"]):
         raise ValueError("sweep: networks and methods of your own are trained in one process. Leave `workers` out.")
     own = {"encoder": encoder, "decoder": decoder, "methods": objects}
+    ray = None if ray is None else find_cluster(ray)  # before the pictures, which may take hours
     pictures = Pictures(data, study.lowest, listener, encoder)
     once = uuid.uuid4().hex if objects or custom["custom"] else ""  # no hash tells these from others
     records, scenes = _records(study, pictures, once)

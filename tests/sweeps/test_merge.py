@@ -7,25 +7,18 @@ import pytest
 
 import kvae
 from kvae.cli.sweep import main
-from kvae.images.paintings import paint_many
-from kvae.training.merge import merge
-from kvae.training.sweep import sweep
+from kvae.sweeps.merge import merge
+from kvae.sweeps.sweep import sweep
 
 LINEAR = {"size": 16, "network": "linear", "augment": False}
 
-
-@pytest.fixture(autouse=True)
-def only_the_page(monkeypatch):
-    """The figure of each run does not matter here, nor the PNG."""
-    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
-    monkeypatch.setattr("kvae.figures.sweep._draw_sheet", lambda path, *arguments: path.write_bytes(b""))
+pytestmark = pytest.mark.usefixtures("only_the_page")
 
 
 @pytest.fixture(scope="module")
-def sweeps(tmp_path_factory):
+def sweeps(pictures, tmp_path_factory):
     """Two of the same pictures, which share a trial, and one of others."""
     folder = tmp_path_factory.mktemp("sweeps")
-    pictures = paint_many(range(48), size=16, seed=4)[0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
         one = sweep(pictures, [1.0], axes={"latent_dim": [4, 8]}, output=folder / "one" / "a.html", **LINEAR)

@@ -3,7 +3,7 @@
 import pytest
 
 from kvae.settings import SETTINGS
-from kvae.training.study import MOST_TRIALS, PLACE, planned, read_study
+from kvae.sweeps.study import MOST_TRIALS, PLACE, planned, read_study
 
 
 def names(study):

@@ -16,6 +16,9 @@ from kvae.files.failure import in_words
 from kvae.files.refusal import line
 from kvae.model.vae import VAE
 from kvae.networks import NETWORKS
+from kvae.sweeps.index import MEASURES, TrialRecord
+from kvae.sweeps.pictures import Pictures
+from kvae.sweeps.store import SweepFolder
 from kvae.training.artifacts import Run, gallery, numbers
 from kvae.training.build import run_length
 from kvae.training.checkpoint import Left, Undelivered
@@ -25,9 +28,6 @@ from kvae.training.loop import Diverged
 from kvae.training.prepared import Prepared
 from kvae.training.resume import open_run, resumed
 from kvae.training.run import train
-from kvae.training.sweep_index import MEASURES, TrialRecord
-from kvae.training.sweep_pictures import Pictures
-from kvae.training.sweep_store import SweepFolder
 from kvae.weighting.conversions import calibrated_weight, decoder_noise
 
 ENOUGH = 0.98  # of its minutes, after which a run is not gone on with

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from kvae.figures import LatentLimit, Part, SweepRun, draw_sweep, few, mean_of
+from kvae.sweeps.index import Scene, SweepTable, TrialRecord
+from kvae.sweeps.store import SceneStore, SweepFolder, limit_key, shown_run
 from kvae.training.artifacts import limit_at, limit_curve
-from kvae.training.sweep_index import Scene, SweepTable, TrialRecord
-from kvae.training.sweep_store import SceneStore, SweepFolder, limit_key, shown_run
 
 TITLE = "What scaling the KL term does"
 SEED = "seed "  # begins the part of a trial's name that its mean over seeds has not

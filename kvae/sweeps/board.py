@@ -16,14 +16,14 @@ from kvae.model.vae import VAE
 from kvae.networks.spectral import fitting_directions
 from kvae.objectives.likelihoods import psnr
 from kvae.saving.writer import SUFFIX
+from kvae.sweeps.index import ENDED, Scene, SweepTable, TrialRecord, open_sweep, write_index
+from kvae.sweeps.page import Drawn, draw_table
+from kvae.sweeps.store import SceneStore, SweepFolder, limit_key
+from kvae.sweeps.study import Trial
 from kvae.training.artifacts import gallery, limit_at
 from kvae.training.evaluation import MOST_PICTURES
 from kvae.training.folder import RunFolder
 from kvae.training.prepared import Prepared
-from kvae.training.study import Trial
-from kvae.training.sweep_index import ENDED, Scene, SweepTable, TrialRecord, open_sweep, write_index
-from kvae.training.sweep_page import Drawn, draw_table
-from kvae.training.sweep_store import SceneStore, SweepFolder, limit_key
 
 BESIDE = (".png", ".json", ".csv")  # what a page has beside it
 BUDGET = 0.1  # of the time, for drawing the page as results come

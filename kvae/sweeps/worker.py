@@ -20,8 +20,8 @@ import numpy as np
 from kvae.files.strict_json import finite
 from kvae.images.worker import private_stdout
 from kvae.quiet_imports import quiet_imports, silence_stderr
+from kvae.sweeps.index import trial_from_json, trial_to_json
 from kvae.training.listener import Listener, Step
-from kvae.training.sweep_index import trial_from_json, trial_to_json
 
 EVERY = 0.25  # seconds between two reports of how far a trial is
 
@@ -65,9 +65,9 @@ def main() -> None:
     asked = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_read, args=(jobs, reporter), daemon=True).start()
     with silence_stderr(), quiet_imports():
-        from kvae.training.sweep_pictures import Pictures
-        from kvae.training.sweep_store import SweepFolder
-        from kvae.training.trial import run_trial
+        from kvae.sweeps.pictures import Pictures
+        from kvae.sweeps.store import SweepFolder
+        from kvae.sweeps.trial import run_trial
 
     data = asked["data"] if asked["array"] is None else np.load(asked["array"], allow_pickle=False)
     pictures = Pictures(data, asked["lowest"], Listener())

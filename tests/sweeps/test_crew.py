@@ -9,18 +9,12 @@ import psutil
 import pytest
 
 import kvae
-from kvae.images.paintings import paint_many
-from kvae.training import workers
+from kvae.sweeps import crew
+from kvae.sweeps.store import SweepFolder
+from kvae.sweeps.sweep import sweep
 from kvae.training.listener import Listener
-from kvae.training.sweep import sweep
-from kvae.training.sweep_store import SweepFolder
 
 SETTINGS = {"size": 16, "network": "conv", "widths": (8,), "batch_size": 16, "augment": False, "epochs": 3}
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    return paint_many(range(48), size=16, seed=4)[0]
 
 
 class Watcher(Listener):
@@ -54,12 +48,12 @@ def started(monkeypatch):
     """Every process that a sweep starts, as its parent has it."""
     found = []
 
-    class Noted(workers.Worker):
+    class Noted(crew.Worker):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             found.append(self)
 
-    monkeypatch.setattr(workers, "Worker", Noted)
+    monkeypatch.setattr(crew, "Worker", Noted)
     return found
 
 
@@ -108,7 +102,7 @@ def test_processes_end_when_their_parent_is_gone(tmp_path, python):
 import os, sys
 import kvae
 from kvae.images.paintings import paint_many
-from kvae.training import workers
+from kvae.sweeps import crew
 from kvae.training.listener import Listener
 class Death(Listener):
     def on_trials(self, ended, total, running):
@@ -116,11 +110,11 @@ class Death(Listener):
             print(*[worker._process.pid for worker in started], flush=True)
             os._exit(0)
 started = []
-class Noted(workers.Worker):
+class Noted(crew.Worker):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         started.append(self)
-workers.Worker = Noted
+crew.Worker = Noted
 kvae.sweep(paint_many(range(48), size=16, seed=4)[0], [1.0, 0.1], output=sys.argv[1], listener=Death(), workers=2,
     size=16, network="conv", widths=(8,), batch_size=16, augment=False, epochs=100000)
 """

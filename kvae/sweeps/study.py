@@ -17,8 +17,8 @@ from kvae.files.archive import open_regular
 from kvae.files.refusal import Refused, sentence
 from kvae.model.methods import choose, name_of, parted
 from kvae.settings import SETTINGS, check, checked
+from kvae.sweeps.index import MOST_NAME, MOST_OF_ALL
 from kvae.training.effect import refuse_without_effect, without_effect
-from kvae.training.sweep_index import MOST_NAME, MOST_OF_ALL
 
 VERSION = 1  # of what a hash is made of; raise it when the same settings train another model
 MOST_TRIALS = 100  # that are trained without being asked for twice

@@ -9,9 +9,9 @@ from PIL import Image
 
 import kvae
 from kvae.images.paintings import paint_many
+from kvae.sweeps.sweep import sweep
 from kvae.training.artifacts import decoded_path
 from kvae.training.listener import Listener
-from kvae.training.sweep import sweep
 
 SETTINGS = {
     "size": 16,
@@ -179,7 +179,7 @@ def test_a_disk_that_is_full_for_the_page_is_said_and_that_the_models_are_there(
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kvae.training.sweep_page.draw_sweep", full)
+    monkeypatch.setattr("kvae.sweeps.page.draw_sweep", full)
     monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
     with pytest.raises(
         OSError, match=r"sweep\.html could not be written: the disk is full\. Free .* are there: .*-1\.keras"

@@ -20,11 +20,11 @@ import numpy as np
 
 from kvae.files.refusal import line
 from kvae.images.worker import command_of
+from kvae.sweeps.board import SweepBoard
+from kvae.sweeps.index import TrialRecord, trial_from_json, trial_to_json
+from kvae.sweeps.store import ARRAY
+from kvae.sweeps.study import Trial
 from kvae.training.listener import Listener
-from kvae.training.study import Trial
-from kvae.training.sweep_board import SweepBoard
-from kvae.training.sweep_index import TrialRecord, trial_from_json, trial_to_json
-from kvae.training.sweep_store import ARRAY
 
 MOST_WORKERS = 64
 THREADS = tuple(f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL"))
@@ -43,7 +43,7 @@ class Worker:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         # a session of its own: Ctrl-C at the terminal is for the parent, which asks its processes to stop
         self._process = subprocess.Popen(
-            command_of("from kvae.training.trial_worker import main; main()"),
+            command_of("from kvae.sweeps.worker import main; main()"),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=surroundings,
             start_new_session=True,
         )  # fmt: skip

@@ -6,28 +6,16 @@ import numpy as np
 import pytest
 
 import kvae
-from kvae.images.paintings import paint_many
+from kvae.sweeps.store import SweepFolder
+from kvae.sweeps.sweep import sweep
 from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 from kvae.training.loop import Diverged
-from kvae.training.sweep import sweep
-from kvae.training.sweep_store import SweepFolder
 
 LINEAR = {"size": 16, "network": "linear", "augment": False}  # the closed form: no training
 CONV = {"size": 16, "network": "conv", "widths": (8,), "batch_size": 16, "augment": False, "epochs": 3}
-COUNT = 48
 
-
-@pytest.fixture(autouse=True)
-def only_the_page(monkeypatch):
-    """The figure of each run does not matter here, nor the PNG."""
-    monkeypatch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
-    monkeypatch.setattr("kvae.figures.sweep._draw_sheet", lambda path, *arguments: path.write_bytes(b""))
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    return paint_many(range(COUNT), size=16, seed=4)[0]
+pytestmark = pytest.mark.usefixtures("only_the_page")
 
 
 class Said(Listener):
@@ -167,7 +155,7 @@ def test_a_trial_that_was_delivered_before_its_row_was_written_is_only_measured(
 
 
 def failing(monkeypatch, error, name="KL weight 0.1"):
-    from kvae.training import trial
+    from kvae.sweeps import trial
 
     real = trial.train
 
@@ -176,7 +164,7 @@ def failing(monkeypatch, error, name="KL weight 0.1"):
             raise error
         return real(*arguments, **options)
 
-    monkeypatch.setattr("kvae.training.trial.train", train)
+    monkeypatch.setattr("kvae.sweeps.trial.train", train)
 
 
 @pytest.mark.parametrize(
@@ -227,9 +215,9 @@ def test_two_sweeps_on_one_page_are_refused(pictures, tmp_path):
 
 
 def test_a_full_disk_in_the_middle_is_said_and_the_same_command_goes_on(pictures, tmp_path, monkeypatch):
-    from kvae.training import sweep_board
+    from kvae.sweeps import board
 
-    real, calls = sweep_board.write_index, []
+    real, calls = board.write_index, []
 
     def full(table):
         calls.append(table)
@@ -237,12 +225,12 @@ def test_a_full_disk_in_the_middle_is_said_and_the_same_command_goes_on(pictures
             raise OSError(28, "No space left on device")
         real(table)
 
-    monkeypatch.setattr(sweep_board, "write_index", full)
+    monkeypatch.setattr(board, "write_index", full)
     with pytest.raises(
         OSError, match=r"s\.json could not be written: the disk is full\. .*s-1\.keras\. The same command"
     ):
         sweep(pictures, [1.0, 0.1], output=tmp_path / "s.html", **LINEAR)
-    monkeypatch.setattr(sweep_board, "write_index", real)
+    monkeypatch.setattr(board, "write_index", real)
     heard = Said()
     found = sweep(pictures, [1.0, 0.1], output=tmp_path / "s.html", listener=heard, **LINEAR)
     assert heard.begun == ["KL weight 0.1"] and set(states(found).values()) == {"done"}
@@ -276,7 +264,7 @@ def test_runs_of_several_seeds_are_one_row_and_sizes_are_parts_of_the_page(pictu
 
 @pytest.mark.slow
 def test_of_many_rows_some_have_pictures_and_the_page_says_how_many_more_there_are(pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr("kvae.training.sweep_page.MOST_PICTURED", 2)
+    monkeypatch.setattr("kvae.sweeps.page.MOST_PICTURED", 2)
     found = sweep(pictures, [4.0, 2.0, 1.0, 0.5], output=tmp_path / "s.html", latent_dim=4, **LINEAR)
     shown = [row.reconstructions is not None for row in found.rows if not row.gaussian_limit]
     assert shown == [True, False, False, True]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import kvae
-from kvae.training.sweep_index import Scene, SweepTable, TrialRecord, write_index
+from kvae.sweeps.index import Scene, SweepTable, TrialRecord, write_index
 
 
 def made(tmp_path, **more):

@@ -8,11 +8,11 @@ import keras
 
 from kvae.images.collection import open_collection
 from kvae.settings import SETTINGS, checked
+from kvae.sweeps.index import TrialRecord
+from kvae.sweeps.study import PICTURES, Trial
 from kvae.training.listener import Listener
 from kvae.training.preparation import prepare
 from kvae.training.prepared import Prepared
-from kvae.training.study import PICTURES, Trial
-from kvae.training.sweep_index import TrialRecord
 
 # what a preparation depends on beside its pictures
 PREPARED = ("network", "batch_size", "learning_rate", "latent_dim", "precision", "device")

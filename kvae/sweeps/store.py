@@ -22,8 +22,8 @@ from kvae.files.schema import Number, Row, Table, Text
 from kvae.files.strict_json import finite
 from kvae.measures.gaussian_limit import HeldOut
 from kvae.saving.card_fields import COUNT, HISTORY, MEASURED
+from kvae.sweeps.index import TrialRecord
 from kvae.training.folder import RunFolder
-from kvae.training.sweep_index import TrialRecord
 
 SUFFIX = ".study"
 RAY = "ray-"  # begins the name of a folder that Ray keeps its checkpoints in while it runs

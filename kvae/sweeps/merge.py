@@ -8,11 +8,11 @@ from typing import Any
 
 from kvae.files.atomic import is_free, numbered
 from kvae.settings import SETTINGS
-from kvae.training.study import PLACE, placed
-from kvae.training.sweep_board import BESIDE, SweepBoard
-from kvae.training.sweep_index import MOST_OF_ALL, Scene, SweepTable, TrialRecord, open_sweep
-from kvae.training.sweep_page import Drawn
-from kvae.training.sweep_store import SweepFolder, limit_key
+from kvae.sweeps.board import BESIDE, SweepBoard
+from kvae.sweeps.index import MOST_OF_ALL, Scene, SweepTable, TrialRecord, open_sweep
+from kvae.sweeps.page import Drawn
+from kvae.sweeps.store import SweepFolder, limit_key
+from kvae.sweeps.study import PLACE, placed
 
 OF_METHODS = ("weighting", "objective")  # groups of settings that count only where they are given
 
