@@ -19,7 +19,7 @@ LEAD_PER_PICTURE = 0.5  # leading coefficients for each picture: so many correla
 SHRINKAGE = 0.1  # how far they are drawn towards zero
 USUAL_VARIANCE = 0.06  # of a pixel value
 GREY = 0.5  # taken off before squares are added up: less is lost to rounding
-AT_ONCE = 1 << 22  # values transformed at once: 16 MB in float32
+AT_ONCE = 1 << 21  # values transformed at once: 8 MB in float32
 STACKED = 80  # pixels; larger planes are multiplied as one tall matrix, five times as fast there and slower below
 
 
@@ -132,6 +132,79 @@ def fit_spectrum(
     colours, mean = np.ascontiguousarray(colours, "float32"), mean.astype("float32")
     lead = default_lead(pictures, mean.size) if lead is None else min(lead, mean.size)
     covariance = _lead_covariance(varied or blocks, mean, colours, order[:lead], mirrored, progress)
+    return _turned(mean, colours, order, variances, covariance, pictures)
+
+
+def refine_spectrum(
+    found: Spectrum,
+    blocks: Iterable[tuple[np.ndarray, np.ndarray | None]],
+    *,
+    mirrored: bool = False,
+    progress: Callable[[], None] | None = None,
+) -> Spectrum:
+    """The spectrum of very many pictures, in one pass over them, from that of some of them, `found`.
+
+    Colours, and which coefficients are turned, stay as `found` has them: some thousand pictures tell these as well. The
+    mean, the variances and the correlations are those of all. `blocks` are pairs of pictures and a varied copy of each,
+    which then tells the correlations, or None; no more at once than memory can transform. `mirrored` and `progress` are
+    those of `fit_spectrum`.
+
+    Everything is added up in float64, so the size of the blocks and their order change no more than rounding does.
+
+    Raises:
+        ValueError: no pictures, or some that hold NaN or infinity.
+    """
+    centre = _transformed(found.mean[None], found.colours).reshape(-1)
+    lead = found.order[: len(found.rotation)]
+    sums, squares, totals = np.zeros(centre.size), np.zeros(centre.size), np.zeros(lead.size)
+    gram, count = np.zeros((lead.size, lead.size)), 0
+    for pictures, copies in blocks:
+        scores = _scores(pictures, found.colours, centre)
+        sums += scores.sum(axis=0, dtype="float64")
+        squares += np.einsum("ij,ij->j", scores, scores)
+        some = scores[:, lead] if copies is None else _scores(copies, found.colours, centre)[:, lead]
+        totals += some.sum(axis=0, dtype="float64")
+        gram += some.T @ some
+        count += len(scores)
+        if progress is not None:
+            progress()
+    if not count:
+        raise ValueError("refine_spectrum: there are no pictures to measure. Bring at least one.")
+    if not np.all(np.isfinite(squares)):
+        raise ValueError("refine_spectrum: the pictures hold NaN or infinity. Bring finite pixel values in [0, 1].")
+    odd = np.arange(centre.size) % found.image_shape[1] % 2 == 1
+    moved = np.where(mirrored & odd, 0.0, sums / count)  # the mean, as seen from that of `found`
+    variances = np.maximum(squares / count - 2.0 * moved * sums / count + np.square(moved), 0.0)
+    step = moved[lead]
+    gram += count * np.outer(step, step) - np.outer(totals, step) - np.outer(step, totals)
+    if mirrored:
+        gram *= odd[lead, None] == odd[lead]
+    rest = found.order[lead.size :]
+    order = np.concatenate([lead, rest[np.argsort(-variances[rest], kind="stable")]])
+    height, width, channels = found.image_shape
+    planes = cosine_matrix(height).T @ moved.reshape(channels, height, width) @ cosine_matrix(width)
+    mean = found.mean + np.moveaxis(planes, 0, -1) @ found.colours.T
+    return _turned(mean.astype("float32"), found.colours, order, variances, gram / count, count)
+
+
+def _scores(images: np.ndarray, colours: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Cosine coefficients (n, values) of `images`, uint8 or float in [0, 1], less `centre` (values,)."""
+    if images.dtype == np.uint8:
+        colours = colours / np.float32(255.0)
+    return _transformed(images.astype("float32"), colours).reshape(len(images), -1) - centre
+
+
+def _turned(
+    mean: np.ndarray,
+    colours: np.ndarray,
+    order: np.ndarray,
+    variances: np.ndarray,
+    covariance: np.ndarray,
+    pictures: int,
+) -> Spectrum:
+    """The spectrum in which the first of the coefficients `order`, whose `covariance` this is, are turned by its
+    eigenvectors."""
+    lead = len(covariance)
     eigenvalues, rotation = np.linalg.eigh(_shrunk(covariance, variances[order[:lead]]))
     turned = np.concatenate([np.maximum(eigenvalues[::-1], 0.0), variances[order[lead:]]])
     ranks = np.argsort(-turned, kind="stable")
