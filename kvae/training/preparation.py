@@ -12,7 +12,7 @@ import numpy as np
 
 from kvae.images.cache import cache_folder, writing
 from kvae.images.collection import Collection, open_collection
-from kvae.images.pipeline import steps_per_epoch, training_batches
+from kvae.images.pipeline import Order, steps_per_epoch
 from kvae.images.spectrum import AT_ONCE, Spectrum, default_lead, fit_spectrum, refine_spectrum
 from kvae.images.texture import Statistics, fit_texture
 from kvae.images.variation import AUGMENTATION, drawn, varied
@@ -221,9 +221,9 @@ def collection_statistics(
     plain_blocks = -(-len(indices) // BLOCK)
     progress = _progress(listener, plain_blocks + (steps if vary else plain_blocks))
 
-    def varied_copies() -> Iterable[np.ndarray]:
-        batches = training_batches(collection, indices, batch_size=batch, seed=seed, augment=True)
-        return map(np.asarray, itertools.islice(batches, steps))
+    def varied_copies() -> Iterable[np.ndarray]:  # those that training would show, with no more of them in memory
+        order = Order(indices, batch_size=batch, seed=seed)
+        return (_varied(collection, order.batch(step), seed, step) for step in range(steps))
 
     def plain() -> Iterable[np.ndarray]:
         return collection.blocks(indices, BLOCK)
@@ -253,12 +253,9 @@ def whole_statistics(
     progress = _progress(listener, -(-len(seen) // rows))
 
     def blocks() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        for step, pictures in enumerate(collection.blocks(seen, rows)):
-            if vary:
-                variants = drawn(AUGMENTATION, len(pictures), collection.shape, seed=seed, step=step)
-                yield pictures, varied(pictures, variants)
-            else:
-                yield pictures, None
+        for step, start in enumerate(range(0, len(seen), rows)):
+            part = seen[start : start + rows]
+            yield collection.read(part), _varied(collection, part, seed, step) if vary else None
 
     def measure() -> Statistics:
         mirrored = vary and AUGMENTATION.flip
@@ -269,6 +266,12 @@ def whole_statistics(
     # what was found before depends on the seed
     kind = f"whole {len(found.spectrum.rotation)} {seed} {f'varied {AUGMENTATION}' if vary else 'plain'}"
     return _cached(collection, seen, kind, listener, measure)
+
+
+def _varied(collection: Collection, indices: np.ndarray, seed: int, step: int) -> np.ndarray:
+    """The pictures at `indices`, varied as training does in this step."""
+    variants = drawn(AUGMENTATION, len(indices), collection.shape, seed=seed, step=step)
+    return varied(collection.read(indices), variants)
 
 
 def _progress(listener: Listener, total: int) -> Callable[[], None]:
