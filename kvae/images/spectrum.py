@@ -78,24 +78,32 @@ class Spectrum:
         Raises:
             ValueError: no pictures, or of another shape.
         """
-        for images in _pieces(blocks, "Spectrum"):
-            if images.shape[1:] != self.image_shape:
-                raise ValueError(
-                    f"Spectrum: pictures must have the shape of those of the fit, {self.image_shape}. "
-                    f"Received: {images.shape[1:]}."
-                )
-            yield self.analysis(images)
+        return map(self.analysis, self._fitting(blocks))
 
     def moments(self, blocks: Iterable[np.ndarray]) -> tuple[np.ndarray, float]:
         """Mean squares (values,) of the coefficients of other pictures, and those pictures' mean squared distance.
 
         With `eigenvalues` they are all that the distortion and rate of the linear VAE on those pictures depend on.
         """
-        squares, count = np.zeros(len(self.eigenvalues)), 0
-        for piece in self.coefficients(blocks):
-            squares += np.sum(np.square(piece, dtype="float64"), axis=0)
-            count += len(piece)
-        return squares / count, float(np.sum(squares)) / count
+        lead, count = self.order[: len(self.rotation)], 0
+        plain, turned = np.zeros(len(self.order)), np.zeros(len(lead))
+        for images in self._fitting(blocks):  # sums are put into order, which is quicker than coefficients are
+            flat = _transformed(images - self.mean, self.colours).reshape(len(images), -1)
+            leading = flat[:, lead] @ self.rotation
+            plain += np.einsum("ij,ij->j", flat, flat)
+            turned += np.einsum("ij,ij->j", leading, leading)
+            count += len(images)
+        squares = np.concatenate([turned, plain[self.order[len(lead) :]]])[self.ranks] / count
+        return squares, float(np.sum(squares))
+
+    def _fitting(self, blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
+        for images in _pieces(blocks, "Spectrum"):
+            if images.shape[1:] != self.image_shape:
+                raise ValueError(
+                    f"Spectrum: pictures must have the shape of those of the fit, {self.image_shape}. "
+                    f"Received: {images.shape[1:]}."
+                )
+            yield images
 
 
 def fit_spectrum(
