@@ -223,7 +223,7 @@ def collection_statistics(
 
     def varied_copies() -> Iterable[np.ndarray]:  # those that training would show, with no more of them in memory
         order = Order(indices, batch_size=batch, seed=seed)
-        return (_varied(collection, order.batch(step), seed, step) for step in range(steps))
+        return (_varied(collection.read(order.batch(step)), seed, step) for step in range(steps))
 
     def plain() -> Iterable[np.ndarray]:
         return collection.blocks(indices, BLOCK)
@@ -253,9 +253,8 @@ def whole_statistics(
     progress = _progress(listener, -(-len(seen) // rows))
 
     def blocks() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        for step, start in enumerate(range(0, len(seen), rows)):
-            part = seen[start : start + rows]
-            yield collection.read(part), _varied(collection, part, seed, step) if vary else None
+        for step, pictures in enumerate(collection.blocks(seen, rows)):
+            yield pictures, _varied(pictures, seed, step) if vary else None
 
     def measure() -> Statistics:
         mirrored = vary and AUGMENTATION.flip
@@ -268,10 +267,9 @@ def whole_statistics(
     return _cached(collection, seen, kind, listener, measure)
 
 
-def _varied(collection: Collection, indices: np.ndarray, seed: int, step: int) -> np.ndarray:
-    """The pictures at `indices`, varied as training does in this step."""
-    variants = drawn(AUGMENTATION, len(indices), collection.shape, seed=seed, step=step)
-    return varied(collection.read(indices), variants)
+def _varied(pictures: np.ndarray, seed: int, step: int) -> np.ndarray:
+    """`pictures`, varied as training does in this step."""
+    return varied(pictures, drawn(AUGMENTATION, len(pictures), pictures.shape[1:], seed=seed, step=step))
 
 
 def _progress(listener: Listener, total: int) -> Callable[[], None]:
