@@ -145,61 +145,46 @@ def fit_spectrum(
 
 def refine_spectrum(
     found: Spectrum,
-    blocks: Iterable[tuple[np.ndarray, np.ndarray | None]],
+    blocks: Iterable[np.ndarray],
     *,
     mirrored: bool = False,
     progress: Callable[[], None] | None = None,
 ) -> Spectrum:
-    """The spectrum of very many pictures, in one pass over them, from that of some of them, `found`.
+    """The spectrum of very many pictures, in one pass over their `blocks`, from that of some of them, `found`.
 
     Colours, and which coefficients are turned, stay as `found` has them: some thousand pictures tell these as well. The
-    mean, the variances and the correlations are those of all. `blocks` are pairs of pictures and a varied copy of each,
-    which then tells the correlations, or None; no more at once than memory can transform. `mirrored` and `progress` are
-    those of `fit_spectrum`.
+    mean, the variances and the correlations are those of all. `mirrored` and `progress` are those of `fit_spectrum`;
+    varied copies would only blur what so many pictures tell.
 
     Everything is added up in float64, so the size of the blocks and their order change no more than rounding does.
 
     Raises:
         ValueError: no pictures, or some that hold NaN or infinity.
     """
-    centre = _transformed(found.mean[None], found.colours).reshape(-1)
-    lead = found.order[: len(found.rotation)]
-    sums, squares, totals = np.zeros(centre.size), np.zeros(centre.size), np.zeros(lead.size)
-    gram, count = np.zeros((lead.size, lead.size)), 0
-    for pictures, copies in blocks:
-        scores = _scores(pictures, found.colours, centre)
-        sums += scores.sum(axis=0, dtype="float64")
-        squares += np.einsum("ij,ij->j", scores, scores)
-        some = scores[:, lead] if copies is None else _scores(copies, found.colours, centre)[:, lead]
-        totals += some.sum(axis=0, dtype="float64")
-        gram += some.T @ some
-        count += len(scores)
-        if progress is not None:
-            progress()
-    if not count:
-        raise ValueError("refine_spectrum: there are no pictures to measure. Bring at least one.")
+    height, width, channels = found.image_shape
+    lead, values = found.order[: len(found.rotation)], len(found.order)
+    sums, squares, gram, count = np.zeros(values), np.zeros(values), np.zeros((len(lead), len(lead))), 0
+    for images in _pieces(blocks, "refine_spectrum", progress):
+        flat = _transformed(images - found.mean, found.colours).reshape(len(images), -1)
+        leading = flat[:, lead]
+        sums += flat.sum(axis=0, dtype="float64")
+        squares += np.einsum("ij,ij->j", flat, flat)
+        gram += leading.T @ leading
+        count += len(images)
     if not np.all(np.isfinite(squares)):
         raise ValueError("refine_spectrum: the pictures hold NaN or infinity. Bring finite pixel values in [0, 1].")
-    odd = np.arange(centre.size) % found.image_shape[1] % 2 == 1
-    moved = np.where(mirrored & odd, 0.0, sums / count)  # the mean, as seen from that of `found`
-    variances = np.maximum(squares / count - 2.0 * moved * sums / count + np.square(moved), 0.0)
-    step = moved[lead]
-    gram += count * np.outer(step, step) - np.outer(totals, step) - np.outer(step, totals)
+    odd = np.arange(values) % width % 2 == 1  # horizontal frequencies, which a mirror image negates
+    moved = sums / count  # the mean, as seen from that of `found`
     if mirrored:
+        moved[odd] = 0.0
         gram *= odd[lead, None] == odd[lead]
-    rest = found.order[lead.size :]
-    order = np.concatenate([lead, rest[np.argsort(-variances[rest], kind="stable")]])
-    height, width, channels = found.image_shape
+    variances = np.maximum(squares / count - np.square(moved), 0.0)
+    covariance = gram / count - np.outer(moved[lead], moved[lead])
     planes = cosine_matrix(height).T @ moved.reshape(channels, height, width) @ cosine_matrix(width)
-    mean = found.mean + np.moveaxis(planes, 0, -1) @ found.colours.T
-    return _turned(mean.astype("float32"), found.colours, order, variances, gram / count, count)
-
-
-def _scores(images: np.ndarray, colours: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Cosine coefficients (n, values) of `images`, uint8 or float in [0, 1], less `centre` (values,)."""
-    if images.dtype == np.uint8:
-        colours = colours / np.float32(255.0)
-    return _transformed(images.astype("float32"), colours).reshape(len(images), -1) - centre
+    mean = (found.mean + np.moveaxis(planes, 0, -1) @ found.colours.T).astype("float32")
+    rest = found.order[len(lead) :]
+    order = np.concatenate([lead, rest[np.argsort(-variances[rest], kind="stable")]])
+    return _turned(mean, found.colours, order, variances, covariance, count)
 
 
 def _turned(

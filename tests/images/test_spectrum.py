@@ -201,22 +201,17 @@ def test_moments_of_pictures_of_another_shape_are_refused():
 # ---------------------------------------------------------------------- very many pictures, in one pass
 
 
-def pairs(pictures, copies=None, rows=40, order=None):
-    """Blocks of `rows` of the pictures, with their copies, in `order`."""
+def parts(pictures, rows=40, order=None):
+    """Blocks of `rows` of the pictures, in `order`."""
     order = np.arange(len(pictures)) if order is None else order
-    for start in range(0, len(order), rows):
-        part = order[start : start + rows]
-        yield pictures[part], None if copies is None else copies[part]
+    return (pictures[order[start : start + rows]] for start in range(0, len(order), rows))
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-@pytest.mark.parametrize("vary", [False, True])
-def test_one_pass_over_the_pictures_of_a_spectrum_finds_it_again(vary, mirrored):
+def test_one_pass_over_the_pictures_of_a_spectrum_finds_it_again(mirrored):
     pictures = smooth((8, 10, 3), 300)
-    copies = 1.5 * smooth((8, 10, 3), 300, seed=4) if vary else None
-    varied = (lambda: [copies]) if vary else None
-    whole = fit_spectrum(lambda: [pictures], varied=varied, mirrored=mirrored, lead=40)
-    again = refine_spectrum(whole, pairs(pictures, copies), mirrored=mirrored)
+    whole = fit_spectrum(lambda: [pictures], mirrored=mirrored, lead=40)
+    again = refine_spectrum(whole, parts(pictures), mirrored=mirrored)
     np.testing.assert_allclose(again.eigenvalues, whole.eigenvalues, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(again.mean, whole.mean, atol=1e-6)
     assert again.pictures == 300
@@ -227,7 +222,7 @@ def test_one_pass_tells_all_pictures_from_some_of_them(mirrored):
     pictures, others = smooth((8, 8, 3), 3000), smooth((8, 8, 3), 600, seed=1)
     some = fit_spectrum(lambda: [pictures[:200]], mirrored=mirrored, lead=100)
     every = fit_spectrum(lambda: [pictures], mirrored=mirrored, lead=100)
-    found = refine_spectrum(some, pairs(pictures), mirrored=mirrored)
+    found = refine_spectrum(some, parts(pictures), mirrored=mirrored)
     np.testing.assert_allclose(found.mean, every.mean, atol=1e-6)
     assert found.total == pytest.approx(every.total, rel=1e-5)
     for weight in (0.01, 0.1, 1.0):
@@ -237,23 +232,22 @@ def test_one_pass_tells_all_pictures_from_some_of_them(mirrored):
 
 def test_one_pass_depends_on_no_order_and_no_size_of_its_blocks():
     pictures = (255 * np.clip(smooth((8, 8, 3), 1000), 0, 1)).astype(np.uint8)
-    copies = smooth((8, 8, 3), 1000, seed=4)
     some = fit_spectrum(lambda: [pictures[:200]], mirrored=True, lead=50)
-    first = refine_spectrum(some, pairs(pictures, copies), mirrored=True)
+    first = refine_spectrum(some, parts(pictures), mirrored=True)
     for rows, order in ((7, None), (1000, None), (64, np.random.default_rng(0).permutation(1000))):
-        other = refine_spectrum(some, pairs(pictures, copies, rows, order), mirrored=True)
+        other = refine_spectrum(some, parts(pictures, rows, order), mirrored=True)
         np.testing.assert_allclose(other.eigenvalues, first.eigenvalues, rtol=1e-5)
         np.testing.assert_allclose(other.mean, first.mean, atol=1e-7)
 
 
 @pytest.mark.parametrize(
-    ("parts", "message"),
+    ("pictures", "message"),
     [
         ([], "refine_spectrum: there are no pictures to measure. Bring at least one."),
-        ([(np.full((2, 8, 8, 3), np.nan), None)], "refine_spectrum: the pictures hold NaN or infinity"),
+        ([np.full((2, 8, 8, 3), np.nan)], "refine_spectrum: the pictures hold NaN or infinity"),
     ],
 )
-def test_one_pass_over_what_cannot_be_measured_is_refused(parts, message):
+def test_one_pass_over_what_cannot_be_measured_is_refused(pictures, message):
     found, _ = fitted((8, 8, 3))
     with pytest.raises(ValueError, match=message):
-        refine_spectrum(found, parts)
+        refine_spectrum(found, pictures)
