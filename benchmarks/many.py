@@ -36,7 +36,9 @@ print("SECONDS", time.perf_counter() - start, collection.count)
 STEP = """
 import os, sys, time
 start = time.time()
-import kvae, kvae.training.listener
+from kvae.quiet_imports import quiet_imports
+with quiet_imports():  # as kvae-train does
+    import kvae.training.run
 class Reached(Exception): pass
 class First(kvae.training.listener.Listener):
     def on_step(self, step): raise Reached

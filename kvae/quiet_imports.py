@@ -6,8 +6,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-# TensorFlow Lite imports JAX where it is installed, and Keras imports pyplot for its summaries: 2 to 3 s for nothing
-SKIPPED_IMPORTS = ("jax", "matplotlib.pyplot")
+# TensorFlow Lite imports JAX where it is installed, and Keras pyplot for its summaries, pandas for frames as pictures
+# and scikit-learn for wrappers: 3 s and 250 MB for nothing
+SKIPPED_IMPORTS = ("jax", "matplotlib.pyplot", "pandas", "sklearn")
 
 
 @contextlib.contextmanager

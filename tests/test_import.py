@@ -52,13 +52,13 @@ def test_a_name_that_is_not_public_is_an_attribute_error():
 
 FEW_IMPORTS = """
 import sys
-from kvae.quiet_imports import quiet_imports
+from kvae.quiet_imports import SKIPPED_IMPORTS, quiet_imports
 with quiet_imports():
     import keras
     import tensorflow
-    inside = {"jax", "matplotlib.pyplot"} & {name for name, module in sys.modules.items() if module}
-import matplotlib.pyplot
-print(sorted(inside), "jax" in sys.modules, sys.modules["matplotlib.pyplot"] is not None)
+    inside = {*SKIPPED_IMPORTS} & {name for name, module in sys.modules.items() if module}
+import matplotlib.pyplot, sklearn
+print(sorted(inside), "jax" in sys.modules, all(map(sys.modules.get, ("matplotlib.pyplot", "sklearn"))))
 """
 
 

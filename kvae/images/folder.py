@@ -87,7 +87,8 @@ def sort_out(files: Files, scanned: Scan, remarks: Sequence[str] = ()) -> Listin
 def _first_of_equals(digests: np.ndarray) -> np.ndarray:
     """For each of `digests`, uint8 (n, 32), the first that is the same, int64 (n,)."""
     whole = np.ascontiguousarray(digests).view("S32")[:, 0]
-    if len(np.unique(whole.view(np.uint64)[::4])) == len(whole):  # by their first bytes, which is much faster
+    firsts = np.sort(whole.view(np.uint64)[::4])  # by their first bytes, which is much faster
+    if (firsts[1:] != firsts[:-1]).all():
         return np.arange(len(whole))
     _, first, places = np.unique(whole, return_index=True, return_inverse=True)
     return first[places]

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, islice
 from typing import Any, overload
 
 import numpy as np
@@ -50,6 +51,12 @@ class Names(Sequence[str]):
         """One more, which `Names()` and what came from it alone take."""
         self._text += name.encode("utf-8")
         self._ends.append(len(self._text))
+
+    def extend(self, names: Iterable[str]) -> None:
+        """Several more."""
+        parts = [name.encode("utf-8") for name in names]
+        self._ends.extend(islice(accumulate(map(len, parts), initial=len(self._text)), 1, None))
+        self._text += b"".join(parts)
 
     def columns(self) -> tuple[np.ndarray, np.ndarray]:
         """Copies of the text, uint8 (bytes,), and of the ends, int64 (count,)."""

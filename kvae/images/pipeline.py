@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from kvae.images.collection import Collection
+from kvae.images.decoders import cores
 from kvae.images.variation import AUGMENTATION, Augmentation, Variants, drawn, varied
 
 try:
@@ -25,7 +26,7 @@ except ImportError:  # JAX alone
     tf = None
 
 READY = 2  # batches ready at the end of the pipeline
-AHEAD = 4  # batches read at once; fixed, because what AUTOTUNE holds ready grows with the free memory
+AHEAD = 4  # batches read at once, at most; fixed, because what AUTOTUNE holds ready grows with the free memory
 THREADS = 2  # that read ahead without TensorFlow
 
 Step = Callable[[int], tuple[np.ndarray, Variants | None]]  # to its pictures, uint8, and what is done to them
@@ -138,8 +139,9 @@ def _dataset(steps: Any, prepared: Step, shape: tuple[int, int, int], *, varying
         found = tf.numpy_function(numbers, [step], types, stateful=False)
         return tuple(tf.ensure_shape(one, kind) for one, kind in zip(found, shapes, strict=True))
 
-    batches = steps.map(read, num_parallel_calls=AHEAD, deterministic=True)
-    batches = batches.map(_varied if varying else _as_floats, num_parallel_calls=AHEAD, deterministic=True)
+    at_once = min(AHEAD, cores())  # each is some copies of a batch: more than there are cores cost memory alone
+    batches = steps.map(read, num_parallel_calls=at_once, deterministic=True)
+    batches = batches.map(_varied if varying else _as_floats, num_parallel_calls=at_once, deterministic=True)
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.prefetch(READY).with_options(options)

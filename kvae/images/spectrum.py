@@ -19,7 +19,7 @@ LEAD_PER_PICTURE = 0.5  # leading coefficients for each picture: so many correla
 SHRINKAGE = 0.1  # how far they are drawn towards zero
 USUAL_VARIANCE = 0.06  # of a pixel value
 GREY = 0.5  # taken off before squares are added up: less is lost to rounding
-AT_ONCE = 1 << 22  # values transformed at once: 16 MB in float32
+AT_ONCE = 1 << 21  # values transformed at once: 8 MB in float32
 STACKED = 80  # pixels; larger planes are multiplied as one tall matrix, five times as fast there and slower below
 
 
@@ -78,24 +78,32 @@ class Spectrum:
         Raises:
             ValueError: no pictures, or of another shape.
         """
-        for images in _pieces(blocks, "Spectrum"):
-            if images.shape[1:] != self.image_shape:
-                raise ValueError(
-                    f"Spectrum: pictures must have the shape of those of the fit, {self.image_shape}. "
-                    f"Received: {images.shape[1:]}."
-                )
-            yield self.analysis(images)
+        return map(self.analysis, self._fitting(blocks))
 
     def moments(self, blocks: Iterable[np.ndarray]) -> tuple[np.ndarray, float]:
         """Mean squares (values,) of the coefficients of other pictures, and those pictures' mean squared distance.
 
         With `eigenvalues` they are all that the distortion and rate of the linear VAE on those pictures depend on.
         """
-        squares, count = np.zeros(len(self.eigenvalues)), 0
-        for piece in self.coefficients(blocks):
-            squares += np.sum(np.square(piece, dtype="float64"), axis=0)
-            count += len(piece)
-        return squares / count, float(np.sum(squares)) / count
+        lead, count = self.order[: len(self.rotation)], 0
+        plain, turned = np.zeros(len(self.order)), np.zeros(len(lead))
+        for images in self._fitting(blocks):  # sums are put into order, which is quicker than coefficients are
+            flat = _transformed(images - self.mean, self.colours).reshape(len(images), -1)
+            leading = flat[:, lead] @ self.rotation
+            plain += np.einsum("ij,ij->j", flat, flat)
+            turned += np.einsum("ij,ij->j", leading, leading)
+            count += len(images)
+        squares = np.concatenate([turned, plain[self.order[len(lead) :]]])[self.ranks] / count
+        return squares, float(np.sum(squares))
+
+    def _fitting(self, blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
+        for images in _pieces(blocks, "Spectrum"):
+            if images.shape[1:] != self.image_shape:
+                raise ValueError(
+                    f"Spectrum: pictures must have the shape of those of the fit, {self.image_shape}. "
+                    f"Received: {images.shape[1:]}."
+                )
+            yield images
 
 
 def fit_spectrum(
@@ -132,6 +140,64 @@ def fit_spectrum(
     colours, mean = np.ascontiguousarray(colours, "float32"), mean.astype("float32")
     lead = default_lead(pictures, mean.size) if lead is None else min(lead, mean.size)
     covariance = _lead_covariance(varied or blocks, mean, colours, order[:lead], mirrored, progress)
+    return _turned(mean, colours, order, variances, covariance, pictures)
+
+
+def refine_spectrum(
+    found: Spectrum,
+    blocks: Iterable[np.ndarray],
+    *,
+    mirrored: bool = False,
+    progress: Callable[[], None] | None = None,
+) -> Spectrum:
+    """The spectrum of very many pictures, in one pass over their `blocks`, from that of some of them, `found`.
+
+    Colours, and which coefficients are turned, stay as `found` has them: some thousand pictures tell these as well. The
+    mean, the variances and the correlations are those of all. `mirrored` and `progress` are those of `fit_spectrum`;
+    varied copies would only blur what so many pictures tell.
+
+    Everything is added up in float64, so the size of the blocks and their order change no more than rounding does.
+
+    Raises:
+        ValueError: no pictures, or some that hold NaN or infinity.
+    """
+    height, width, channels = found.image_shape
+    lead, values = found.order[: len(found.rotation)], len(found.order)
+    sums, squares, gram, count = np.zeros(values), np.zeros(values), np.zeros((len(lead), len(lead))), 0
+    for images in _pieces(blocks, "refine_spectrum", progress):
+        flat = _transformed(images - found.mean, found.colours).reshape(len(images), -1)
+        leading = flat[:, lead]
+        sums += flat.sum(axis=0, dtype="float64")
+        squares += np.einsum("ij,ij->j", flat, flat)
+        gram += leading.T @ leading
+        count += len(images)
+    if not np.all(np.isfinite(squares)):
+        raise ValueError("refine_spectrum: the pictures hold NaN or infinity. Bring finite pixel values in [0, 1].")
+    odd = np.arange(values) % width % 2 == 1  # horizontal frequencies, which a mirror image negates
+    moved = sums / count  # the mean, as seen from that of `found`
+    if mirrored:
+        moved[odd] = 0.0
+        gram *= odd[lead, None] == odd[lead]
+    variances = np.maximum(squares / count - np.square(moved), 0.0)
+    covariance = gram / count - np.outer(moved[lead], moved[lead])
+    planes = cosine_matrix(height).T @ moved.reshape(channels, height, width) @ cosine_matrix(width)
+    mean = (found.mean + np.moveaxis(planes, 0, -1) @ found.colours.T).astype("float32")
+    rest = found.order[len(lead) :]
+    order = np.concatenate([lead, rest[np.argsort(-variances[rest], kind="stable")]])
+    return _turned(mean, found.colours, order, variances, covariance, count)
+
+
+def _turned(
+    mean: np.ndarray,
+    colours: np.ndarray,
+    order: np.ndarray,
+    variances: np.ndarray,
+    covariance: np.ndarray,
+    pictures: int,
+) -> Spectrum:
+    """The spectrum in which the first of the coefficients `order`, whose `covariance` this is, are turned by its
+    eigenvectors."""
+    lead = len(covariance)
     eigenvalues, rotation = np.linalg.eigh(_shrunk(covariance, variances[order[:lead]]))
     turned = np.concatenate([np.maximum(eigenvalues[::-1], 0.0), variances[order[lead:]]])
     ranks = np.argsort(-turned, kind="stable")

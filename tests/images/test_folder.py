@@ -243,6 +243,34 @@ def test_pictures_behind_links_come_where_their_names_belong(tmp_path):
     assert [Path(one.path).read_text() for one in found] == ["a.png", "1.png", "2.png", "z.png"]
 
 
+@pytest.mark.parametrize("together", [1, 2, 1024])
+@pytest.mark.parametrize("follow", [False, True])
+def test_files_looked_at_together_are_found_as_one_by_one(together, follow, pictures, monkeypatch):
+    for case in (*GOOD, *IGNORED):
+        folder_of_it = pictures / f"case {case}"
+        folder_of_it.mkdir()
+        (folder_of_it / "below").mkdir()
+        for number in range(3):
+            noise(number).save(folder_of_it / f"{number:02d}.png")
+            (folder_of_it / f"{number:02d}.txt").write_text("what is to be seen")
+        {**GOOD, **IGNORED}[case](folder_of_it)
+    noise(60).save(pictures / "without an ending", "PNG")
+    (pictures / "no.jpg").symlink_to(pictures / "nowhere")
+    monkeypatch.setattr(scanning, "TOGETHER", together)
+    found = scan(pictures, follow_links=follow)
+    monkeypatch.setattr(scanning._Walk, "_plain", lambda *_: False)
+    singly = scan(pictures, follow_links=follow)
+    assert list(found.found) == list(singly.found) and len(found.found) > 100
+    assert (found.skipped, found.others) == (singly.skipped, singly.others) and found.others > 50
+
+
+def test_of_ordinary_pictures_none_is_looked_at_by_itself(pictures, monkeypatch):
+    monkeypatch.setattr(scanning._Walk, "_file", lambda self, path, name: pytest.fail(f"{name} was"))
+    found = scan(pictures).found
+    assert [one.name for one in found] == [f"{'below/' if n >= 9 else ''}{n:02d}.png" for n in range(12)]
+    assert [one.modified for one in found] == [os.stat(one.path).st_mtime_ns for one in found]
+
+
 def test_a_scan_keeps_little_of_a_picture(tmp_path):
     for number in range(2000):
         (tmp_path / f"{number:06d}.png").touch()

@@ -1,7 +1,9 @@
 """Batches: their order is a function of (seed, epoch), their augmentation of (seed, step), and nothing else."""
 
+import dataclasses
 import itertools
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -213,6 +215,21 @@ def test_order_is_a_pure_function_whatever_was_asked_before():
     assert all(np.array_equal(one.batch(step), other.batch(step)) for step in steps)
     assert np.array_equal(Order(np.arange(50), batch_size=8, seed=9).batch(3), one.batch(3))
     assert steps_per_epoch(50, 8) == 7
+
+
+def test_split_and_order_keep_numbers_in_arrays_and_no_objects_for_each_picture(collection):
+    count = 200_000
+    many = dataclasses.replace(
+        collection, count=count, digests=np.random.default_rng(0).integers(0, 256, (count, 32), np.uint8)
+    )
+    tracemalloc.start()
+    training, validation = many.split(0.1)
+    order = Order(training, batch_size=64, seed=0)
+    last = [order.batch(step) for step in (0, steps_per_epoch(len(training), 64))]  # of two epochs
+    held, peak = (amount / count for amount in tracemalloc.get_traced_memory())
+    tracemalloc.stop()
+    assert len(training) + len(validation) == count and len(np.unique(np.concatenate(last))) > 100
+    assert held < 8 + 2 * 8 + 1 and peak < 40  # a Python number alone takes 32 bytes, and 8 in a list
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kvae.images import spectrum as module
-from kvae.images.spectrum import Spectrum, cosine_matrix, default_lead, fit_spectrum
+from kvae.images.spectrum import Spectrum, cosine_matrix, default_lead, fit_spectrum, refine_spectrum
 from kvae.measures.gaussian_limit import HeldOut, water_filling
 
 SHAPES = [(8, 8, 3), (6, 10, 1), (12, 4, 4), (2, 2, 3)]
@@ -196,3 +196,58 @@ def test_moments_of_pictures_of_another_shape_are_refused():
     spectrum, _ = fitted((4, 4, 1), lead=2)
     with pytest.raises(ValueError, match=r"Spectrum: pictures must have the shape of those of the fit"):
         spectrum.moments([np.zeros((2, 4, 6, 1))])
+
+
+# ---------------------------------------------------------------------- very many pictures, in one pass
+
+
+def parts(pictures, rows=40, order=None):
+    """Blocks of `rows` of the pictures, in `order`."""
+    order = np.arange(len(pictures)) if order is None else order
+    return (pictures[order[start : start + rows]] for start in range(0, len(order), rows))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_one_pass_over_the_pictures_of_a_spectrum_finds_it_again(mirrored):
+    pictures = smooth((8, 10, 3), 300)
+    whole = fit_spectrum(lambda: [pictures], mirrored=mirrored, lead=40)
+    again = refine_spectrum(whole, parts(pictures), mirrored=mirrored)
+    np.testing.assert_allclose(again.eigenvalues, whole.eigenvalues, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(again.mean, whole.mean, atol=1e-6)
+    assert again.pictures == 300
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_one_pass_tells_all_pictures_from_some_of_them(mirrored):
+    pictures, others = smooth((8, 8, 3), 3000), smooth((8, 8, 3), 600, seed=1)
+    some = fit_spectrum(lambda: [pictures[:200]], mirrored=mirrored, lead=100)
+    every = fit_spectrum(lambda: [pictures], mirrored=mirrored, lead=100)
+    found = refine_spectrum(some, parts(pictures), mirrored=mirrored)
+    np.testing.assert_allclose(found.mean, every.mean, atol=1e-6)
+    assert found.total == pytest.approx(every.total, rel=1e-5)
+    for weight in (0.01, 0.1, 1.0):
+        losses = [HeldOut(one.eigenvalues, *one.moments([others])).at(weight, 192).loss for one in (some, found, every)]
+        assert losses[1] < losses[0] and losses[1] == pytest.approx(losses[2], rel=2e-3)
+
+
+def test_one_pass_depends_on_no_order_and_no_size_of_its_blocks():
+    pictures = (255 * np.clip(smooth((8, 8, 3), 1000), 0, 1)).astype(np.uint8)
+    some = fit_spectrum(lambda: [pictures[:200]], mirrored=True, lead=50)
+    first = refine_spectrum(some, parts(pictures), mirrored=True)
+    for rows, order in ((7, None), (1000, None), (64, np.random.default_rng(0).permutation(1000))):
+        other = refine_spectrum(some, parts(pictures, rows, order), mirrored=True)
+        np.testing.assert_allclose(other.eigenvalues, first.eigenvalues, rtol=1e-5)
+        np.testing.assert_allclose(other.mean, first.mean, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "message"),
+    [
+        ([], "refine_spectrum: there are no pictures to measure. Bring at least one."),
+        ([np.full((2, 8, 8, 3), np.nan)], "refine_spectrum: the pictures hold NaN or infinity"),
+    ],
+)
+def test_one_pass_over_what_cannot_be_measured_is_refused(pictures, message):
+    found, _ = fitted((8, 8, 3))
+    with pytest.raises(ValueError, match=message):
+        refine_spectrum(found, pictures)

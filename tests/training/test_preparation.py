@@ -9,6 +9,8 @@ from kvae.images.cache import cache_folder
 from kvae.images.collection import open_collection
 from kvae.images.paintings import paint_many
 from kvae.images.pipeline import steps_per_epoch
+from kvae.images.spectrum import fit_spectrum
+from kvae.measures.gaussian_limit import HeldOut
 from kvae.settings import checked
 from kvae.training import preparation
 from kvae.training.listener import Listener
@@ -134,23 +136,65 @@ def test_a_measurement_tells_its_progress_and_one_that_is_read_back_tells_nothin
         assert again.parts == []
 
 
-def test_a_large_collection_is_measured_on_a_sample_that_the_seed_repeats(collection, monkeypatch):
-    monkeypatch.setattr(preparation, "SEEN_PICTURES", 10)
-    monkeypatch.setattr(preparation, "SEEN_VALUES", 20 * int(np.prod(collection.shape)) + 5)
-    indices, _ = collection.split(0.1)
-    assert [statistics(collection, indices, Listener()).spectrum.pictures for _ in range(2)] == [20, 20]
-    with monkeypatch.context() as patch:
-        patch.setattr(preparation, "fit_spectrum", refuse)
-        statistics(collection, indices, Listener())
-        with pytest.raises(AssertionError, match="measured again"):
-            statistics(collection, indices, Listener(), seed=1)
+# ---------------------------------------------------------------------- very many pictures
 
 
-def test_of_large_pictures_a_sample_has_as_many_as_ever(collection, monkeypatch):
-    monkeypatch.setattr(preparation, "SEEN_PICTURES", 15)
+@pytest.fixture
+def many(own_cache):
+    return open_collection(count=300, size=16)  # of the paintings
+
+
+def prepared(collection, listener, **settings):
+    training, validation = collection.split(0.2)
+    settings = checked({"size": 16, "data": "paintings", "kl_weight": 0.01, **settings})
+    return preparation._best(collection, training, validation, settings, listener), training
+
+
+@pytest.mark.parametrize("vary", [False, True])
+def test_of_many_pictures_all_are_measured_in_one_pass_and_better_than_some(many, monkeypatch, vary):
+    monkeypatch.setattr(preparation, "SEEN_PICTURES", 60)
+    heard, seen = Hearing(), []
+    read = type(many).read
+    monkeypatch.setattr(type(many), "read", lambda self, rows: seen.extend(np.atleast_1d(rows)) or read(self, rows))
+    (found, held), training = prepared(many, heard, augment=vary)
+    assert found.spectrum.pictures == len(training) and heard.lines == []
+    assert set(training) <= set(seen) and np.median(np.bincount(seen)[training]) == 1
+    some = statistics(many, preparation._sample(training, 60, 0), Listener(), vary=vary)
+    worse = HeldOut(some.spectrum.eigenvalues, *some.spectrum.moments(many.blocks(many.split(0.2)[1])))
+    assert held.at(0.01, 768).loss < worse.at(0.01, 768).loss
+    monkeypatch.setattr(preparation, "fit_spectrum", refuse)
+    monkeypatch.setattr(preparation, "refine_spectrum", refuse)
+    assert same(prepared(many, Listener(), augment=vary)[0][0], found)
+    with pytest.raises(AssertionError, match="measured again"):
+        prepared(many, Listener(), augment=vary, seed=1)
+
+
+def test_of_more_pictures_than_a_pass_may_take_some_are_and_that_is_said(many, monkeypatch):
+    monkeypatch.setattr(preparation, "SEEN_PICTURES", 60)
+    monkeypatch.setattr(preparation, "SEEN_VALUES", 120 * int(np.prod(many.shape)) + 5)
+    heard = Hearing()
+    (found, held), training = prepared(many, heard, augment=False)
+    assert found.spectrum.pictures == 120
+    said = preparation._of_some(found.spectrum, len(training), 0.01, held.at(0.01, 768).loss)
+    assert heard.lines == [said]
+    told = f"the Gaussian limit is measured on 120 of the {len(training)} training pictures, at random: its L is some "
+    assert said.startswith(told) and said.endswith("% above that of all")
+
+
+@pytest.mark.parametrize("kl_weight", [0.003, 0.03])
+def test_what_is_said_to_be_lost_with_fewer_pictures_is_about_what_is(kl_weight):
+    draws, deviations = np.random.default_rng(0), np.geomspace(0.3, 0.01, 64)
+    every = (draws.standard_normal((12_000, 64)) * deviations + 0.5).reshape(-1, 8, 8, 1)
+    some, whole = (fit_spectrum(lambda n=n: [every[:n]], lead=64) for n in (500, 8000))
+    losses = [HeldOut(one.eigenvalues, *one.moments([every[8000:]])).at(kl_weight, 64).loss for one in (some, whole)]
+    said = float(preparation._of_some(some, 8000, kl_weight, losses[0]).split("some ")[1].split("%")[0])
+    assert said / 2 < 100 * (losses[0] / losses[1] - 1) < 2 * said
+
+
+def test_of_large_pictures_a_sample_has_as_many_as_ever(many, monkeypatch):
+    monkeypatch.setattr(preparation, "SEEN_PICTURES", 60)
     monkeypatch.setattr(preparation, "SEEN_VALUES", 1)
-    indices, _ = collection.split(0.1)
-    assert statistics(collection, indices, Listener()).spectrum.pictures == 15
+    assert prepared(many, Listener(), augment=False)[0][0].spectrum.pictures == 60
 
 
 def test_pictures_unlike_their_mirror_images_are_measured_as_they_are_and_it_is_said(own_cache):
