@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
 import keras
@@ -250,7 +250,7 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
         """
         images = pixels(images)
         span = self.weight_range if training else None
-        weight = self._weight() if span is None else span.draw(images, self._noise)
+        weight = self._weight() if span is None else self._drawn(span.draw, ops.shape(images)[0])
         posterior = self._posterior(images, weight, training)
         if self._step == "predict":
             return ops.clip(self.generate(posterior.mean), 0.0, 1.0)
@@ -284,9 +284,14 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
 
     def _normal(self, shape: tuple[Any, ...]) -> Tensor:
         """Standard normal noise for a step of training."""
+        return self._drawn(lambda count, seed: keras.random.normal((count, *shape[1:]), seed=seed), shape[0])
+
+    def _drawn(self, draw: Callable[[Any, keras.random.SeedGenerator], Tensor], count: Any) -> Tensor:
+        """What `draw(count, seed)` draws for the `count` pictures of a step; where several devices have a share of it,
+        theirs of what one would draw for all."""
         if self.replicas is None:
-            return keras.random.normal(shape, seed=self._noise)
-        return self.replicas.normal(shape, self._noise)
+            return draw(count, self._noise)
+        return self.replicas.rows(lambda whole: draw(whole, self._noise), count)
 
     def _relative(self, span: WeightRange, weights: Tensor, distortions: Tensor) -> Tensor:
         """β·R of a batch whose images have `weights` and `distortions` of their own, each (batch,), and whose losses
@@ -295,7 +300,8 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
         assert self.expected_losses is not None
         kept = ops.copy(self.expected_losses)
         self._scales, self._weights = ops.stop_gradient(span.scales(weights, losses, kept)), weights
-        self.expected_losses.assign(span.updated(weights, losses, kept))
+        others = {} if self.replicas is None else {"added_up": self.replicas.added_up}
+        self.expected_losses.assign(span.updated(weights, losses, kept, **others))
         return ops.mean(self._scales * weights * self.rates)
 
     def _penalty(self, distortions: Tensor, weights: Tensor | None) -> Tensor:
@@ -340,6 +346,8 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
                 )
                 others = [penalty, *(one for one in others if one is not self._added)]
         observed = [distortions] if self.autoencoder else [distortions, self.rates]
+        if self.replicas is not None and training:
+            observed = self.replicas.seen(observed)
         for metric, value in zip(self._terms, observed, strict=False):
             metric.update_state(value, weights)
         if not self.autoencoder:

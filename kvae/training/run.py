@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -26,10 +26,12 @@ from kvae.training.artifacts import Run, complete, cut_off, deliver, undrawn, wr
 from kvae.training.balance import PROBE_PICTURES, BalanceProbe
 from kvae.training.build import Custom, build, run_length
 from kvae.training.checkpoint import CheckpointWriter, Interrupted, Left, Unbegun, Undelivered
+from kvae.training.cluster import WorkerLost
 from kvae.training.devices import Devices, choose_devices
 from kvae.training.effect import refuse_without_effect
 from kvae.training.evaluation import FEW_FOR_CURVE, Evaluation
 from kvae.training.folder import RunFolder
+from kvae.training.helping import Orders, share_out
 from kvae.training.listener import Listener
 from kvae.training.loop import Diverged, RunCallback, RunCallbacks
 from kvae.training.muon import carry_on
@@ -195,6 +197,8 @@ def _trained(
     else:
         with devices.scope():
             model = build(chosen, prepared, listener, custom)
+    if devices.cluster is not None:
+        share_out(devices.cluster, model, chosen, prepared)
     model = devices.taken(model)
     _check_shape(model, prepared)
     listener.on_message(
@@ -289,18 +293,26 @@ def _finish(
     devices: Devices,
 ) -> Run:
     """Train to the end, and deliver; what goes wrong after training leaves a checkpoint to go on from."""
-    state, diverged, log = loop.state, None, None
+    state, diverged, log, orders = loop.state, None, None, None
+    if devices.cluster is not None:
+        orders = Orders(devices.cluster, model, state)
     if custom.events is not None:
         log = TensorBoardLog(custom.events, model, state, prepared, listener.on_message)
     started = time.perf_counter()
     try:
-        _fit(model, loop, settings, prepared, listener, [*custom.callbacks, *filter(None, [log])], devices)
+        _fit(model, loop, settings, prepared, listener, [*custom.callbacks, *filter(None, [log, orders])], devices)
     except Diverged as error:
         diverged = error
         checkpoints.go_back(state)
+    except Exception as error:
+        if orders is None or not devices.cluster.lost(error):
+            raise
+        raise WorkerLost(orders.without_one(checkpoints.kept, checkpoints.folder.model)) from error
     if log is not None:
         log.end()
     model = devices.left(model)
+    if orders is not None:
+        orders.end()
     evaluation = loop.evaluation if devices.count == 1 else Evaluation(model)
     seconds = time.perf_counter() - started
     if state.skipped:
@@ -392,20 +404,18 @@ def _fit(
     try:
         while state.step < epochs * per_epoch and not state.ended:
             done, within = divmod(state.step, per_epoch)  # the rest of an epoch that was begun comes by itself
-            batches = devices.fed(
-                training_batches(
-                    prepared.collection,
-                    prepared.training,
-                    batch_size=settings["batch_size"],
-                    seed=settings["seed"],
-                    augment=settings["augment"],
-                    start_step=state.step,
-                )
+            batches = training_batches(
+                prepared.collection,
+                prepared.training,
+                batch_size=settings["batch_size"],
+                seed=settings["seed"],
+                augment=settings["augment"],
+                start_step=state.step,
+                part=devices.part,
             )
             with unchecked():  # the pipeline makes its batches from bytes
                 model.fit(
-                    # of a generator, Keras takes tuples
-                    ((one,) for one in batches) if isinstance(batches, Iterator) else batches,
+                    devices.fed(batches, state.step),
                     epochs=done + 1 if within else epochs,
                     initial_epoch=done,
                     steps_per_epoch=per_epoch - within,
