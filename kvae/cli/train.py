@@ -98,7 +98,8 @@ def _main(arguments: Sequence[str] | None) -> int:
                 from kvae.training.run import train
 
             cluster = join(listener.on_message, flags.get("device", "auto"))
-            choose_device(flags.get("device", "auto"))
+            with silence_stderr():
+                choose_device(flags.get("device", "auto"))
             if cluster is not None and cluster.place:
                 listener.running = True  # so that the first signal leaves it to worker 0 when the run stops
                 help_train(cluster, flags.get("data"), listener)

@@ -267,8 +267,8 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
         given = ops.copy(self.kl_weight)  # as it was found: TensorFlow would else hand out the variable, which moves
         self._scales = None
         if span is not None:
+            self._added = self._relative(span, weight, self.methods.likelihood.function(images, output), self.rates)
             self.effective_weight = given
-            self._added = self._relative(span, weight, self.methods.likelihood.function(images, output))
         elif training:
             prior = self._normal(shape) if self.methods.rate.NEEDS_PRIOR else None
             state = None if self.weighting_state is None else ops.copy(self.weighting_state)
@@ -293,16 +293,18 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
             return draw(count, self._noise)
         return self.replicas.rows(lambda whole: draw(whole, self._noise), count)
 
-    def _relative(self, span: WeightRange, weights: Tensor, distortions: Tensor) -> Tensor:
-        """β·R of a batch whose images have `weights` and `distortions` of their own, each (batch,), and whose losses
-        count relative to what is expected; what is expected moves on."""
-        losses = ops.stop_gradient(distortions + weights * self.rates)
+    def _relative(self, span: WeightRange, weights: Tensor, distortions: Tensor, rates: Tensor) -> Tensor:
+        """β·R of a batch whose images have `weights`, `distortions` and `rates` of their own, each (batch,), and whose
+        losses count relative to what is expected; what is expected moves on."""
+        losses = ops.stop_gradient(distortions + weights * rates)
         assert self.expected_losses is not None
         kept = ops.copy(self.expected_losses)
-        self._scales, self._weights = ops.stop_gradient(span.scales(weights, losses, kept)), weights
+        scales = ops.stop_gradient(span.scales(weights, losses, kept))
         others = {} if self.replicas is None else {"added_up": self.replicas.added_up}
         self.expected_losses.assign(span.updated(weights, losses, kept, **others))
-        return ops.mean(self._scales * weights * self.rates)
+        # last: where devices take turns in one step, another one has set them in the meantime
+        self.rates, self._scales, self._weights = rates, scales, weights
+        return ops.mean(scales * weights * rates)
 
     def _penalty(self, distortions: Tensor, weights: Tensor | None) -> Tensor:
         """What the methods add to D in training; the weighting's state goes one step on from where the batch found

@@ -7,14 +7,15 @@ help it: `kvae.training.helping`. What they exchange goes through the collective
 import json
 import os
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from kvae.quiet_imports import silence
 from kvae.training.backend import BACKEND, check_backend
 from kvae.training.device import choose_device
+from kvae.training.meeting import meet
 
 if BACKEND == "tensorflow":
     import tensorflow as tf
@@ -60,7 +61,7 @@ def members(environment: Mapping[str, str] = os.environ) -> tuple[list[str], int
         addresses = [*cluster.get("chief", []), *cluster.get("worker", [])]
         index, kind = int(task.get("index", 0)), task.get("type", "worker")
         known = kind in cluster and 0 <= index < len(cluster[kind])
-        sound = all(isinstance(one, str) and ":" in one for one in addresses)
+        sound = all(isinstance(one, str) and one.rpartition(":")[2].isdecimal() for one in addresses)
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise ValueError(f"TF_CONFIG: it must be JSON such as {EXAMPLE}. Received: {told[:80]}.") from None
     if unknown:
@@ -79,7 +80,8 @@ def join(tell: Callable[[str], None], device: str = "auto") -> "Cluster | None":
     """Meet the other workers, if TF_CONFIG names any, to compute on `device`; before anything is computed.
 
     Raises:
-        ValueError: TF_CONFIG cannot be understood, or the cluster cannot be joined; one sentence.
+        ValueError, ConnectionError: TF_CONFIG cannot be understood, the others do not come, or the framework cannot
+            join them; one sentence.
     """
     global _joined
     found = members()
@@ -87,18 +89,16 @@ def join(tell: Callable[[str], None], device: str = "auto") -> "Cluster | None":
         return _joined
     check_backend("TF_CONFIG")
     addresses, place = found
-    tell(f"worker {place} of 0 to {len(addresses) - 1} waits for the others, {MEETING / 60:g} minutes at most")
-    # both frameworks wait in a call that nothing ends
-    alarm = threading.Timer(MEETING, _alone, [len(addresses)])
-    alarm.daemon = True
-    alarm.start()
+    others = "the other" if len(addresses) == 2 else f"the {len(addresses) - 1} others"
+    tell(f"worker {place} waits for {others}, {MEETING / 60:g} minutes at most")
     try:
+        meet(addresses, place, MEETING)
         _connect(addresses, place, device)
+    except ConnectionError:
+        raise
     except (RuntimeError, OSError) as error:
         told = str(error).partition("\n")[0]
         raise ValueError(f"TF_CONFIG: worker {place} could not join the others at {addresses[0]}: {told}") from error
-    finally:
-        alarm.cancel()
     _joined = Cluster(len(addresses), place)
     return _joined
 
@@ -113,19 +113,11 @@ def _connect(addresses: list[str], place: int, device: str) -> None:
         addresses[0],
         len(addresses),
         place,
-        initialization_timeout=int(2 * MEETING),
         heartbeat_timeout_seconds=HEARTBEAT,
     )
-
-
-def _alone(count: int) -> None:
-    print(
-        f"kvae-train: error: TF_CONFIG: not all {count} workers came within {MEETING / 60:g} minutes. Start one "
-        "process for each address in TF_CONFIG, and see that they reach each other.",
-        file=sys.stderr,
-        flush=True,
-    )
-    os._exit(2)
+    choose_device(device)
+    with silence(1, sys.stdout):  # where Gloo says hello, once
+        multihost_utils.process_allgather(np.zeros(1, np.int32))
 
 
 class Cluster:

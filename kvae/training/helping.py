@@ -151,7 +151,7 @@ def _train(
                 steps_per_epoch=10**9,
                 shuffle=False,
                 verbose=0,
-                callbacks=[_Obeys(cluster, model, first)],
+                callbacks=[Obeys(cluster, model, first)],
             )
     except _Ended:
         return
@@ -163,7 +163,7 @@ def _train(
         raise
 
 
-class _Obeys(keras.callbacks.Callback):
+class Obeys(keras.callbacks.Callback):
     """Waits for the order of each step; the `first` one has come."""
 
     def __init__(self, cluster: Cluster, model: VAE, first: tuple[float, ...]) -> None:
