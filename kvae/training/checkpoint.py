@@ -203,9 +203,7 @@ class CheckpointWriter:
             "steps": state.steps,
             "balance": state.balance,
         }
-        return Checkpoint(
-            state.step, json.dumps(finite(about), allow_nan=False).encode(), state_arrays(model)
-        )
+        return Checkpoint(state.step, json.dumps(finite(about), allow_nan=False).encode(), state_arrays(model))
 
     def _write(self, checkpoint: Checkpoint) -> None:
         try:

@@ -28,9 +28,7 @@ HEARTBEAT = 30  # seconds of silence after which JAX takes a worker for dead; Te
 GROUP = 23  # by which TensorFlow knows the sums of ours
 ORDER, LENGTH, CHUNK, READY = range(1, 5)  # keys of sums, which on TensorFlow have one shape each
 CHUNK_SIZE = 1 << 18  # numbers of four bytes in a message
-EXAMPLE = (
-    '{"cluster": {"worker": ["first-host:12345", "other-host:12345"]}, "task": {"type": "worker", "index": 0}}'
-)
+EXAMPLE = '{"cluster": {"worker": ["first-host:12345", "other-host:12345"]}, "task": {"type": "worker", "index": 0}}'
 
 _joined: "Cluster | None" = None
 

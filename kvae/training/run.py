@@ -305,7 +305,7 @@ def _finish(
         diverged = error
         checkpoints.go_back(state)
     except Exception as error:
-        if orders is None or not devices.cluster.lost(error):
+        if devices.cluster is None or orders is None or not devices.cluster.lost(error):
             raise
         raise WorkerLost(orders.without_one(checkpoints.kept, checkpoints.folder.model)) from error
     if log is not None:

@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from importlib.util import find_spec
 
 import numpy as np
@@ -15,7 +14,7 @@ import kvae
 from kvae.images.collection import open_collection
 from kvae.images.paintings import paint_many
 from kvae.images.pipeline import training_batches
-from kvae.training import cluster as module
+from kvae.training import devices
 from kvae.training.cluster import CHUNK_SIZE, Cluster, members
 from kvae.training.devices import Devices, choose_devices
 
@@ -101,6 +100,89 @@ def check_alike(path, other):
     assert card["steps"]["loss"] == pytest.approx(its["steps"]["loss"], rel=1e-4)
     for name in ("distortion", "rate", "kl_weight", "val_loss", "val_distortion", "val_psnr", "gradient_distortion"):
         assert card["history"][name] == pytest.approx(its["history"][name], rel=1e-4)
+
+
+def told(workers, kind="worker", index=0, **more):
+    return {"TF_CONFIG": json.dumps({"cluster": {"worker": workers, **more}, "task": {"type": kind, "index": index}})}
+
+
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        ({}, None),
+        ({"TF_CONFIG": " "}, None),
+        (told(["here:1"]), None),
+        (told(["a:1", "b:2"], index=1), (["a:1", "b:2"], 1)),
+        (told(["b:2"], "chief", chief=["a:1"]), (["a:1", "b:2"], 0)),
+        (told(["b:2"], "worker", chief=["a:1"]), (["a:1", "b:2"], 1)),
+    ],
+)
+def test_tf_config_says_who_takes_part(environment, found):
+    assert members(environment) == found
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"TF_CONFIG": "{"}, "it must be JSON such as .* Received: {"),
+        ({"TF_CONFIG": "[1]"}, "it must be JSON such as"),
+        ({"TF_CONFIG": "[" * 100_000}, "it must be JSON such as"),
+        ({"TF_CONFIG": '{"cluster": {"worker": 3}}'}, "it must be JSON such as"),
+        (told(["a:1", "b:2"], index="x"), "it must be JSON such as"),
+        (told(["a:1"], ps=["c:3"]), "kvae knows tasks of the type worker and chief. Received: ps"),
+        (told(["a:1", "b:2"], index=2), "`task` must be one of them. Received: 2 addresses, task worker 2"),
+        (told(["a:1", "b:2"], index=-1), "`task` must be one of them"),
+        (told(["a:1", "b:2"], kind="chief"), "`task` must be one of them"),
+        (told(["a:1", "a:1"]), "every worker needs an address of its own"),
+        (told(["a:1", "b"]), "every worker needs an address of its own"),
+    ],
+)
+def test_a_tf_config_that_says_nothing_useful_is_refused_in_a_sentence(environment, sentence):
+    with pytest.raises(ValueError, match=f"^TF_CONFIG: .*{sentence}"):
+        members(environment)
+
+
+class Alone(Cluster):
+    """A cluster whose other workers say nothing."""
+
+    def _total(self, values, key):
+        return values.copy()
+
+
+@pytest.mark.parametrize("length", [0, 1, 4 * CHUNK_SIZE, 4 * CHUNK_SIZE + 3])
+def test_what_the_first_worker_says_arrives_bit_for_bit_whatever_its_length(length):
+    content = np.random.default_rng(0).bytes(length)
+    assert Alone(2, 0).told(content) == content
+    assert Alone(2, 0).order(7, 1 / 3, -0.0) == (7.0, 1 / 3, 0.0)
+    assert Alone(3, 1).unready(ready=True) == [0, 2]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("augment", [True, False])
+def test_the_parts_of_all_workers_are_the_batches_of_one(pictures, count, augment):
+    collection = open_collection(pictures, size=16)
+    options = {"batch_size": 16, "seed": 3, "augment": augment, "start_step": 2}
+    parts = [Devices([], Cluster(count, place), batch_size=16, pictures=59).part for place in range(count)]
+    whole = training_batches(collection, np.arange(59), **options)
+    shares = [training_batches(collection, np.arange(59), part=part, **options) for part in parts]
+    for _, batch, *its in zip(range(4), whole, *shares, strict=False):
+        assert all(len(batch) // count <= len(one) <= -(-len(batch) // count) for one in its)
+        np.testing.assert_array_equal(np.concatenate(its), batch)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"devices": 2}, "with TF_CONFIG each worker has one. Received: devices=2. Start one worker for each device"),
+        ({"weighting": "geco"}, "on TensorFlow each device sees its share .* Received: 3 workers."),
+        ({"batch_size": 2}, "every device needs a picture of each batch, which has 2"),
+    ],
+)
+def test_what_a_cluster_cannot_do_is_refused_before_it_trains(monkeypatch, settings, sentence):
+    monkeypatch.setattr(devices, "current", lambda: Cluster(3, 0))
+    common = {"devices": None, "batch_size": 16, "precision": "float32", "weighting": "constant", "rate": "full"}
+    with pytest.raises(ValueError, match=f"^devices: {sentence}"):
+        choose_devices({**common, "autoencoder": False, **settings}, "cpu (2 cores)", 64, custom=False)
 
 
 @pytest.mark.slow

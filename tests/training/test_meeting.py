@@ -24,7 +24,7 @@ def test_all_go_once_the_last_has_come_whatever_the_order_and_whoever_else_knock
         assert gone == []
         threads.append(threading.Thread(target=lambda place=place: (meet(found, place, 60.0), gone.append(place))))
         threads[-1].start()
-        if place == 0:
+        if place == 0 == order[0]:  # while it waits for the others
             stranger = threading.Thread(target=knock, args=(found[0],))
             stranger.start()
             stranger.join()
