@@ -26,8 +26,8 @@ R is the KL term in nats. Leaves a model, models/art.keras, and beside it art.pn
 reconstructions, samples and in-betweens; of a range of weights, these at five of them, and with --latent-dim 2
 art-latents.html: the pictures' posteriors over the decoded plane. Ctrl-C, a polite kill (SIGTERM)
 and a closed terminal stop softly: the model is saved all the same, and --resume goes on from it. So it does with a run
-that was killed, from the last checkpoint in a folder beside the model. With TF_CONFIG several processes, on one machine or
-more, train one model together: docs/scale.md."""
+that was killed, from the last checkpoint in a folder beside the model. With TF_CONFIG several processes, on one machine
+or more, train one model together: docs/scale.md."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

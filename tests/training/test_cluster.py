@@ -31,14 +31,15 @@ SENTENCE = 60  # seconds within which all others have ended once one was killed
 
 CODE = """
 import os, signal, sys
-from kvae.training import artifacts, checkpoint, cluster, helping
+from kvae.training import artifacts, checkpoint, helping
 checkpoint.SPACING, checkpoint.BUDGET = 0.0, 1e9
 artifacts.draw_run = artifacts.draw_range = lambda *arguments, **options: None
-cluster.MEETING = float(os.environ.get("MEETING", cluster.MEETING))
+steps = []
 for kind in (helping.Orders, helping.Obeys):
     def on_train_batch_end(self, batch, logs=None, ended=kind.on_train_batch_end):
         ended(self, batch, logs)
-        if batch == int(os.environ.get("DIES", "-1")):
+        steps.append(batch)
+        if len(steps) == int(os.environ.get("DIES", "0")):
             os.kill(os.getpid(), int(os.environ["SIGNAL"]))
     kind.on_train_batch_end = on_train_batch_end
 from kvae.cli.train import main
@@ -83,7 +84,7 @@ class Process:
 def workers(backend, flags, victim=None, number=9):
     """Two workers, both of which run `flags`; the `victim` sends itself the signal `number` after its sixth step."""
     others = addresses()
-    dies = [{"DIES": "5", "SIGNAL": str(number)} if place == victim else {} for place in range(2)]
+    dies = [{"DIES": "6", "SIGNAL": str(number)} if place == victim else {} for place in range(2)]
     return [Process(backend, flags, others, place, **dies[place]) for place in range(2)]
 
 
