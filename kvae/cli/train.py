@@ -102,7 +102,7 @@ def _main(arguments: Sequence[str] | None) -> int:
             with silence_stderr():
                 choose_device(flags.get("device", "auto"))
             if cluster is not None and cluster.place:
-                listener.running = True  # so that the first signal leaves it to worker 0 when the run stops
+                listener.running = True  # so that the first signal ends the run softly
                 help_train(cluster, flags.get("data"), listener)
                 return listener.exit_code if listener.stop else 0
             earlier = None

@@ -143,21 +143,23 @@ class Cluster:
             WorkerLost: one is gone.
         """
         mine = content if self.place == 0 else b""
-        (length,) = self._numbers(np.array([len(mine)], np.float64), LENGTH).astype(int)
+        (length,) = self._total(np.array([len(mine)], np.int64).view(np.int32), LENGTH).view(np.int64).tolist()
         parts = []
         for start in range(0, length, 4 * CHUNK_SIZE):
             chunk = np.frombuffer(mine[start : start + 4 * CHUNK_SIZE].ljust(4 * CHUNK_SIZE, b"\0"), np.int32)
             parts.append(self._total(chunk if self.place == 0 else np.zeros_like(chunk), CHUNK).tobytes())
         return b"".join(parts)[:length]
 
-    def order(self, *numbers: float) -> tuple[float, ...]:
-        """Three `numbers` of the first worker, in all of them.
+    def order(self, *numbers: float, wish: bool = False) -> tuple[tuple[float, ...], bool]:
+        """Three `numbers` of the first worker, in all of them, and whether any worker has a `wish`.
 
         Raises:
             WorkerLost: one is gone.
         """
         mine = numbers if self.place == 0 else (0.0,) * 3
-        return tuple(self._numbers(np.array(mine, np.float64), ORDER).tolist())
+        bits = np.array(mine, np.float64).view(np.int32)
+        *found, wishes = self._total(np.append(bits, np.int32(wish)), ORDER)
+        return tuple(np.array(found, np.int32).view(np.float64).tolist()), wishes > 0
 
     def unready(self, *, ready: bool) -> list[int]:
         """The workers that are not `ready`; all must ask.
@@ -186,16 +188,15 @@ class Cluster:
         if BACKEND == "jax":
             jax.distributed.shutdown()
 
-    def _numbers(self, values: np.ndarray, key: int) -> np.ndarray:
-        """The sum over all workers, of which one says numbers, and the others zeros; exactly, as it is one of bits."""
-        return self._total(values.view(np.int32), key).view(np.float64)
-
     def _total(self, values: np.ndarray, key: int) -> np.ndarray:
-        """The sum of the int32 `values` of all workers."""
+        """The sum of the int32 `values` of all workers; where all but one have zeros, those of the one, bit for
+        bit."""
         try:
             if BACKEND == "tensorflow":
                 with tf.device("CPU"):
                     return self.sum_of(tf.constant(values), key).numpy()
             return np.asarray(multihost_utils.process_allgather(values)).sum(axis=0, dtype=np.int32)
         except Exception as error:
-            raise WorkerLost("a worker of this run is gone") from error
+            raise WorkerLost(
+                f"workers: one of {self.count} is gone, and has said why if it could. Start all of them again."
+            ) from error

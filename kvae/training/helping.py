@@ -23,7 +23,7 @@ from kvae.saving.card import read_settings
 from kvae.training.backend import BACKEND, attach
 from kvae.training.checkpoint import restore, state_arrays
 from kvae.training.cluster import Cluster, WorkerLost
-from kvae.training.devices import Devices, of_cluster
+from kvae.training.devices import of_cluster
 from kvae.training.listener import Listener
 from kvae.training.muon import fitting_optimizer
 from kvae.training.prepared import Prepared
@@ -50,8 +50,11 @@ class Orders(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         attach(self._vae)
         rate = float(keras.ops.convert_to_numpy(self._vae.optimizer.learning_rate))
+        weight = float(keras.ops.convert_to_numpy(self._vae.kl_weight))
         self._awaited = False
-        self._cluster.order(self._state.step, rate, float(keras.ops.convert_to_numpy(self._vae.kl_weight)))
+        _, wished = self._cluster.order(self._state.step, rate, weight)
+        if wished:  # this step is made, and is the last
+            self._state.stopped = True
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._awaited = True
@@ -118,68 +121,57 @@ def help_train(cluster: Cluster, data: str | None, listener: Listener) -> None:
         f"worker {cluster.place} helps worker 0, which tells how the run goes: a share of every batch of "
         f"{settings['batch_size']} pictures"
     )
-    first = cluster.order()
-    if first[0] != END:
-        _train(cluster, devices, model, settings, collection, training, first)
+    obeys = Obeys(cluster, model, listener)
+    step = obeys.hear()
+    if step != END:
+        model.seed_noise(settings["seed"], step)
+        batches = training_batches(
+            collection,
+            training,
+            batch_size=settings["batch_size"],
+            seed=settings["seed"],
+            augment=settings["augment"],
+            start_step=step,
+            part=devices.part,
+        )
+        _train(model, devices.fed(batches, step), obeys, cluster)
     cluster.leave()
 
 
-def _train(
-    cluster: Cluster,
-    devices: Devices,
-    model: VAE,
-    settings: Mapping[str, Any],
-    collection: Collection,
-    training: np.ndarray,
-    first: tuple[float, ...],
-) -> None:
-    step = int(first[0])
-    batches = training_batches(
-        collection,
-        training,
-        batch_size=settings["batch_size"],
-        seed=settings["seed"],
-        augment=settings["augment"],
-        start_step=step,
-        part=devices.part,
-    )
-    model.seed_noise(settings["seed"], step)
+def _train(model: VAE, batches: Any, obeys: "Obeys", cluster: Cluster) -> None:
     try:
         with unchecked():
-            model.fit(
-                devices.fed(batches, step),
-                steps_per_epoch=10**9,
-                shuffle=False,
-                verbose=0,
-                callbacks=[Obeys(cluster, model, first)],
-            )
+            model.fit(batches, steps_per_epoch=10**9, shuffle=False, verbose=0, callbacks=[obeys])
     except _Ended:
         return
     except Exception as error:
-        if cluster.lost(error):
-            raise WorkerLost(
-                f"workers: worker {cluster.place} stops: another one is gone. Start all of them again, with --resume."
-            ) from error
-        raise
+        if not cluster.lost(error):
+            raise
+        raise WorkerLost(
+            f"workers: worker {cluster.place} stops: another one is gone. Start all of them again, with --resume."
+        ) from error
 
 
 class Obeys(keras.callbacks.Callback):
-    """Waits for the order of each step; the `first` one has come."""
+    """Waits for the order of each step, and passes on the wish to stop. The first one is heard before `fit`."""
 
-    def __init__(self, cluster: Cluster, model: VAE, first: tuple[float, ...]) -> None:
+    def __init__(self, cluster: Cluster, model: VAE, listener: Listener) -> None:
         super().__init__()
-        self._cluster, self._vae, self._order = cluster, model, first
-        self._step: int | None = None  # the last one
+        self._cluster, self._vae, self._listener = cluster, model, listener
+        self._heard: list[float] | None = None  # step size and KL weight of the next step
+
+    def hear(self) -> int:
+        """The next step, or END."""
+        (step, *self._heard), _ = self._cluster.order(wish=self._listener.should_stop())
+        return int(step)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        order = self._order if self._step is None else self._cluster.order()
-        step, rate, weight = order
-        if step == END:
+        if self._heard is None and self.hear() == END:
             raise _Ended
-        if self._step is not None and step != self._step + 1:
-            raise RuntimeError(f"worker {self._cluster.place} is at step {self._step + 1}, and worker 0 at {step:g}")
-        self._step = int(step)
+        assert self._heard is not None
         attach(self._vae)
+        rate, weight = self._heard
+        self._heard = None
         self._vae.optimizer.learning_rate = rate
         self._vae.kl_weight.assign(weight)
 

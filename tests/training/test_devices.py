@@ -18,7 +18,7 @@ RUNS = {
 }
 # Muon, normalised channels and a range of weights; each takes minutes to compile
 SLOW = {
-    "tensorflow": [{"network": "spectral", "widths": [4], "kl_weight": "0.01..1"}],
+    "tensorflow": [{"network": "spectral", "widths": [4], "depth": 1, "kl_weight": "0.01..1"}],
     "jax": [{"network": "spectral", "widths": [4], "kl_weight": "0.01..1"}],
 }
 
