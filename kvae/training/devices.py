@@ -62,8 +62,9 @@ class Devices:
     @property
     def told(self) -> str:
         """That there are several, after the name of one."""
-        more = "more like it" if self.cluster is None else "of the other workers"
-        return f" and {self.count - 1} {more}" if self.count > 1 else ""
+        if self.cluster is not None:
+            return f", one in each of {self.count} workers"
+        return f" and {self.count - 1} more like it" if self.count > 1 else ""
 
     def scope(self) -> contextlib.AbstractContextManager:
         """Inside of it, models are made for these devices."""

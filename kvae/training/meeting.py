@@ -11,6 +11,7 @@ import time
 GREETING = "kvae worker {} of {}\n"
 GO = b"go\n"
 PAUSE = 0.5  # seconds between two tries to reach worker 0
+SOON = 5.0  # seconds in which one who knocks says who it is
 MOST = 64  # bytes of a greeting
 
 
@@ -45,30 +46,47 @@ def _receive(addresses: list[str], deadline: float, seconds: float) -> None:
     here: dict[int, socket.socket] = {}
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(_server(_parts(addresses[0])[1]))
-        while len(here) < len(expected):
-            missing = [place for place in expected.values() if place not in here]
+        while missing := [place for place in expected.values() if place not in here]:
             server.settimeout(_left(deadline))
             try:
                 connection = stack.enter_context(server.accept()[0])
-                connection.settimeout(_left(deadline))
-                place = expected.get(connection.recv(MOST))
             except TimeoutError:
                 raise ConnectionError(
                     f"TF_CONFIG: worker {missing[0]} at {addresses[missing[0]]} did not come within "
                     f"{seconds / 60:g} minutes. Start one process for each address in TF_CONFIG, and see that they "
                     "reach each other."
                 ) from None
-            except OSError:
-                continue
+            place = expected.get(_heard(connection))
             if place is None:
                 connection.close()  # somebody else
             else:
                 here[place] = connection
+            here = {place: one for place, one in here.items() if _waits(one)}
         for connection in here.values():
             connection.sendall(GO)
         for connection in here.values():  # whoever closes first keeps the port busy
-            with contextlib.suppress(OSError):
-                connection.recv(1)
+            _heard(connection)
+
+
+def _heard(connection: socket.socket) -> bytes:
+    """What comes over it next, soon."""
+    connection.settimeout(SOON)
+    with contextlib.suppress(OSError):
+        return connection.recv(MOST)
+    return b""
+
+
+def _waits(connection: socket.socket) -> bool:
+    """Whether the other end, which has nothing to say, is still there."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        connection.settimeout(SOON)
 
 
 def _server(port: int) -> socket.socket:

@@ -209,7 +209,7 @@ def alone(pictures, tmp_path_factory):
 def test_two_processes_give_the_curves_of_one(pictures, tmp_path, alone, backend):
     two = tmp_path / "two.keras"
     said = finished(workers(backend, ["--data", pictures, *COMMON, *RUNS[backend], "--output", two]))
-    assert "and 1 of the other workers, float32" in said
+    assert ", one in each of 2 workers, float32" in said
     check_alike(two, alone(backend))
 
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from kvae.training.meeting import meet
+from kvae.training.meeting import GREETING, meet
 
 
 def addresses(count):
@@ -45,6 +45,26 @@ def knock(address):
         except ConnectionRefusedError:
             threading.Event().wait(0.05)
     raise AssertionError("worker 0 never listened")
+
+
+def test_one_that_came_and_went_is_waited_for_again():
+    found, gone = addresses(3), []
+
+    def comes(place):
+        meet(found, place, 30.0)
+        gone.append(place)
+
+    threads = [threading.Thread(target=comes, args=(place,)) for place in (0, 2)]
+    threads[0].start()
+    knock(found[0])  # so that it listens
+    host, _, port = found[0].rpartition(":")
+    with socket.create_connection((host, int(port)), 5.0) as connection:
+        connection.sendall(GREETING.format(1, 3).encode())
+    threads[1].start()
+    comes(1)
+    for one in threads:
+        one.join(30.0)
+    assert sorted(gone) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
