@@ -4,10 +4,13 @@ The environment variable TF_CONFIG says who, on TensorFlow and on JAX alike. The
 help it: `kvae.training.helping`. What they exchange goes through the collective operations of the framework.
 """
 
+import contextlib
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -91,7 +94,8 @@ def join(tell: Callable[[str], None], device: str = "auto") -> "Cluster | None":
     tell(f"worker {place} waits for {others}, {MEETING / 60:g} minutes at most")
     try:
         meet(addresses, place, MEETING)
-        _connect(addresses, place, device)
+        with _own_signals():
+            _connect(addresses, place, device)
     except ConnectionError:
         raise
     except (RuntimeError, OSError) as error:
@@ -116,6 +120,15 @@ def _connect(addresses: list[str], place: int, device: str) -> None:
     choose_device(device)
     with silence(1, sys.stdout):  # where Gloo says hello, once
         multihost_utils.process_allgather(np.zeros(1, np.int32))
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Take SIGTERM back afterwards: both frameworks take it, for a notice to checkpoints of theirs."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if before is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 class Cluster:
