@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import TextIO
 
 # TensorFlow Lite imports JAX where it is installed, and Keras pyplot for its summaries, pandas for frames as pictures
 # and scikit-learn for wrappers: 3 s and 250 MB for nothing
@@ -33,17 +34,24 @@ def quiet_imports() -> Iterator[None]:
 def silence_stderr() -> Iterator[None]:
     """Hold back what native libraries write to standard error while they start; show it if that fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with silence(2, sys.stderr):
+        yield
+
+
+@contextlib.contextmanager
+def silence(number: int, stream: TextIO) -> Iterator[None]:
+    """Hold back what is written to the file `number`, which is that of `stream`; show it if that fails."""
     with tempfile.TemporaryFile() as kept:
-        sys.stderr.flush()
-        stderr = os.dup(2)
-        os.dup2(kept.fileno(), 2)
+        stream.flush()
+        shown = os.dup(number)
+        os.dup2(kept.fileno(), number)
         try:
             yield
         except Exception:  # a signal is no failure
             kept.seek(0)
-            os.write(stderr, kept.read())
+            os.write(shown, kept.read())
             raise
         finally:
-            sys.stderr.flush()
-            os.dup2(stderr, 2)
-            os.close(stderr)
+            stream.flush()
+            os.dup2(shown, number)
+            os.close(shown)

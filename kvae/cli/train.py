@@ -1,7 +1,9 @@
 """`kvae-train`: train a VAE on pictures."""
 
 import json
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,13 +26,25 @@ R is the KL term in nats. Leaves a model, models/art.keras, and beside it art.pn
 reconstructions, samples and in-betweens; of a range of weights, these at five of them, and with --latent-dim 2
 art-latents.html: the pictures' posteriors over the decoded plane. Ctrl-C, a polite kill (SIGTERM)
 and a closed terminal stop softly: the model is saved all the same, and --resume goes on from it. So it does with a run
-that was killed, from the last checkpoint in a folder beside the model."""
+that was killed, from the last checkpoint in a folder beside the model. With TF_CONFIG several processes, on one machine
+or more, train one model together: docs/scale.md."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the result is its exit code."""
     with lasting_output():
-        return _main(arguments)
+        try:
+            code = _main(arguments)
+        except Exception:
+            if not in_cluster():
+                raise
+            traceback.print_exc()
+            code = 1
+        if in_cluster():  # which it has not left: the frameworks would wait at exit for processes that are gone
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        return code
 
 
 def _main(arguments: Sequence[str] | None) -> int:
@@ -78,11 +92,19 @@ def _main(arguments: Sequence[str] | None) -> int:
     try:
         with soft_stop(listener), without_warnings(options["quiet"]):
             with silence_stderr(), quiet_imports():
+                from kvae.training.cluster import join
                 from kvae.training.device import choose_device
+                from kvae.training.helping import help_train
                 from kvae.training.resume import open_run, resumed
                 from kvae.training.run import train
 
+            cluster = join(listener.on_message, flags.get("device", "auto"))
+            with silence_stderr():
                 choose_device(flags.get("device", "auto"))
+            if cluster is not None and cluster.place:
+                listener.running = True  # so that the first signal ends the run softly
+                help_train(cluster, flags.get("data"), listener)
+                return listener.exit_code if listener.stop else 0
             earlier = None
             if options["resume"]:
                 earlier = open_run(options["resume"], listener.on_message)
@@ -101,6 +123,12 @@ def _main(arguments: Sequence[str] | None) -> int:
         return 2
     _report(run, as_json=options["json"], quiet=options["quiet"])
     return listener.exit_code if run.stopped else 0
+
+
+def in_cluster() -> bool:
+    """Whether this process is one of several that have a run together."""
+    module = sys.modules.get("kvae.training.cluster")
+    return module is not None and module.current() is not None
 
 
 def _list_methods() -> int:

@@ -46,11 +46,13 @@ def training_batches(
     seed: int,
     augment: bool | Augmentation = True,
     start_step: int = 0,
+    part: Callable[[int], slice] = lambda size: slice(None),
 ) -> Iterable[Any]:
     """Endless batches, float32 (batch, height, width, channels) in [0, 1], from step `start_step` on, as `fit` takes
     them: a `tf.data.Dataset`, or without TensorFlow a generator.
 
-    An epoch has `steps_per_epoch` batches, the last of which may be smaller, and shows every picture once.
+    An epoch has `steps_per_epoch` batches, the last of which may be smaller, and shows every picture once. Of the
+    pictures of a batch only those in `part` of its size are read.
     """
     indices = _checked(collection, indices, batch_size)
     if len(indices) < batch_size:
@@ -64,10 +66,13 @@ def training_batches(
     order = Order(indices, batch_size=batch_size, seed=seed)
 
     def prepared(step: int) -> tuple[np.ndarray, Variants | None]:
-        pictures = collection.read(order.batch(step))
+        batch = order.batch(step)
+        mine = part(len(batch))
+        pictures = collection.read(batch[mine])
         if strengths is None:
             return pictures, None
-        return pictures, drawn(strengths, len(pictures), collection.shape, seed=seed, step=step)
+        variants = drawn(strengths, len(batch), collection.shape, seed=seed, step=step)
+        return pictures, Variants(*(one[mine] for one in variants))
 
     if tf is not None:
         return _dataset(tf.data.Dataset.counter(start_step), prepared, collection.shape, varying=strengths is not None)

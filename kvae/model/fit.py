@@ -202,9 +202,9 @@ class FitMixin(keras.Model):
 
     def _looked_at(self, batches: Any, owner: str) -> Any:
         """`batches`, whose first was looked at; a generator still gives it."""
-        once = hasattr(batches, "__next__")
-        if UNCHECKED.get() and not once:
+        if UNCHECKED.get():
             return batches
+        once = hasattr(batches, "__next__")
         first = next(batches if once else iter(batches), None)
         if first is not None:
             check_first(first, self.image_shape, f"{owner}: `x`")

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
 import keras
@@ -250,7 +250,7 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
         """
         images = pixels(images)
         span = self.weight_range if training else None
-        weight = self._weight() if span is None else span.draw(images, self._noise)
+        weight = self._weight() if span is None else self._drawn(span.draw, ops.shape(images)[0])
         posterior = self._posterior(images, weight, training)
         if self._step == "predict":
             return ops.clip(self.generate(posterior.mean), 0.0, 1.0)
@@ -267,8 +267,8 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
         given = ops.copy(self.kl_weight)  # as it was found: TensorFlow would else hand out the variable, which moves
         self._scales = None
         if span is not None:
+            self._added = self._relative(span, weight, self.methods.likelihood.function(images, output), self.rates)
             self.effective_weight = given
-            self._added = self._relative(span, weight, self.methods.likelihood.function(images, output))
         elif training:
             prior = self._normal(shape) if self.methods.rate.NEEDS_PRIOR else None
             state = None if self.weighting_state is None else ops.copy(self.weighting_state)
@@ -289,19 +289,27 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
 
     def _normal(self, shape: tuple[Any, ...]) -> Tensor:
         """Standard normal noise for a step of training."""
-        if self.replicas is None:
-            return keras.random.normal(shape, seed=self._noise)
-        return self.replicas.normal(shape, self._noise)
+        return self._drawn(lambda count, seed: keras.random.normal((count, *shape[1:]), seed=seed), shape[0])
 
-    def _relative(self, span: WeightRange, weights: Tensor, distortions: Tensor) -> Tensor:
-        """β·R of a batch whose images have `weights` and `distortions` of their own, each (batch,), and whose losses
-        count relative to what is expected; what is expected moves on."""
-        losses = ops.stop_gradient(distortions + weights * self.rates)
+    def _drawn(self, draw: Callable[[Any, keras.random.SeedGenerator], Tensor], count: Any) -> Tensor:
+        """What `draw(count, seed)` draws for the `count` pictures of a step; where several devices have a share of it,
+        theirs of what one would draw for all."""
+        if self.replicas is None:
+            return draw(count, self._noise)
+        return self.replicas.rows(lambda whole: draw(whole, self._noise), count)
+
+    def _relative(self, span: WeightRange, weights: Tensor, distortions: Tensor, rates: Tensor) -> Tensor:
+        """β·R of a batch whose images have `weights`, `distortions` and `rates` of their own, each (batch,), and whose
+        losses count relative to what is expected; what is expected moves on."""
+        losses = ops.stop_gradient(distortions + weights * rates)
         assert self.expected_losses is not None
         kept = ops.copy(self.expected_losses)
-        self._scales, self._weights = ops.stop_gradient(span.scales(weights, losses, kept)), weights
-        self.expected_losses.assign(span.updated(weights, losses, kept))
-        return ops.mean(self._scales * weights * self.rates)
+        scales = ops.stop_gradient(span.scales(weights, losses, kept))
+        others = {} if self.replicas is None else {"added_up": self.replicas.added_up}
+        self.expected_losses.assign(span.updated(weights, losses, kept, **others))
+        # last: where devices take turns in one step, another one has set them in the meantime
+        self.rates, self._scales, self._weights = rates, scales, weights
+        return ops.mean(scales * weights * rates)
 
     def _penalty(self, distortions: Tensor, weights: Tensor | None) -> Tensor:
         """What the methods add to D in training; the weighting's state goes one step on from where the batch found
@@ -345,6 +353,8 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
                 )
                 others = [penalty, *(one for one in others if one is not self._added)]
         observed = [distortions] if self.autoencoder else [distortions, self.rates]
+        if self.replicas is not None and training:
+            observed = self.replicas.seen(observed)
         for metric, value in zip(self._terms, observed, strict=False):
             metric.update_state(value, weights)
         if not self.autoencoder:

@@ -6,7 +6,7 @@ equally far apart in log β, and read off between them on straight lines.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import keras
@@ -16,6 +16,7 @@ from keras import ops
 from kvae.networks import NETWORKS
 from kvae.objectives.base import Tensor
 
+AddedUp = Callable[[Tensor], Tensor]
 EACH_ALONE = ("diagonal", "full")  # rates of one picture by itself
 KNOTS = 17  # weights at which the expected loss is kept
 REPORTED = 5  # weights at which a model is measured
@@ -49,13 +50,13 @@ class WeightRange:
         """The weight nearest to `weight` in the range."""
         return min(max(weight, self.low), self.high)
 
-    def draw(self, images: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
-        """A weight for each of `images`, (batch,): log β uniform, and one picture in each equal part of the range."""
-        ones = ops.ones_like(ops.cast(images[:, 0, 0, 0], "float32"))
-        count = ops.sum(ones)
-        places = ops.cumsum(ones) - 1.0 + keras.random.uniform(ops.shape(ones), seed=seed)
+    def draw(self, count: int | Tensor, seed: keras.random.SeedGenerator) -> Tensor:
+        """A weight for each of `count` pictures, (count,): log β uniform, one picture in each equal part of the
+        range."""
+        ones = ops.ones((count,), "float32")
+        places = ops.cumsum(ones) - 1.0 + keras.random.uniform((count,), seed=seed)
         low, high = math.log(self.low), math.log(self.high)
-        return ops.exp(low + places / count * (high - low))
+        return ops.exp(low + places / ops.sum(ones) * (high - low))
 
     def expected(self, weights: Tensor, kept: Tensor) -> Tensor:
         """The expected loss (batch,) at `weights`, of the losses `kept` (KNOTS,) at the knots."""
@@ -66,15 +67,19 @@ class WeightRange:
         `MOST` times it, and no more."""
         return 1.0 / ops.maximum(ops.maximum(self.expected(weights, kept), losses / MOST), 1e-6)
 
-    def updated(self, weights: Tensor, losses: Tensor, kept: Tensor) -> Tensor:
-        """The losses (KNOTS,) that are expected after a batch; each picture tells the knot that it is nearest to."""
+    def updated(self, weights: Tensor, losses: Tensor, kept: Tensor, added_up: AddedUp = lambda sums: sums) -> Tensor:
+        """The losses (KNOTS,) that are expected after a batch; each picture tells the knot that it is nearest to.
+
+        Where several devices have a share of the batch each, `added_up` gives the sum of what each of them passes.
+        """
         kept = ops.convert_to_tensor(kept)
         expected = self.expected(weights, kept)
         known = ops.all(kept > 0.0)  # a model that was set out from no pictures expects nothing yet
         losses = ops.where(known, ops.minimum(losses, MOST * expected), losses)
         nearest = ops.one_hot(ops.cast(ops.round(self._place(weights)), "int32"), KNOTS)
-        counts = ops.sum(nearest, axis=0)
-        means = ops.divide_no_nan(ops.matmul(losses[None], nearest)[0], counts)
+        sums = ops.matmul(ops.stack([ops.ones_like(losses), losses]), nearest)  # (2, KNOTS)
+        counts, totals = ops.unstack(added_up(sums), num=2)
+        means = ops.divide_no_nan(totals, counts)
         share = ops.where(kept > 0.0, 1.0 - ops.power(MEMORY, counts), ops.cast(counts > 0.0, "float32"))
         found = kept + share * (means - kept)
         return ops.where(ops.all(ops.isfinite(found)), found, kept)

@@ -71,7 +71,9 @@ def compiled(function: Callable, model: keras.Model, *inputs: tuple[tuple[int | 
 
 
 def _values(variables: Sequence[keras.Variable]) -> list[Any]:
-    return [one.value for one in variables]
+    """On JAX, of variables that are everywhere in a cluster what is here: the others take no part."""
+    values = [one.value for one in variables]
+    return [one if one.is_fully_addressable else one.addressable_data(0) for one in values]
 
 
 def _with_values(
@@ -86,13 +88,6 @@ def _with_values(
     pairs = [*zip(model.variables, values, strict=True), *zip(variables, now, strict=True)]
     with keras.StatelessScope(pairs, collect_losses=True):
         return function(*given)
-
-
-def added_up(gradients: Sequence[Any]) -> Sequence[Any]:
-    """The sum of the `gradients` of all devices, on each of them; on JAX, a step is of all devices anyway."""
-    if BACKEND != "tensorflow" or tf.distribute.get_strategy().num_replicas_in_sync == 1:
-        return gradients
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
 
 
 def all_finite(tensors: Sequence[Any]) -> Any:

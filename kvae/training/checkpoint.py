@@ -203,9 +203,7 @@ class CheckpointWriter:
             "steps": state.steps,
             "balance": state.balance,
         }
-        return Checkpoint(
-            state.step, json.dumps(finite(about), allow_nan=False).encode(), [_array(one) for one in _variables(model)]
-        )
+        return Checkpoint(state.step, json.dumps(finite(about), allow_nan=False).encode(), state_arrays(model))
 
     def _write(self, checkpoint: Checkpoint) -> None:
         try:
@@ -232,6 +230,11 @@ def restore(model: VAE, arrays: list[np.ndarray]) -> None:
         raise ValueError("resume: the checkpoint is not of this model. Train anew.")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
+
+
+def state_arrays(model: VAE) -> list[np.ndarray]:
+    """The numbers of all of its variables, as `restore` takes them."""
+    return [_array(one) for one in _variables(model)]
 
 
 def _variables(model: VAE) -> list[keras.Variable]:

@@ -1,27 +1,30 @@
-"""One model on several devices of this machine: data parallel, by the means of the frameworks themselves.
+"""One model on several devices, of this machine or of a cluster: data parallel, by the means of the frameworks.
 
 Every device has the whole model and takes a share of each batch; gradients are added up before the one update that all
 make. What is drawn and what is averaged is that of the whole batch, so a run on several devices is the run on one but
 for rounding, and its checkpoints and models are those of one.
 
 On JAX the step is one program of the whole batch, of which Keras's `DataParallel` says what lies where; all methods
-work. On TensorFlow, under `MirroredStrategy`, each device sees its share alone, so methods that look at the pictures of
-a batch together have no meaning there.
+work. On TensorFlow each device sees its share alone, so methods that look at the pictures of a batch together have no
+meaning there: those of this machine are under a `MirroredStrategy`, and those of a cluster add up what is to be added.
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
+from kvae.images.pipeline import steps_per_epoch
 from kvae.model.methods import name_of
 from kvae.model.vae import VAE
 from kvae.model.weight_range import EACH_ALONE
-from kvae.objectives.base import Tensor
 from kvae.training.backend import BACKEND
+from kvae.training.cluster import Cluster, current
 from kvae.training.muon import fitting_optimizer
+from kvae.training.replicas import ClusterReplicas, Replicas, trains_as
 
 if BACKEND == "tensorflow":
     import tensorflow as tf
@@ -39,12 +42,18 @@ def device_names(kind: str) -> list[str]:
 
 
 class Devices:
-    """`count` devices; on one, everything is as if there were none of this."""
+    """`count` devices, those with `names`; on one, everything is as if there were none of this. With a `cluster`, the
+    first of each of its processes, which train on `pictures` in batches of `batch_size`."""
 
-    def __init__(self, names: list[str]) -> None:
-        self.names, self.count = names, len(names)
+    def __init__(
+        self, names: list[str], cluster: Cluster | None = None, *, batch_size: int = 1, pictures: int = 1
+    ) -> None:
+        self.names, self.count, self.cluster = names, len(names), cluster
+        self._batch_size, self._pictures = batch_size, pictures
         self._strategy = self._layouts = None
-        if self.count > 1 and BACKEND == "tensorflow":
+        if cluster is not None and BACKEND == "tensorflow":
+            self.count = cluster.count
+        elif self.count > 1 and BACKEND == "tensorflow":
             adding = None if "GPU" in names[0] else tf.distribute.ReductionToOneDevice()  # NCCL is for GPUs
             self._strategy = tf.distribute.MirroredStrategy(names, cross_device_ops=adding)
         elif self.count > 1:
@@ -53,6 +62,8 @@ class Devices:
     @property
     def told(self) -> str:
         """That there are several, after the name of one."""
+        if self.cluster is not None:
+            return f", one in each of {self.count} workers"
         return f" and {self.count - 1} more like it" if self.count > 1 else ""
 
     def scope(self) -> contextlib.AbstractContextManager:
@@ -64,12 +75,13 @@ class Devices:
         if self._layouts is not None:
             for one in _state(model):
                 one.assign(jax.device_put(one.value, self._layouts.get_variable_layout(one).backend_layout))
-        if self._strategy is None:
-            return model
-        if model.distribute_strategy is not self._strategy:
-            with self._strategy.scope():
-                model = _twin(model)
-        model.replicas = Replicas(self.count)
+        if self._strategy is not None:
+            if model.distribute_strategy is not self._strategy:
+                with self._strategy.scope():
+                    model = _twin(model)
+            trains_as(model, Replicas(self.count))
+        elif self.cluster is not None and self._layouts is None:
+            trains_as(model, ClusterReplicas(self.cluster, self._batch_size))
         return model
 
     def left(self, model: VAE) -> VAE:
@@ -77,51 +89,36 @@ class Devices:
         if self._layouts is not None:
             for one in _state(model):
                 one.assign(ops.convert_to_numpy(one))
-        return model if self._strategy is None else _twin(model)
+        return model if model.replicas is None else _twin(model)
 
-    def fed(self, batches: Iterable[Any]) -> Iterable[Any]:
-        """`batches` as these devices take them."""
-        return batches if self._layouts is None else self._shares(batches)
+    def part(self, size: int) -> slice:
+        """Which of the `size` pictures of a batch this process reads."""
+        if self.cluster is None or (self._layouts is not None and size % self.count):
+            return slice(None)
+        place = self.cluster.place
+        return slice(size * place // self.count, size * (place + 1) // self.count)
 
-    def _shares(self, batches: Iterable[Any]) -> Iterator[Any]:
+    def fed(self, batches: Iterable[Any], step: int) -> Iterable[Any]:
+        """`batches`, of which this process has its part, from `step` on, as `fit` takes them for these devices."""
+        if self._layouts is not None:
+            batches = self._shares(batches, step)
+        # of a generator, Keras takes tuples
+        return ((one,) for one in batches) if isinstance(batches, Iterator) else batches
+
+    def _shares(self, batches: Iterable[Any], step: int) -> Iterator[Any]:
         """Each batch in equal shares; one that cannot be divided goes to every device as a whole."""
         assert self._layouts is not None
-        for batch in map(ops.convert_to_numpy, batches):
+        for place, batch in zip(itertools.count(step), map(ops.convert_to_numpy, batches), strict=False):
             layout = self._layouts.get_data_layout(batch.shape).backend_layout
             whole = jax.sharding.NamedSharding(layout.mesh, jax.sharding.PartitionSpec())
-            yield jax.device_put(batch, whole if len(batch) % self.count else layout)
+            size = len(batch) if self.cluster is None else self._size(place)
+            yield jax.make_array_from_process_local_data(whole if size % self.count else layout, batch)
 
-
-class Replicas:
-    """What makes the shares of a batch one batch on TensorFlow, in a step of which each device sees its share."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-
-    def normal(self, shape: tuple[Any, ...], seed: keras.random.SeedGenerator) -> Tensor:
-        """This device's rows of the noise that one device would draw for the whole batch."""
-        counts, place = self._rows(shape[0])
-        drawn = keras.random.normal((tf.reduce_sum(counts), shape[1]), seed=seed)
-        first = tf.reduce_sum(counts[:place])
-        return drawn[first : first + shape[0]]
-
-    def share(self, loss: Tensor, pictures: Tensor) -> Tensor:
-        """What this device adds to the loss: `loss` is the mean over its `pictures`.
-
-        The gradients are added up, so theirs is that of a share; Keras logs the value times the number of devices.
-        """
-        counts, _ = self._rows(pictures)
-        mine = loss * tf.cast(pictures / tf.reduce_sum(counts), loss.dtype)
-        return mine + tf.stop_gradient(loss / self._count - mine)
-
-    def _rows(self, mine: Tensor) -> tuple[Tensor, Tensor]:
-        """The pictures of each device, (devices,), and which of them this one is."""
-        context = tf.distribute.get_replica_context()
-        if context is None or tf.distribute.get_strategy().num_replicas_in_sync == 1:
-            return tf.reshape(mine, (1,)), 0
-        place = tf.cast(context.replica_id_in_sync_group, tf.int32)
-        told = tf.one_hot(place, self._count, dtype=tf.int32) * tf.cast(mine, tf.int32)
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, told), place
+    def _size(self, step: int) -> int:
+        """The pictures in the batch of `step`."""
+        per_epoch = steps_per_epoch(self._pictures, self._batch_size)
+        last = self._pictures - (per_epoch - 1) * self._batch_size
+        return last if step % per_epoch == per_epoch - 1 else self._batch_size
 
 
 def _state(model: VAE) -> list[keras.Variable]:
@@ -145,7 +142,16 @@ def choose_devices(settings: Mapping[str, Any], device: str, pictures: int, *, c
     Raises:
         ValueError: more devices than there are, or than the run can use; one sentence.
     """
-    wanted = settings["devices"]
+    wanted, cluster = settings["devices"], current()
+    if cluster is not None:
+        if (wanted or 1) > 1:
+            raise ValueError(
+                f"devices: with TF_CONFIG each worker has one. Received: devices={wanted}. Start one worker for each "
+                "device, and leave `devices` out."
+            )
+        if why := _obstacle(settings, cluster.count, pictures, custom):
+            raise ValueError(f"devices: {why} Received: {cluster.count} workers.")
+        return of_cluster(cluster, device, settings["batch_size"], pictures)
     names = device_names("gpu" if device.startswith("gpu") else "cpu")
     count = wanted or (len(names) if device.startswith("gpu") else 1)
     if count > len(names):
@@ -176,10 +182,19 @@ def _obstacle(settings: Mapping[str, Any], count: int, pictures: int, custom: bo
     if 0 < pictures % batch < count:
         return f"the last batch of an epoch has {pictures % batch} pictures, too few. Choose another `batch_size`."
     names = {axis: name_of(settings.get(axis)) for axis in ("weighting", "rate")}
-    alone = settings["autoencoder"] or (names["weighting"] in BY_STEP and names["rate"] in EACH_ALONE)
-    if alone and not isinstance(settings["kl_weight"], tuple):
+    if settings["autoencoder"] or (names["weighting"] in BY_STEP and names["rate"] in EACH_ALONE):
         return None
     return (
         f"on TensorFlow each device sees its share of a batch alone, enough for weighting {', '.join(BY_STEP)} with "
-        f"rate {' or '.join(EACH_ALONE)} at one weight. Set KERAS_BACKEND=jax for all others."
+        f"rate {' or '.join(EACH_ALONE)}. Set KERAS_BACKEND=jax for all others."
     )
+
+
+def of_cluster(cluster: Cluster, device: str, batch_size: int, pictures: int) -> Devices:
+    """One device of each worker, of the kind of `device`, for a run on `pictures` in batches of `batch_size`."""
+    names: list[str] = []
+    if BACKEND == "jax":
+        every = jax.devices("gpu" if device.startswith("gpu") else "cpu")
+        firsts = [next(one for one in every if one.process_index == place) for place in range(cluster.count)]
+        names = [f"{one.platform}:{one.id}" for one in firsts]
+    return Devices(names, cluster, batch_size=batch_size, pictures=pictures)

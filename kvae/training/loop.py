@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -304,20 +304,18 @@ def fit(
     try:
         while state.step < epochs * per_epoch and not state.ended:
             done, within = divmod(state.step, per_epoch)  # the rest of an epoch that was begun comes by itself
-            batches = devices.fed(
-                training_batches(
-                    prepared.collection,
-                    prepared.training,
-                    batch_size=settings["batch_size"],
-                    seed=settings["seed"],
-                    augment=settings["augment"],
-                    start_step=state.step,
-                )
+            batches = training_batches(
+                prepared.collection,
+                prepared.training,
+                batch_size=settings["batch_size"],
+                seed=settings["seed"],
+                augment=settings["augment"],
+                start_step=state.step,
+                part=devices.part,
             )
             with unchecked():  # the pipeline makes its batches from bytes
                 model.fit(
-                    # of a generator, Keras takes tuples
-                    ((one,) for one in batches) if isinstance(batches, Iterator) else batches,
+                    devices.fed(batches, state.step),
                     epochs=done + 1 if within else epochs,
                     initial_epoch=done,
                     steps_per_epoch=per_epoch - within,

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kvae.training.backend import BACKEND, added_up, all_finite, update_if
+from kvae.training.backend import BACKEND, all_finite, update_if
 
 if BACKEND == "tensorflow":
     import tensorflow as tf
@@ -22,9 +22,15 @@ class FusedAdam(keras.optimizers.Adam):
     `iterations`, the number of updates, stays as it was.
     """
 
+    replicas: Any = None  # whose gradients are added up, where a run trains on several devices
+
+    def _clip_gradients(self, gradients: Any) -> Any:
+        """Those of all devices together, no longer than they are to be."""
+        together = gradients if self.replicas is None else self.replicas.added_up(list(gradients))
+        return super()._clip_gradients(together)
+
     def _backend_update_step(self, gradients: Any, variables: Any, learning_rate: Any) -> None:
         """Update all `variables`, or none. Keras's own, which this replaces, walks over them in the same way."""
-        gradients = added_up(gradients)
         finite = all_finite(gradients)
 
         def update() -> None:

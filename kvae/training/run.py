@@ -22,10 +22,12 @@ from kvae.settings import OLDER_NETWORKS, RunSettings, checked
 from kvae.training.artifacts import Run, complete, cut_off, deliver, undrawn, writable_path
 from kvae.training.build import Custom, build
 from kvae.training.checkpoint import CheckpointWriter, Interrupted, Left, Unbegun, Undelivered
+from kvae.training.cluster import WorkerLost
 from kvae.training.devices import Devices, choose_devices
 from kvae.training.effect import refuse_without_effect
 from kvae.training.evaluation import FEW_FOR_CURVE, Evaluation
 from kvae.training.folder import RunFolder
+from kvae.training.helping import Orders, share_out
 from kvae.training.listener import Listener
 from kvae.training.loop import Diverged, RunCallback, fit, run_callback
 from kvae.training.muon import carry_on
@@ -190,6 +192,8 @@ def _trained(
     else:
         with devices.scope():
             model = build(chosen, prepared, listener, custom)
+    if devices.cluster is not None:
+        share_out(devices.cluster, model, chosen, prepared)
     model = devices.taken(model)
     _check_shape(model, prepared)
     listener.on_message(
@@ -284,18 +288,26 @@ def _finish(
     devices: Devices,
 ) -> Run:
     """Train to the end, and deliver; what goes wrong after training leaves a checkpoint to go on from."""
-    state, diverged, log = loop.state, None, None
+    state, diverged, log, orders = loop.state, None, None, None
+    if devices.cluster is not None:
+        orders = Orders(devices.cluster, model, state)
     if custom.events is not None:
         log = TensorBoardLog(custom.events, model, state, prepared, listener.on_message)
     started = time.perf_counter()
     try:
-        fit(model, loop, settings, prepared, listener, [*custom.callbacks, *filter(None, [log])], devices)
+        fit(model, loop, settings, prepared, listener, [*custom.callbacks, *filter(None, [log, orders])], devices)
     except Diverged as error:
         diverged = error
         checkpoints.go_back(state)
+    except Exception as error:
+        if devices.cluster is None or orders is None or not devices.cluster.lost(error):
+            raise
+        raise WorkerLost(orders.without_one(checkpoints.kept, checkpoints.folder.model)) from error
     if log is not None:
         log.end()
     model = devices.left(model)
+    if orders is not None:
+        orders.end()
     evaluation = loop.evaluation if devices.count == 1 else Evaluation(model)
     seconds = time.perf_counter() - started
     if state.skipped:

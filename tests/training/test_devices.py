@@ -16,9 +16,9 @@ RUNS = {
     # methods that look at the whole batch, whose last one in an epoch of 55 pictures cannot be shared out equally
     "jax": [{"network": "conv", "widths": [8], "latent_dim": 4, "weighting": "geco", "rate": "tc"}],
 }
-# Muon, normalised channels and bfloat16, and a range of weights where it can be; each takes minutes to compile
+# Muon, normalised channels and a range of weights; each takes minutes to compile
 SLOW = {
-    "tensorflow": [{"network": "spectral", "widths": [4], "kl_weight": 0.1}],
+    "tensorflow": [{"network": "spectral", "widths": [4], "depth": 1, "kl_weight": "0.01..1"}],
     "jax": [{"network": "spectral", "widths": [4], "kl_weight": "0.01..1"}],
 }
 
@@ -138,7 +138,6 @@ SETTINGS = {
         ({"batch_size": 54}, False, "the last batch of an epoch has 1 pictures, too few. Choose another `batch_size`"),
         ({"weighting": "geco"}, False, "on TensorFlow each device sees its share .* Set KERAS_BACKEND=jax"),
         ({"rate": "tc"}, False, "on TensorFlow each device sees its share"),
-        ({"kl_weight": (0.01, 1.0)}, False, "on TensorFlow each device sees its share"),
     ],
 )
 def test_what_several_devices_cannot_do_is_refused_with_the_cure(monkeypatch, settings, custom, sentence):
