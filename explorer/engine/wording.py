@@ -46,8 +46,13 @@ _OWNERS = (
     "split",
     "open_collection",
     "fit_pca",
+    "fit_spectrum",
+    "refine_spectrum",
+    "held_out",
+    "workers",
+    "arrays",
 )
-_OWNER = re.compile(rf"^(?:{'|'.join((*_OWNERS, 'fit_spectrum', 'held_out', 'arrays'))}): (\S+)")
+_OWNER = re.compile(rf"^(?:{'|'.join(_OWNERS)}): (\S+)")
 _RECEIVED = re.compile(r"\bReceived: (?:[a-z_]+=|--[a-z-]+ )(?=\S)")
 _PARAMETER = re.compile(r"`([a-z_]+)`")
 _FLAG = re.compile(r"(\b[Uu]se )?(?<![\w-])--([a-z]+(?:-[a-z]+)*)(?: (\S+?)(?=[.,;:]?(?:\s|$)))?")
