@@ -65,6 +65,8 @@ class Watcher(Listener):
     def on_epoch_end(self, record):
         self.epochs.setdefault(record.get("trial"), []).append(record["epoch"])
         self.reached = self.reached or bool(self.run.steps())
+        if (self.kills or self.stop) and not self.reached:
+            time.sleep(0.15)  # its worker waits meanwhile: a fast machine needs no more epochs until a checkpoint
         if record.get("trial") == FIRST and self.reached and len(self.killed) < self.kills:
             mine = psutil.Process().children(recursive=True)
             workers = [one for one in mine if "ImplicitFunc" in " ".join(one.cmdline()) and one not in self.killed]
@@ -150,7 +152,8 @@ def test_a_trial_whose_worker_is_killed_twice_is_a_row_and_goes_on_by_the_same_c
     assert f"KL weight 1 is failed: {first[2]}" in told["said"]
     assert told["first"]["left"] == [".ray-1.run"], "its checkpoint is at home"
     assert [trial[1:3] for trial in told["again"]["trials"]] == [["done", ""]] * 2
-    assert list(told["epochs"]) == [None] and min(told["epochs"][None]) > 1, "only the first, from its checkpoint"
+    (epochs,) = told["epochs"].values()
+    assert min(epochs) > 1, "only the first, from its checkpoint"
     assert told["again"]["left"] == []
 
 
