@@ -372,7 +372,7 @@ def test_a_display_of_any_kind_may_watch_though_ray_keeps_its_settings_in_a_file
     [
         ("Traceback\n  of\nRayActorError: it died\n", "its worker ended 2 times (RayActorError: it died)"),
         (
-            f"RuntimeError: {UNSHARED} with\nSee: https",
+            f"ray::ImplicitFunc\nFileNotFoundError: {UNSHARED}",
             "its node does not see the folder {}. Put the page on a disk that",
         ),
         ("", "its worker ended 2 times ()"),
