@@ -35,7 +35,7 @@ from kvae.training.run import named_source
 
 MOST_DEATHS = 2  # of workers, over one trial
 RECORD, MODEL = "record.json", "trial.keras"  # in the checkpoint of a trial
-UNSHARED = "Unable to set up cluster storage"  # begins what Ray says on a node without the folder of its checkpoints
+UNSHARED = "the folder of the sweep is not here"  # of a node
 
 
 def train_on_ray(
@@ -239,6 +239,8 @@ def _trainable(
     goes when the sweep ends: whoever is killed removes nothing."""
     from ray import tune
 
+    if not Path(room).is_dir():
+        raise FileNotFoundError(UNSHARED)
     with tempfile.TemporaryDirectory(prefix="trial-", dir=room) as place:
         page = Path(place) / "trial.html"
         record = replace(trial_from_json(page, config["job"]), model=page.with_name(MODEL))

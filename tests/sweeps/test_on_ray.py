@@ -65,6 +65,8 @@ class Watcher(Listener):
     def on_epoch_end(self, record):
         self.epochs.setdefault(record.get("trial"), []).append(record["epoch"])
         self.reached = self.reached or bool(self.run.steps())
+        if (self.kills or self.stop) and not self.reached:
+            time.sleep(0.15)  # its worker waits meanwhile: a fast machine needs no more epochs until a checkpoint
         if record.get("trial") == FIRST and self.reached and len(self.killed) < self.kills:
             mine = psutil.Process().children(recursive=True)
             workers = [one for one in mine if "ImplicitFunc" in " ".join(one.cmdline()) and one not in self.killed]
@@ -150,7 +152,8 @@ def test_a_trial_whose_worker_is_killed_twice_is_a_row_and_goes_on_by_the_same_c
     assert f"KL weight 1 is failed: {first[2]}" in told["said"]
     assert told["first"]["left"] == [".ray-1.run"], "its checkpoint is at home"
     assert [trial[1:3] for trial in told["again"]["trials"]] == [["done", ""]] * 2
-    assert list(told["epochs"]) == [None] and min(told["epochs"][None]) > 1, "only the first, from its checkpoint"
+    (epochs,) = told["epochs"].values()
+    assert min(epochs) > 1, "only the first, from its checkpoint"
     assert told["again"]["left"] == []
 
 
@@ -231,7 +234,8 @@ def test_an_end_of_the_command_leaves_no_process_and_the_folder_goes_on(tmp_path
         sweep.wait(90)
     first = json.loads((tmp_path / "second").read_text().splitlines()[0])
     assert first["step"] > step, "from its checkpoint, without the cluster"
-    assert not [*(tmp_path / "tmp").iterdir(), *tmp_path.glob(".s.study/ray-*")], "nor a file"
+    left = [*tmp_path.glob("tmp/*"), *tmp_path.glob(".s.study/ray-*")]
+    assert [one for one in left if not one.name.startswith("__autograph")] == [], "nor a file, but TensorFlow's own"
 
 
 @contextmanager
@@ -369,7 +373,7 @@ def test_a_display_of_any_kind_may_watch_though_ray_keeps_its_settings_in_a_file
     [
         ("Traceback\n  of\nRayActorError: it died\n", "its worker ended 2 times (RayActorError: it died)"),
         (
-            f"RuntimeError: {UNSHARED} with\nSee: https",
+            f"ray::ImplicitFunc\nFileNotFoundError: {UNSHARED}",
             "its node does not see the folder {}. Put the page on a disk that",
         ),
         ("", "its worker ended 2 times ()"),
