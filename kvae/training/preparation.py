@@ -99,8 +99,8 @@ def _best(
 
     Varied copies tell more of few pictures than the pictures alone; but digits and letters are not like their mirror
     images. So where the pictures as they are serve those held out better, by more than chance, it is said, and done.
+    Of many pictures a sample tells that; then all are measured.
     """
-
     seed = settings["seed"]
 
     def held_by(found: Statistics) -> tuple[HeldOut, float]:
@@ -125,18 +125,20 @@ def _best(
     found = whole_statistics(collection, training, found, seed, listener, mirrored=mirrored)
     held, loss = held_by(found)
     if found.spectrum.pictures < len(training):
-        listener.on_message(_of_some(found.spectrum, len(training), _lowest(settings), loss))
+        listener.on_message(_of_some(found.spectrum, len(training), _lowest(settings), loss, mirrored))
     return found, held
 
 
-def _of_some(spectrum: Spectrum, pictures: int, kl_weight: float, loss: float) -> str:
+def _of_some(spectrum: Spectrum, pictures: int, kl_weight: float, loss: float, mirrored: bool) -> str:
     """By how much a limit of some of `pictures` is above that of all.
 
     The k numbers of a model that is fitted to n pictures cost k/2n nats on others (Akaike, 1974, "A new look at the
-    statistical model identification"). Of p directions that are turned and in use these are p (p + 1) / 2 covariances.
+    statistical model identification"). Of p directions that are turned and in use these are p (p + 1) / 2 covariances,
+    half of which mirror images make zero.
     """
     used = min(len(spectrum.rotation), int(np.sum(spectrum.eigenvalues > kl_weight / 2.0)))
-    nats = used * (used + 1) / 4.0 * (1.0 / spectrum.pictures - 1.0 / pictures)
+    covariances = used * (used + 1) / (4.0 if mirrored else 2.0)
+    nats = covariances / 2.0 * (1.0 / spectrum.pictures - 1.0 / pictures)
     return (
         f"the Gaussian limit is measured on {spectrum.pictures:,} of the {pictures:,} training pictures, at random: "
         f"its L is some {100.0 * kl_weight * nats / loss:.1g}% above that of all"
