@@ -22,6 +22,7 @@ KNOTS = 17  # weights at which the expected loss is kept
 REPORTED = 5  # weights at which a model is measured
 MEMORY = 0.98  # of the expected loss, for one picture more
 MOST = 3.0  # times the expected loss, that one picture counts as
+AT_LOWEST = 1 / 8  # of the draws: no lower weight teaches the lowest one, which has most to learn
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ class WeightRange:
         return min(max(weight, self.low), self.high)
 
     def draw(self, count: int | Tensor, seed: keras.random.SeedGenerator) -> Tensor:
-        """A weight for each of `count` pictures, (count,): log β uniform, one picture in each equal part of the
-        range."""
+        """A weight for each of `count` pictures, (count,): an eighth of them at the lowest weight, and log β of the
+        others uniform, one picture in each equal part of the range."""
         ones = ops.ones((count,), "float32")
-        places = ops.cumsum(ones) - 1.0 + keras.random.uniform((count,), seed=seed)
+        places = (ops.cumsum(ones) - 1.0 + keras.random.uniform((count,), seed=seed)) / ops.sum(ones)
         low, high = math.log(self.low), math.log(self.high)
-        return ops.exp(low + places / ops.sum(ones) * (high - low))
+        return ops.exp(low + ops.relu((places - AT_LOWEST) / (1.0 - AT_LOWEST)) * (high - low))
 
     def expected(self, weights: Tensor, kept: Tensor) -> Tensor:
         """The expected loss (batch,) at `weights`, of the losses `kept` (KNOTS,) at the knots."""
