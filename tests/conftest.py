@@ -18,6 +18,11 @@ sys.path.insert(0, str(Path(__file__).parent / "safety"))  # the corpus of bad f
 ROOT = Path(kvae.__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items):
+    """Runs come first, as files of few long tests: at the end one process would wait for the other's last of them."""
+    items.sort(key=lambda item: not {"training", "sweeps"} & set(item.path.parts))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_this_session(tmp_path_factory):
     """No test writes to the user's cache."""
