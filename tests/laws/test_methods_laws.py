@@ -284,6 +284,7 @@ def on_both(python, pictures, tmp_path_factory):
     return here, json.loads(there.rpartition("FOUND")[2])
 
 
+@pytest.mark.slow
 @every_method
 def test_a_method_gives_the_same_on_jax(on_both, axis, name):
     tensorflow, jax = (found[f"{axis} {name}"] for found in on_both)

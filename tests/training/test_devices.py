@@ -106,7 +106,8 @@ def check(python, folder, backend, runs):
         yield found
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=[pytest.mark.slow, NEEDS_JAX])])
+@pytest.mark.slow  # quick, and in one process: test_replicas.py
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_two_devices_give_the_curves_of_one_and_go_on_from_each_other(python, tmp_path, backend):
     assert len(list(check(python, tmp_path, backend, RUNS[backend]))) == 1
 
