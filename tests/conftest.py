@@ -53,7 +53,7 @@ def python(tmp_path_factory):
         surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
         command = [sys.executable, "-c", code, *map(str, arguments)]
         folder = tmp_path_factory.mktemp("python")
-        done = subprocess.run(command, env=surroundings, cwd=folder, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(command, env=surroundings, cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-4000:]
         return done.stdout
 

@@ -113,6 +113,7 @@ def test_two_devices_give_the_curves_of_one_and_go_on_from_each_other(python, tm
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_two_devices_train_the_default_network_like_one(python, tmp_path, backend):
     assert len(list(check(python, tmp_path, backend, SLOW[backend]))) == 1
