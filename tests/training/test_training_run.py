@@ -6,6 +6,7 @@ import io
 import json
 import math
 import zipfile
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -28,7 +29,7 @@ from kvae.training.folder import RunFolder
 from kvae.training.listener import Listener
 from kvae.training.preparation import prepare
 from kvae.training.resume import resumed
-from kvae.training.run import DELIVERING
+from kvae.training.run import DELIVERING, Run
 from kvae.training.run_state import HISTORY
 
 STEPS = 4  # an epoch of 55 training pictures in batches of 16
@@ -150,14 +151,6 @@ def test_the_same_seed_repeats_a_run_number_by_number_and_another_seed_does_not(
     assert other.history["loss"] != run.history["loss"] and not equal_weights(other.model, run.model)
 
 
-def test_the_default_network_with_variants_of_the_pictures_repeats_too(small, undrawn, tmp_path):
-    runs = [small(tmp_path / "art.keras", network="spectral", augment=True) for _ in range(2)]
-    assert runs[0].steps == runs[1].steps
-    # TensorFlow sums in an order that depends on where memory lies: biases of 1e-13 differ in their last digits
-    for one, other in zip(runs[0].model.get_weights(), runs[1].model.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
-
-
 # ---------------------------------------------------------------------- the weight, moved
 
 
@@ -177,13 +170,14 @@ class Staged(Recorder):
 
     def __init__(self):
         super().__init__()
-        self.events = []
+        self.events, self.began = [], None
 
     def on_prepared(self, prepared):
         self.events.append(("prepared", prepared.collection.count))
 
     def on_begin(self, model, state):
         self.events.append(("began", (state.total_steps, state.steps_per_epoch, state.first_step)))
+        self.began = model.linear_path.rotation.numpy()
 
     def on_batch_begin(self):
         self.events.append(("before", len(self.steps)))
@@ -193,34 +187,50 @@ class Staged(Recorder):
             self.events.append((what, done))
 
 
-@pytest.mark.parametrize("augment", [True, False])
-def test_the_events_of_a_run_come_in_order(small, undrawn, tmp_path, augment):
-    heard = Staged()
-    small(tmp_path / "art.keras", network="spectral", augment=augment, listener=heard)
-    befores = [("before", batch) for batch in range(STEPS)]
-    expected = [("prepared", 60), ("began", (STEPS, STEPS, 0)), *befores, (DELIVERING, 0), (DELIVERING, 1)]
-    assert heard.events == expected
+@dataclass
+class Told:
+    """A run of the default network: what was heard of it, and the path as it was after each fit to the pictures."""
+
+    run: Run
+    heard: Staged
+    fitted: list
 
 
-@pytest.mark.parametrize("augment", [True, False])
-def test_the_model_that_training_sets_out_from_is_fitted_once_and_trained_from_there(
-    small, undrawn, tmp_path, monkeypatch, augment
-):
-    # fitted to other pictures in between, its latents would mean something else to whoever was shown it before
-    fitted, began = [], []
+@pytest.fixture(scope="module", params=[True, False], ids=["augmented", "as they are"])
+def told(request, small, tmp_path_factory):
+    fitted, heard = [], Staged()
 
     def fit(model, *statistics, fit=kvae.VAE.fit_spectrum):
         fit(model, *statistics)
         fitted.append(model.linear_path.rotation.numpy())
 
-    class Beginning(Recorder):
-        def on_begin(self, model, state):
-            began.append(model.linear_path.rotation.numpy())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kvae.training.artifacts.draw_run", lambda *arguments, **options: None)
+        patch.setattr(kvae.VAE, "fit_spectrum", fit)
+        output = tmp_path_factory.mktemp("told") / "art.keras"
+        run = small(output, network="spectral", augment=request.param, listener=heard)
+    return Told(run, heard, fitted)
 
-    monkeypatch.setattr(kvae.VAE, "fit_spectrum", fit)
-    small(tmp_path / "art.keras", network="spectral", augment=augment, listener=Beginning())
-    assert len(fitted) == len(began) == 1
-    np.testing.assert_array_equal(fitted[0], began[0])
+
+def test_the_events_of_a_run_come_in_order(told):
+    befores = [("before", batch) for batch in range(STEPS)]
+    expected = [("prepared", 60), ("began", (STEPS, STEPS, 0)), *befores, (DELIVERING, 0), (DELIVERING, 1)]
+    assert told.heard.events == expected
+
+
+def test_the_model_that_training_sets_out_from_is_fitted_once_and_trained_from_there(told):
+    # fitted to other pictures in between, its latents would mean something else to whoever was shown it before
+    assert len(told.fitted) == 1
+    np.testing.assert_array_equal(told.fitted[0], told.heard.began)
+
+
+@pytest.mark.parametrize("told", [True], indirect=True)
+def test_the_default_network_with_variants_of_the_pictures_repeats_too(told, small, undrawn, tmp_path):
+    again = small(tmp_path / "art.keras", network="spectral", augment=True)
+    assert again.steps == told.run.steps
+    # TensorFlow sums in an order that depends on where memory lies: biases of 1e-13 differ in their last digits
+    for one, other in zip(again.model.get_weights(), told.run.model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
 
 
 class Turning(Recorder):
