@@ -156,8 +156,6 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
         if self.weight_range is not None:
             weight = self.weight_range.middle
         self.methods = choose({**chosen, "kl_weight": weight}, "VAE", custom)
-        if self.weight_range is not None:
-            check_range(None if self.custom else self.network, self.methods.names, "VAE")
         self._given = weight
 
         latents = check("latent_dim", latent_dim, "VAE")
@@ -172,6 +170,8 @@ class VAE(CodingMixin, FitMixin, NumpyMixin, SavedMixin):
             self.widths = widths_of(self.network, self.image_shape, check("widths", widths, "VAE"))
             plan = Plan(self.image_shape, self.latent_dim, self.widths, self.depth, self.precision, self.seed)
             parts = NETWORKS[self.network].build(plan)
+        if self.weight_range is not None:
+            check_range(None if self.custom else self.network, self.methods.names, "VAE")
         self.encoder, self.decoder, self.linear_path = parts.encoder, parts.decoder, parts.path
         self._add_heads()
         self.kl_weight = self._scalars("kl_weight", weight)

@@ -187,6 +187,7 @@ def test_sample_weights_weight_the_relative_losses(pictures):
         ({"network": "conv"}, "network conv learns for one weight. Choose network spectral"),
         ({"weighting": "warm-up"}, "weighting warm-up sets the weight by itself. Choose weighting constant"),
         ({"rate": "tc"}, "rate tc looks at pictures of one weight together. Choose rate diagonal or full"),
+        ({"encoder": (16, 16, 3)}, "`encoder` must be a Keras model"),  # for it has the first place
         ({"kl_weight": (1.0, 0.1)}, "a range from one above 0 to a larger one, such as 0.01..1"),
         ({"kl_weight": "0..1"}, "a range from one above 0 to a larger one"),
         ({"kl_weight": (0.1, float("nan"))}, "`kl_weight` must be a number"),

@@ -52,7 +52,8 @@ class Window:
     def __post_init__(self):
         self.workspace = self.folder / "workspace"
         self.workspace.mkdir()
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")  # the program spawns; here one import serves all
+        context.set_forkserver_preload(["kvae.training.run"])
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=trainer_main, args=(theirs,), daemon=True)
         self.process.start()
