@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kvae.model.compiling import optimizer_config
-from kvae.training.muon import Muon, orthogonal
+from kvae.training.muon import DECAY, Muon, orthogonal
 from kvae.training.optimizer import FusedAdam
 
 
@@ -46,6 +46,17 @@ def test_kernels_of_convolutions_take_orthogonal_steps_and_all_else_takes_adams(
     assert np.linalg.svd(moved, compute_uv=False).min() > 1e-3
 
 
+def test_a_kernel_without_a_gradient_decays_and_nothing_else_does():
+    chosen = weights()
+    optimizer = Muon(1e-3)
+    optimizer.build(chosen)
+    for _ in range(20):
+        optimizer.apply([tf.zeros(one.shape) for one in chosen])
+    np.testing.assert_allclose(chosen[0].numpy(), (1 - 1e-3 * DECAY) ** 20 * weights()[0].numpy(), rtol=1e-5)
+    for mine, its in zip(chosen[1:], weights()[1:], strict=True):
+        np.testing.assert_array_equal(mine.numpy(), its.numpy())
+
+
 def test_the_length_of_a_step_does_not_depend_on_that_of_the_gradient():
     moved = []
     for factor in (1e-4, 1e4):
@@ -67,8 +78,10 @@ def test_a_gradient_that_is_no_finite_number_moves_nothing():
         np.testing.assert_array_equal(mine.numpy(), its.numpy())
 
 
-def test_a_quadratic_is_minimised():
+def test_a_quadratic_is_minimised_where_the_decay_leaves_room():
+    # steps of length .8 against a decay of 3 hold the singular values of the kernel, 72 by 4, below .8/3 of √72
     chosen, target = weights(), [one.numpy() + 0.05 for one in weights()]
+    target[0] *= 0.1
     optimizer = Muon(keras.optimizers.schedules.CosineDecay(5e-3, 300))
     optimizer.build(chosen)
     apply = tf.function(optimizer.apply)
