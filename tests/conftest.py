@@ -13,6 +13,7 @@ import pytest
 import kvae
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # JAX's tests compile far longer than they run
 sys.path.insert(0, str(Path(__file__).parent / "safety"))  # the corpus of bad files
 
 ROOT = Path(kvae.__file__).parents[1]
